@@ -1,0 +1,332 @@
+r"""The equivariant parameterisation: weights of the form `w (x) I_d`.
+
+PCA commutes with rotations of the features, so a network for it may have weights
+:math:`w \otimes I_d`. A register's residual stream is then `C` **vector channels** in
+R^d and `c` **scalar channels**; every weight below is a small array on channels:
+
+* `cross`: queries are mixtures of vector channels; the score with data token x is
+  :math:`\langle q, x\rangle` and the value is x. Linear attention over rows of unit
+  trace gives exactly :math:`S q / tr S`. The output is normalised, which keeps the
+  network free of the scale of S (a raw S q beside unit vectors learns the size of
+  the eigenvalues at the training d, and fails at other d).
+* `self`: a score is an inner product of one mixture of vector channels on each side
+  plus an inner product of scalars (which can gate: relu(z - 1) closes a head, since
+  vectors are of unit length).
+* `mlp` (gated): :math:`a = act(s W + b)`; vectors are mixed by a matrix linear in a,
+  inner products of vectors go to scalars, and a goes to scalars.
+
+Every vector is normalised after a sublayer; scalars pass. If data and start vectors
+are rotated by R, each vector channel is rotated by R and no scalar changes, by
+induction over sublayers: inner products are invariant, and mixtures of rotated
+vectors are rotated. The same holds for N (a sum over rows) and d (no array has the
+size d): one set of weights serves all. `expand.py` writes the same network densely.
+
+Source: ours; that gradient descent on a dense transformer finds this form is
+arXiv:2606.00605, theorem 4.1.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
+
+from spectral_tf.config import ModelConfig
+from spectral_tf.model.attention import attention_weights, contraction, unit_rows
+from spectral_tf.model.dense import ACTIVATIONS
+
+Vectors = Float[Array, "k C d"]
+Scalars = Float[Array, "k c"]
+
+NOISE = 0.3
+"""Size of the random part of a structured initialisation."""
+
+
+def first_scratch_scalar(config: ModelConfig) -> int:
+    """Scalars before this index are the register's codes: position, blocked, one."""
+    return 2 * config.register_rows + 1
+
+
+def register_codes(config: ModelConfig) -> Float[Array, "k c"]:
+    """Initial scalars: one-hot position, `blocked[j, m] = 1[m >= j]`, one, zeros."""
+    rows = config.register_rows
+    one = jnp.ones((rows, 1))
+    codes = jnp.concatenate(
+        [jnp.eye(rows), jnp.triu(jnp.ones((rows, rows))), one], axis=1
+    )
+    return jnp.pad(codes, ((0, 0), (0, config.scalar_channels - codes.shape[1])))
+
+
+class CrossAttention(nn.Module):
+    """Registers read the data. Returns `(vector update, scalar update)`."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        vectors: Vectors,
+        scalars: Scalars,
+        x: Float[Array, "N d"],
+        mask: Bool[Array, " N"],
+    ) -> tuple[Vectors, Scalars]:
+        cfg, einsum = self.config, contraction(self.config)
+        shape = (cfg.vector_channels, cfg.cross_heads)
+        query = self.param("query", cross_query_init(cfg), shape)
+        out = self.param("out", cross_out_init(cfg), shape[::-1])
+        scores = einsum("nd,khd->hkn", x, einsum("kcd,ch->khd", vectors, query))
+        weights = attention_weights(
+            scores, mask[None], kind=cfg.cross_attention, scale=cfg.attention_scale
+        )
+        image = einsum("hkn,nd->khd", weights, x)
+        if cfg.cross_norm:
+            image = unit_rows(image, cfg.norm_eps)
+        return einsum("khd,hc->kcd", image, out), jnp.zeros_like(scalars)
+
+
+class SelfAttention(nn.Module):
+    """Registers read one another. Returns `(vector update, scalar update)`."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
+        cfg, einsum = self.config, contraction(self.config)
+        heads, gates = cfg.num_heads, cfg.register_rows
+        big, small = cfg.vector_channels, cfg.scalar_channels
+        parameter = self_attention_init(cfg)
+        query = self.param("query", parameter("query"), (big, heads))
+        key = self.param("key", parameter("key"), (big, heads))
+        gate_query = self.param(
+            "gate_query", parameter("gate_query"), (small, heads, gates)
+        )
+        gate_key = self.param("gate_key", parameter("gate_key"), (small, heads, gates))
+        value = self.param("value", parameter("value"), (big, heads))
+        out = self.param("out", parameter("out"), (heads, big))
+        scalar_value = self.param(
+            "scalar_value", parameter("scalar_value"), (small, heads)
+        )
+        scalar_out = self.param("scalar_out", parameter("scalar_out"), (heads, small))
+
+        scores = einsum(
+            "jhd,lhd->hjl",
+            einsum("jcd,ch->jhd", vectors, query),
+            einsum("lcd,ch->lhd", vectors, key),
+        ) + einsum(
+            "jhg,lhg->hjl",
+            einsum("jc,chg->jhg", scalars, gate_query),
+            einsum("lc,chg->lhg", scalars, gate_key),
+        )
+        weights = attention_weights(
+            scores, None, kind=cfg.attention, scale=cfg.attention_scale
+        )
+        mixed = einsum("hjl,lhd->jhd", weights, einsum("lcd,ch->lhd", vectors, value))
+        mixed_scalars = einsum(
+            "hjl,lh->jh", weights, einsum("lc,ch->lh", scalars, scalar_value)
+        )
+        return (
+            einsum("jhd,hc->jcd", mixed, out),
+            einsum("jh,hc->jc", mixed_scalars, scalar_out),
+        )
+
+
+class ChannelMLP(nn.Module):
+    """Gated MLP on channels. Returns `(vector update, scalar update)`."""
+
+    config: ModelConfig
+    moves_image: bool = False
+
+    @nn.compact
+    def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
+        cfg, einsum = self.config, contraction(self.config)
+        big, small, hidden = cfg.vector_channels, cfg.scalar_channels, cfg.mlp_width
+        noise = NOISE if cfg.initialisation != "random" else 1.0
+        normal = nn.initializers.normal
+        up = self.param("up", normal(noise * small**-0.5), (small, hidden))
+        bias = self.param("bias", nn.initializers.zeros, (hidden,))
+        gate = self.param("gate", normal(0.01 * noise), (hidden, big, big))
+        move = self.param("move", move_init(cfg, self.moves_image), (big, big))
+        products = self.param(
+            "products", on_scratch(cfg, normal(0.25 * noise)), (big, big, small)
+        )
+        down = self.param("down", on_scratch(cfg, normal(0.1 * noise)), (hidden, small))
+
+        act = ACTIVATIONS[cfg.activation](einsum("kc,cm->km", scalars, up) + bias[None])
+        mixing = einsum("km,mce->kce", act, gate) + move[None]
+        inner = einsum("kcd,ked->kce", vectors, vectors)
+        return (
+            einsum("kcd,kce->ked", vectors, mixing),
+            einsum("kce,ces->ks", inner, products) + einsum("km,ms->ks", act, down),
+        )
+
+
+class ChannelResidual(nn.Module):
+    """One sublayer: `v <- unit(g v + update)`, `s <- g s + update`."""
+
+    config: ModelConfig
+    kind: str
+    is_last: bool = False
+
+    @nn.compact
+    def __call__(
+        self,
+        state: tuple[Vectors, Scalars],
+        x: Float[Array, "N d"],
+        mask: Bool[Array, " N"],
+    ) -> tuple[Vectors, Scalars]:
+        cfg, (vectors, scalars) = self.config, state
+        if self.kind == "cross":
+            more, extra = CrossAttention(cfg, name="attention")(*state, x, mask)
+        elif self.kind == "self":
+            more, extra = SelfAttention(cfg, name="attention")(*state)
+        else:
+            more, extra = ChannelMLP(cfg, self.is_last, name="mlp")(*state)
+        keep, keep_scalars = skip_inits(cfg, self.kind, self.is_last)
+        gain = self.param("skip", keep, (cfg.vector_channels,))
+        gain_scalars = self.param("skip_scalars", keep_scalars, (cfg.scalar_channels,))
+        vectors = gain[None, :, None] * vectors + more
+        if cfg.norm == "rms":
+            vectors = unit_rows(vectors, cfg.norm_eps)
+        return vectors, gain_scalars[None] * scalars + extra
+
+
+class ChannelBlock(nn.Module):
+    """The sublayers of `config.block`, in order. _Unbatched_: one instance."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        state: tuple[Vectors, Scalars],
+        x: Float[Array, "N d"],
+        mask: Bool[Array, " N"],
+    ) -> tuple[Vectors, Scalars]:
+        last = len(self.config.block) - 1
+        for index, kind in enumerate(self.config.block):
+            state = ChannelResidual(
+                self.config, kind, index == last, name=f"{index}_{kind}"
+            )(state, x, mask)
+        return state
+
+
+# Initialisation. Channel 0 holds the iterate u, channel C - 1 the image S u, the
+# channels between them the iterates before. `power` starts every register as the
+# normalised power method (the last MLP moves image -> 0 -> 1 -> ...), `orthogonal`
+# adds deflation by heads 0 and 1, `random` has no structure. Training then changes
+# everything.
+
+
+def cross_query_init(config: ModelConfig) -> nn.initializers.Initializer:
+    """Query channel 0 with head 0, plus noise."""
+    return _patched(config, 0.05, lambda w: w.at[0, 0].add(1.0))
+
+
+def cross_out_init(config: ModelConfig) -> nn.initializers.Initializer:
+    """Write head 0 to the image channel, plus noise."""
+    return _patched(config, 0.02, lambda w: w.at[0, -1].add(1.0))
+
+
+def self_attention_init(config: ModelConfig):  # noqa: ANN201
+    r"""Initialisers by name; `orthogonal` installs deflation in heads 0 and 1.
+
+    With w_j the image of register j, heads +,- compute
+    :math:`relu(\pm\langle w_j, w_l\rangle - 1[l \ge j])`. Images have unit length, so
+    the gate closes the head exactly for l >= j, and for l < j the two heads with
+    opposite outputs add to :math:`-\sum_{l<j} w_l \langle w_l, w_j\rangle`, because
+    relu(z) - relu(-z) = z.
+    """
+    rows = config.register_rows
+    deflates = config.initialisation == "orthogonal"
+    scales = {"out": 0.05, "scalar_out": 0.3}
+
+    def patch(name: str, w: Array) -> Array:
+        if not deflates:
+            return w
+        slot = jnp.arange(rows)
+        for head, sign in ((0, 1.0), (1, -1.0)):
+            if name in ("out", "scalar_out"):
+                w = w.at[head].set(0.0)
+            else:
+                w = w.at[:, head].set(0.0)
+            if name in ("query", "key", "value"):
+                w = w.at[-1, head].set(sign if name == "query" else 1.0)
+            elif name == "out":
+                w = w.at[head, -1].set(-sign)
+            elif name == "gate_query":
+                w = w.at[rows + slot, head, slot].set(-1.0)
+            elif name == "gate_key":
+                w = w.at[slot, head, slot].set(1.0)
+        return w
+
+    def parameter(name: str) -> nn.initializers.Initializer:
+        base = _patched(config, scales.get(name, 0.3), lambda w: patch(name, w))
+        return on_scratch(config, base) if name == "scalar_out" else base
+
+    return parameter
+
+
+def move_init(config: ModelConfig, moves: bool) -> nn.initializers.Initializer:
+    """The constant part of the mixing matrix: image -> 0 -> 1 -> ... -> C - 2."""
+
+    def init(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        del key
+        move = jnp.zeros(shape, dtype)
+        if not moves or config.initialisation == "random":
+            return move
+        move = move.at[-1, 0].set(1.0)
+        to = jnp.arange(1, shape[0] - 1)
+        return move.at[to - 1, to].set(1.0)
+
+    return init
+
+
+def skip_inits(
+    config: ModelConfig, kind: str, is_last: bool
+) -> tuple[nn.initializers.Initializer, nn.initializers.Initializer]:
+    """What a sublayer keeps: `cross` drops the image and the scratch scalars."""
+
+    def vectors(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        del key
+        gain = jnp.ones(shape, dtype)
+        if config.initialisation == "random":
+            return gain
+        if kind == "cross":
+            return gain.at[-1].set(0.0)
+        if is_last and kind == "mlp":
+            return jnp.zeros(shape, dtype).at[-1].set(1.0)
+        return gain
+
+    def scalars(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        del key
+        gain = jnp.ones(shape, dtype)
+        if kind == "cross":
+            return gain.at[first_scratch_scalar(config) :].set(0.0)
+        return gain
+
+    return vectors, scalars
+
+
+def on_scratch(
+    config: ModelConfig, init: nn.initializers.Initializer
+) -> nn.initializers.Initializer:
+    """`init`, but zero on the code scalars (last axis): codes start constant."""
+
+    def masked(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        first = first_scratch_scalar(config)
+        return jnp.asarray(init(key, shape, dtype)).at[..., :first].set(0.0)
+
+    return masked
+
+
+def _patched(config: ModelConfig, scale: float, patch) -> nn.initializers.Initializer:  # noqa: ANN001
+    """Normal noise, then `patch` unless the initialisation is random."""
+    is_random = config.initialisation == "random"
+    noise = nn.initializers.normal(scale if is_random else NOISE * scale)
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+        drawn = jnp.asarray(noise(key, shape, dtype))
+        return drawn if is_random else patch(drawn)
+
+    return init
+
+

@@ -1,0 +1,159 @@
+"""The parameter tree: where a weight lives, and whether a tree fits its module.
+
+Blocks of equal shape are stacked: every leaf below `blocks` has a leading axis of
+length `config.num_unique_blocks`, so that `lax.scan` runs them and compile time does
+not grow with depth. A path is addressed by `block_path`, never by string surgery.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from spectral_tf.config import ModelConfig
+from spectral_tf.model.transformer import SpectralTransformer
+
+Params = Mapping[str, Any]
+
+
+class ParamsError(ValueError):
+    """A parameter tree does not fit its module; the message names the leaf."""
+
+
+def block_path(
+    config: ModelConfig, sublayer: int, role: str, part: str | None = None
+) -> str:
+    """Path of a stacked block parameter, e.g. `blocks/0_attention/attention/query`.
+
+    Args:
+        config: the model.
+        sublayer: position in `config.block`.
+        role: name of the parameter: `query`, `up_kernel`, `skip`, ...
+        part: `attention`, `mlp` or `norm`; None for a parameter of the residual.
+
+    Returns:
+        The path, parts joined by `/`.
+
+    Source: ours.
+    """
+    parts = ["blocks", f"{sublayer}_{config.block[sublayer]}", part, role]
+    return "/".join(name for name in parts if name is not None)
+
+
+def flatten_params(params: Params) -> dict[str, Any]:
+    """Nested dictionaries to one dictionary of `/`-joined paths, sorted.
+
+    Args:
+        params: nested mappings with arrays (or shapes) as leaves.
+
+    Returns:
+        path -> leaf.
+
+    Source: ours.
+    """
+    flat: dict[str, Any] = {}
+    for name in sorted(params):
+        leaf = params[name]
+        if isinstance(leaf, Mapping):
+            below = flatten_params(leaf).items()
+            flat |= {f"{name}/{rest}": value for rest, value in below}
+        else:
+            flat[name] = leaf
+    return flat
+
+
+def unflatten_params(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Inverse of `flatten_params`.
+
+    Args:
+        flat: path -> leaf.
+
+    Returns:
+        Nested dictionaries.
+
+    Source: ours.
+    """
+    tree: dict[str, Any] = {}
+    for path, leaf in flat.items():
+        *parents, name = path.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = leaf
+    return tree
+
+
+def init_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
+    """Fresh parameters of `SpectralTransformer(config)`.
+
+    Args:
+        config: the model.
+        key: typed PRNG key; consumed.
+
+    Returns:
+        Nested dictionaries of arrays, in the default float type of JAX.
+
+    Source: ours.
+    """
+    x = jnp.ones((config.num_samples or 2, config.dim or config.num_components))
+    return SpectralTransformer(config).init(key, x)["params"]
+
+
+def parameter_shapes(config: ModelConfig) -> dict[str, jax.ShapeDtypeStruct]:
+    """Path -> shape and dtype of every parameter, without computing any.
+
+    Args:
+        config: the model.
+
+    Returns:
+        Sorted dictionary; the leading axis of `blocks/...` counts unique blocks.
+
+    Source: ours.
+    """
+    shapes = jax.eval_shape(lambda key: init_params(config, key), jax.random.key(0))
+    return flatten_params(shapes)
+
+
+def check_params(config: ModelConfig, params: Params) -> None:
+    """Refuse a tree that is not exactly that of `SpectralTransformer(config)`.
+
+    Args:
+        config: the model.
+        params: nested dictionaries of arrays.
+
+    Raises:
+        ParamsError: naming every missing, extra, misshapen or mistyped leaf.
+
+    Source: ours.
+    """
+    wanted, given = parameter_shapes(config), flatten_params(params)
+    faults = [f"missing {path}" for path in wanted if path not in given]
+    faults += [f"unexpected {path}" for path in given if path not in wanted]
+    for path in wanted.keys() & given.keys():
+        leaf, want = given[path], wanted[path]
+        if tuple(np.shape(leaf)) != tuple(want.shape):
+            faults.append(f"{path} has shape {np.shape(leaf)}, expected {want.shape}")
+        elif np.dtype(leaf.dtype) != np.dtype(want.dtype):
+            faults.append(f"{path} has dtype {leaf.dtype}, expected {want.dtype}")
+    if faults:
+        raise ParamsError(
+            "parameters do not fit the model: "
+            + "; ".join(sorted(faults))
+            + ". Build them with the same ModelConfig that you pass here."
+        )
+
+
+def count_params(params: Params) -> int:
+    """Number of scalars in a parameter tree.
+
+    Args:
+        params: nested dictionaries of arrays or shapes.
+
+    Returns:
+        The count.
+
+    Source: ours.
+    """
+    return sum(int(np.prod(leaf.shape)) for leaf in flatten_params(params).values())

@@ -1,0 +1,341 @@
+r"""The one transformer: rows of a table in, eigenpairs out.
+
+    x [N, d] -> input scaling -> N data tokens + k register tokens
+             -> L blocks under `lax.scan` -> read-out from the registers
+
+Constructed, trained and hot-started weights are parameters of this module. It is
+written for ONE instance; lift it with `jax.vmap`. There is no positional code on data
+tokens (unless `positions="learned"`), so the answer does not depend on the row order.
+
+Read-outs. `linear`: eigenvalues and eigenvectors are affine in the register.
+`rayleigh`: the register's vector u, and one more linear attention over the data,
+:math:`\lambda = \frac1N\sum_i \langle x_i, u\rangle^2 / |u|^2`. `flatten`: one linear
+map of all tokens, as the authors' code has it; it fixes N.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
+
+from spectral_tf.config import ModelConfig
+from spectral_tf.model.attention import contraction
+from spectral_tf.model.channels import ChannelBlock, register_codes
+from spectral_tf.model.dense import DenseBlock, fan_in
+from spectral_tf.spectra import canonical_sign, centred, unit
+
+
+class Estimate(NamedTuple):
+    """Eigenpairs claimed for one instance.
+
+    Attributes:
+        eigenvalues: `[k]` in the units of x squared, as register j has rank j.
+        eigenvectors: `[k, d]` rows; unit norm where the read-out is `rayleigh`.
+    """
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+class Intermediates(NamedTuple):
+    """What the network holds after every block.
+
+    Attributes:
+        eigenvectors: `[L, k, d]` what the read-out would answer after block l.
+        state: the residual stream with a leading axis L: dense `(data [L, N, D],
+            registers [L, k, D])`, equivariant `(vectors [L, k, C, d], scalars
+            [L, k, c])`.
+    """
+
+    eigenvectors: Array
+    state: Any
+
+
+class Rows(NamedTuple):
+    """Input rows after scaling: `x [N, d]`, `mask [N]`, and the factor of lambda."""
+
+    x: Array
+    mask: Array
+    unscale: Array
+
+
+def scaled_rows(
+    config: ModelConfig,
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"] | None = None,
+) -> Rows:
+    r"""Centre the rows and scale them so that their covariance has unit trace.
+
+    With `attention_scale="sum"` rows satisfy :math:`\sum_i |x_i|^2 = 1`, with `"mean"`
+    :math:`\frac1N \sum_i |x_i|^2 = 1`: either way a linear head over the data is
+    exactly S u / tr S. The largest entry is divided out first, so any finite x is safe.
+
+    Args:
+        config: `centre`, `unit_trace` and `attention_scale` are read.
+        x: `[N, d]` rows.
+        mask: `[N]` True for valid rows; None means all.
+
+    Returns:
+        `Rows`; `unscale` turns eigenvalues of the scaled rows into those of x.
+
+    Source: ours.
+    """
+    mask = jnp.ones(x.shape[0], bool) if mask is None else mask
+    x = jnp.where(mask[:, None], x, 0.0)
+    count = jnp.maximum(jnp.sum(mask), 1).astype(x.dtype)
+    divisor = jnp.ones((), x.dtype) if config.attention_scale == "sum" else count
+    if not config.unit_trace:
+        rows = centred(x, mask) if config.centre else x
+        return Rows(rows, mask, divisor / count)
+    peak = _positive(jnp.max(jnp.abs(x)))
+    rows = centred(x / peak, mask) if config.centre else x / peak
+    # Centring may leave rows far smaller than the mean was: scale once more.
+    inner = _positive(jnp.max(jnp.abs(rows)))
+    rows = rows / inner
+    total = _positive(jnp.sum(rows**2))
+    rows = rows * jnp.sqrt(divisor / total)
+    return Rows(rows, mask, (peak * inner) ** 2 * total / count)
+
+
+def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
+    """`value`, or 1 where it is 0: a divisor for an all-zero table."""
+    return jnp.where(value > 0, value, 1.0)
+
+
+def default_start(config: ModelConfig, dim: int, dtype: Any) -> Float[Array, "k d"]:
+    """The registers' fixed-seed Gaussian start vectors in R^dim, of unit length."""
+    key = jax.random.fold_in(jax.random.key(config.start_seed), dim)
+    rows = jax.random.normal(key, (config.register_rows, dim), dtype)
+    return unit(rows[: config.num_components])
+
+
+class SpectralTransformer(nn.Module):
+    """The one module of this package. _Unbatched_: one instance.
+
+    Attributes:
+        config: the model.
+
+    Example:
+        >>> import jax, spectral_tf
+        >>> model = spectral_tf.SpectralTransformer(spectral_tf.ModelConfig())
+        >>> x = jax.random.normal(jax.random.key(0), (50, 10))
+        >>> params = model.init(jax.random.key(1), x)
+        >>> estimate, _ = model.apply(params, x)
+        >>> estimate.eigenvectors.shape
+        (3, 10)
+
+    Source: He et al. (2025), arXiv:2501.01312, section 2; ours where `ModelConfig`
+    says so.
+    """
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "N d"],
+        mask: Bool[Array, " N"] | None = None,
+        start: Float[Array, "k d"] | None = None,
+        *,
+        capture: bool = False,
+    ) -> tuple[Estimate, Intermediates | None]:
+        """Estimate the top eigenpairs of the covariance of x.
+
+        Args:
+            x: `[N, d]` rows, any finite scale.
+            mask: `[N]` True for valid rows; None means all.
+            start: `[k, d]` start vectors of the registers (equivariant only); None
+                takes the fixed-seed Gaussian ones.
+            capture: static; also return what the network holds after every block.
+
+        Returns:
+            `(Estimate, Intermediates or None)`. Vectors have no sign convention here;
+            `predict` applies it.
+
+        Raises:
+            ValueError: if x has another d or N than a config that fixes them, or a
+                `start` is given to a dense network.
+
+        Source: see the class.
+        """
+        self._check(x, start)
+        cfg = self.config
+        rows = scaled_rows(cfg, x, mask)
+        if cfg.parameterisation == "dense":
+            block, extra = DenseBlock(cfg, parent=None), (rows.mask,)
+            state = self._embed(rows)
+        else:
+            block, extra = ChannelBlock(cfg, parent=None), (rows.x, rows.mask)
+            state = self._channels(x.shape[1], x.dtype, start)
+
+        def init_blocks(key: Array) -> Any:
+            init = lambda one: block.init(one, state, *extra)["params"]
+            return jax.vmap(init)(jax.random.split(key, cfg.num_unique_blocks))
+
+        params = self.param("blocks", init_blocks)
+
+        def step(state: Any, block_params: Any) -> tuple[Any, Any]:
+            state = block.apply({"params": block_params}, state, *extra)
+            return state, state if capture else None
+
+        state, history = run_blocks(cfg, step, state, params)
+        read = self._reader(rows)
+        estimate = read(state)
+        if not capture:
+            return estimate, None
+        vectors = jax.vmap(lambda one: read(one).eigenvectors)(history)
+        return estimate, Intermediates(vectors, history)
+
+    def _check(self, x: Array, start: Array | None) -> None:
+        cfg = self.config
+        if cfg.dim is not None and x.shape[1] != cfg.dim:
+            raise ValueError(
+                f"x has d={x.shape[1]} features, but these weights are for dim="
+                f"{cfg.dim}; reduce x to {cfg.dim} columns or build weights for its d."
+            )
+        if cfg.num_components > x.shape[1]:
+            raise ValueError(
+                f"num_components={cfg.num_components} must be <= d={x.shape[1]}, the "
+                f"columns of x; lower num_components."
+            )
+        if cfg.num_samples is not None and x.shape[0] != cfg.num_samples:
+            raise ValueError(
+                f"x has N={x.shape[0]} rows, but these weights are for num_samples="
+                f"{cfg.num_samples} (learned positions); give exactly that many."
+            )
+        if start is not None and cfg.parameterisation == "dense":
+            raise ValueError(
+                "start vectors of a dense network are parameters; set them in "
+                "params['registers'], or use parameterisation='equivariant'."
+            )
+
+    def _embed(self, rows: Rows) -> tuple[Array, Array]:
+        """Dense tokens: x W + b (+ positions), and the registers."""
+        cfg = self.config
+        dim, width = rows.x.shape[1], cfg.width
+        kernel = self.param("embed_kernel", fan_in(dim), (dim, width))
+        bias = self.param("embed_bias", nn.initializers.zeros, (width,))
+        data = contraction(cfg)("nd,dD->nD", rows.x, kernel) + bias[None]
+        if cfg.positions == "learned":
+            shape = (rows.x.shape[0], width)
+            data += self.param("positions", nn.initializers.normal(0.02), shape)
+        if cfg.readout == "flatten":
+            return data, jnp.zeros((0, width), data.dtype)
+        shape = (cfg.num_components, width)
+        return data, self.param("registers", nn.initializers.normal(1.0), shape)
+
+    def _channels(self, dim: int, dtype: Any, start: Array | None) -> tuple:
+        """Equivariant registers: channel 0 is the start vector, scalars are codes."""
+        cfg = self.config
+        first = default_start(cfg, dim, dtype) if start is None else unit(start)
+        vectors = jnp.zeros((cfg.num_components, cfg.vector_channels, dim), dtype)
+        scalars = register_codes(cfg)[: cfg.num_components].astype(dtype)
+        return vectors.at[:, 0].set(first), scalars
+
+    def _reader(self, rows: Rows) -> Any:
+        """The read-out as a function of the state after a block."""
+        cfg, einsum = self.config, contraction(self.config)
+        dim, k = rows.x.shape[1], cfg.num_components
+        sizes = {"dD": (cfg.width, dim), "values": (cfg.width, 1)}
+        if cfg.readout == "flatten":
+            size = rows.x.shape[0] * cfg.width
+            sizes = {"dD": (size, k * dim), "values": (size, k)}
+        if cfg.parameterisation == "dense":
+            kernel = self.param("vector_kernel", fan_in(sizes["dD"][0]), sizes["dD"])
+        if cfg.readout != "rayleigh":
+            shape = sizes["values"]
+            value_kernel = self.param("value_kernel", fan_in(shape[0]), shape)
+            value_bias = self.param("value_bias", nn.initializers.zeros, shape[1:])
+
+        def read(state: tuple[Array, Array]) -> Estimate:
+            if cfg.parameterisation == "equivariant":
+                return self._rayleigh(state[0][:, 0], rows)
+            if cfg.readout == "flatten":
+                tokens = state[0].reshape(1, -1)
+            else:
+                tokens = state[1]
+            vectors = einsum("tD,Dd->td", tokens, kernel).reshape(k, dim)
+            if cfg.readout == "rayleigh":
+                return self._rayleigh(vectors, rows)
+            values = einsum("tD,Dv->tv", tokens, value_kernel) + value_bias[None]
+            return Estimate(values.reshape(k) * rows.unscale, vectors)
+
+        return read
+
+    def _rayleigh(self, vectors: Float[Array, "k d"], rows: Rows) -> Estimate:
+        cfg, einsum = self.config, contraction(self.config)
+        vectors = unit(vectors)
+        scores = jnp.where(
+            rows.mask[:, None], einsum("nd,kd->nk", rows.x, vectors), 0.0
+        )
+        values = jnp.sum(scores**2, axis=0)
+        if cfg.attention_scale == "mean":
+            values /= jnp.maximum(jnp.sum(rows.mask), 1)
+        return Estimate(values * rows.unscale, vectors)
+
+
+def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple:
+    """Scan `step` over the blocks; a looped period shares its weights.
+
+    Args:
+        config: says which blocks repeat.
+        step: `(state, block_params) -> (state, output)`.
+        state: the residual stream.
+        params: stacked block parameters, leading axis `num_unique_blocks`.
+
+    Returns:
+        `(state, outputs stacked over all num_blocks blocks)`.
+
+    Source: ours; looping is Dehghani et al. (2019), Universal Transformers.
+    """
+    if not config.looped:
+        return jax.lax.scan(step, state, params)
+    first = config.loop_prologue
+    cut = lambda start, stop: jax.tree.map(lambda leaf: leaf[start:stop], params)
+    period = cut(first, first + config.loop_period)
+    repeats = (config.num_blocks - first - config.loop_epilogue) // config.loop_period
+
+    def turn(state: Any, _: None) -> tuple[Any, Any]:
+        return jax.lax.scan(step, state, period)
+
+    state, head = jax.lax.scan(step, state, cut(0, first))
+    state, body = jax.lax.scan(turn, state, None, length=repeats)
+    state, tail = jax.lax.scan(step, state, cut(first + config.loop_period, None))
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), body)
+    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), head, flat, tail)
+    return state, joined
+
+
+def predict(
+    config: ModelConfig,
+    params: Any,
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"] | None = None,
+) -> Estimate:
+    """Top eigenpairs of one instance by a transformer; `vmap` it for many.
+
+    Args:
+        config: the model.
+        params: its parameters: constructed, trained, or anything between.
+        x: `[N, d]` rows; any finite scale. NaN in a valid row gives NaN.
+        mask: `[N]` True for valid rows; None means all.
+
+    Returns:
+        `Estimate(eigenvalues [k], eigenvectors [k, d])`, rows with canonical sign.
+
+    Raises:
+        ValueError: if x has another d, or N, than the weights are made for.
+
+    Example:
+        >>> import jax, spectral_tf
+        >>> config, params = spectral_tf.power_method_params(5, 2, 30)
+        >>> x = jax.random.normal(jax.random.key(0), (40, 5))
+        >>> spectral_tf.predict(config, params, x).eigenvalues.shape
+        (2,)
+
+    Source: He et al. (2025), arXiv:2501.01312.
+    """
+    estimate, _ = SpectralTransformer(config).apply({"params": params}, x, mask)
+    return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))

@@ -1,0 +1,126 @@
+r"""Losses: element-wise per rank, blind to the sign of a vector; the caller reduces.
+
+Eigenvectors have no sign, and near-equal eigenvalues have no separate eigenvectors.
+The authors' signed cosine is here for replication only: LAPACK's sign is close to
+unlearnable past rank 2, so a perfect PCA scores about 0.9 / 0.6 / 0.1 with it.
+All are written for one instance.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from spectral_tf.model.transformer import Estimate
+from spectral_tf.sampling.instance import Instance
+from spectral_tf.spectra import covariance, einsum, unit
+
+Loss = Callable[[Estimate, Instance], Float[Array, " k"]]
+
+
+def cosine_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
+    r""":math:`1 - \cos^2` of the angle to each eigenvector.
+
+    Args:
+        estimate: k claimed eigenpairs; any scale of vector, a zero one costs 1.
+        instance: with k targets.
+
+    Returns:
+        `[k]` in [0, 1]; smooth in the vectors, gradient zero at the target.
+
+    Source: ours; sin^2 of the angle.
+    """
+    cosine = jnp.sum(unit(estimate.eigenvectors) * instance.eigenvectors, axis=-1)
+    return 1 - cosine**2
+
+
+def projector_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
+    r"""Distance of the spans of the first j vectors, for near-equal eigenvalues.
+
+    :math:`\frac12 |E^\top E - F^\top F|_F^2` with the first j rows of each, for
+    j = 1..k; computed from the k x k Gram matrices, never from d x d projectors.
+
+    Args:
+        estimate: k claimed eigenpairs; rows are normalised here.
+        instance: with k targets.
+
+    Returns:
+        `[k]`; entry j - 1 compares the leading j-dimensional spans.
+
+    Source: Edelman, Arias, Smith (1998), section 4.3 (projection F-norm).
+    """
+    rows, target = unit(estimate.eigenvectors), instance.eigenvectors
+    lower = jnp.tril(jnp.ones((rows.shape[0],) * 2, rows.dtype))
+    leading = lower[:, :, None] * lower[:, None, :]
+    own = einsum("id,jd->ij", rows, rows) ** 2
+    cross = einsum("id,jd->ij", rows, target) ** 2
+    count = jnp.arange(1, rows.shape[0] + 1, dtype=rows.dtype)
+    squares = jnp.sum(leading * (own - 2 * cross)[None], axis=(1, 2))
+    return 0.5 * (squares + count)
+
+
+def rayleigh_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
+    r"""Variance that the first j vectors miss; needs no labels but for reporting.
+
+    With orthonormalised rows Q of the first j vectors the captured variance is
+    :math:`tr(Q S Q^\top)`; here each vector counts against the j-th eigenvalue, with
+    a penalty for overlap with the vectors before it:
+    :math:`1 - v_j^\top S v_j / \lambda_j + 2\sum_{l<j} \langle v_l, v_j\rangle^2`.
+
+    Args:
+        estimate: k claimed eigenpairs; rows are normalised here.
+        instance: x and mask are read; eigenvalues only as the scale.
+
+    Returns:
+        `[k]`; 0 at the eigenvectors, in any order of sign.
+
+    Source: Gemp et al. (2021), EigenGame, eq. (4), with the penalty made symmetric.
+    """
+    rows = unit(estimate.eigenvectors)
+    matrix = covariance(instance.x, instance.mask)
+    scale = jnp.maximum(instance.eigenvalues, jnp.finfo(rows.dtype).tiny)
+    captured = einsum("kd,de,ke->k", rows, matrix, rows) / scale
+    overlap = jnp.tril(einsum("id,jd->ij", rows, rows), -1) ** 2
+    return 1 - captured + 2 * jnp.sum(overlap, axis=1)
+
+
+def signed_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
+    """The authors' `1 - cos` against a fixed sign; for replication only.
+
+    Args:
+        estimate: k claimed eigenpairs.
+        instance: targets with the project's canonical sign.
+
+    Returns:
+        `[k]` in [0, 2]; 2 for the exact answer with the other sign.
+
+    Source: He et al. (2025), the authors' code.
+    """
+    rows = unit(estimate.eigenvectors)
+    return 1 - jnp.sum(rows * instance.eigenvectors, axis=-1)
+
+
+def eigenvalue_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
+    r"""Relative squared error :math:`((\hat\lambda - \lambda) / \lambda)^2` per rank.
+
+    Args:
+        estimate: k claimed eigenpairs.
+        instance: with k targets; a zero eigenvalue is measured against the largest.
+
+    Returns:
+        `[k]`.
+
+    Source: He et al. (2025), section 4.
+    """
+    true = instance.eigenvalues
+    floor = jnp.finfo(true.dtype).eps * jnp.max(jnp.abs(true))
+    scale = jnp.maximum(jnp.abs(true), jnp.maximum(floor, jnp.finfo(true.dtype).tiny))
+    return ((estimate.eigenvalues - true) / scale) ** 2
+
+
+LOSSES: dict[str, Loss] = {
+    "cosine": cosine_loss,
+    "projector": projector_loss,
+    "rayleigh": rayleigh_loss,
+    "signed": signed_loss,
+}
