@@ -1,0 +1,85 @@
+"""Named rows of the residual stream.
+
+A construction thinks in names (`u`, `w`, `one`), the module in indices `0..D-1`. This
+file is the only place where the two meet. The paper stores a token as a column of H;
+here, as in the module, tokens are rows `[T, D]`, so a "row of the residual stream" in
+the paper is a slice of the last axis.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+Stream = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ResidualLayout:
+    """Sizes of the named rows, in order.
+
+    Attributes:
+        sizes: `(name, size)` pairs; their sum is the residual width D.
+    """
+
+    sizes: tuple[tuple[str, int], ...]
+
+    @property
+    def width(self) -> int:
+        """D, the sum of all sizes."""
+        return sum(size for _, size in self.sizes)
+
+    def __getitem__(self, name: str) -> slice:
+        """Slice of the last axis that `name` occupies."""
+        start = 0
+        for other, size in self.sizes:
+            if other == name:
+                return slice(start, start + size)
+            start += size
+        known = ", ".join(other for other, _ in self.sizes)
+        raise KeyError(f"no row named {name!r} in the residual stream; it has {known}")
+
+    def size(self, name: str) -> int:
+        """How many rows `name` occupies."""
+        rows = self[name]
+        return rows.stop - rows.start
+
+    def read(self, name: str, coefficient: float = 1.0) -> np.ndarray:
+        """`[size, D]` map that reads `name` off a token, times `coefficient`."""
+        matrix = np.zeros((self.size(name), self.width))
+        matrix[:, self[name]] = coefficient * np.eye(self.size(name))
+        return matrix
+
+    def write(self, name: str, coefficient: float = 1.0) -> np.ndarray:
+        """`[D, size]` map that adds to `name`, times `coefficient`."""
+        return self.read(name, coefficient).T
+
+    def split(self, tokens: np.ndarray) -> Stream:
+        """`[T, D]` tokens to named rows `{name: [T, size]}` (copies)."""
+        return {name: np.array(tokens[..., self[name]]) for name, _ in self.sizes}
+
+    def join(self, stream: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Inverse of `split`."""
+        return np.concatenate([stream[name] for name, _ in self.sizes], axis=-1)
+
+
+def register_layout(dim: int, num_components: int) -> ResidualLayout:
+    """Rows of the `register` construction.
+
+    `x` data row, `u` iterate, `w` scratch vector, `s` squared norm, `r` its inverse
+    square root, `one` = 1 on every token, `pos` = e_j on register j, and
+    `low[m] = 1[m >= j]` on register j, which closes a gate for senders m >= j.
+
+    Args:
+        dim: d.
+        num_components: k.
+
+    Returns:
+        The layout, of width 3 d + 3 + 2 k.
+
+    Source: DESIGN of the package, section 5 (ours).
+    """
+    vectors = [(name, dim) for name in ("x", "u", "w")]
+    scalars = [(name, 1) for name in ("s", "r", "one")]
+    codes = [(name, num_components) for name in ("pos", "low")]
+    return ResidualLayout(sizes=tuple(vectors + scalars + codes))
