@@ -8,7 +8,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 Parameterisation = Literal["dense", "equivariant"]
 Attention = Literal["relu", "linear", "softmax"]
@@ -19,11 +19,15 @@ Spectrum = Literal[
     "authors", "power_law", "spiked", "flat", "linear", "low_rank", "student_t"
 ]
 
+# Not `typing.Self`: beartype, on in the tests, refuses it in a method.
 C = TypeVar("C", bound="Config")
 
 
 class ConfigError(ValueError):
-    """A configuration value is out of bounds; the message says what to do."""
+    """A configuration value is out of bounds; the message says what to do.
+
+    Source: ours.
+    """
 
 
 def require(condition: bool, message: str) -> None:
@@ -81,7 +85,7 @@ class Config:
     def validate(self) -> None:
         """Check bounds; called on construction."""
 
-    def at_least(self, bound: float, *names: str) -> None:
+    def at_least(self, bound: int, *names: str) -> None:
         """Require that each named field is >= `bound`."""
         for name in names:
             value = getattr(self, name)
@@ -91,12 +95,22 @@ class Config:
                 f"raise it to at least {bound}.",
             )
 
+    def above(self, bound: int, *names: str) -> None:
+        """Require that each named field is > `bound`."""
+        for name in names:
+            value = getattr(self, name)
+            require(
+                value > bound,
+                f"{type(self).__name__}.{name}={value} must be > {bound}; "
+                f"raise it above {bound}.",
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready dictionary; `from_dict` inverts it exactly."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
         """Rebuild from `to_dict`; an unknown name is refused.
 
         Args:
@@ -132,7 +146,7 @@ class Config:
                 built[name] = _tuples(value)
         return cls(**built)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: C, **changes: Any) -> C:
         """Copy with some fields changed (and checked again)."""
         return dataclasses.replace(self, **changes)
 
@@ -213,13 +227,10 @@ class ModelConfig(Config):
         )
         self.at_least(0, "loop_prologue", "loop_epilogue", "scalar_channels")
         self.at_least(1, "loop_period")
-        for name in ("dim", "num_samples", "value_dim"):
+        for name in ("dim", "num_samples", "value_dim", "max_components"):
             if getattr(self, name) is not None:
                 self.at_least(1, name)
-        require(
-            self.norm_eps > 0,
-            f"ModelConfig.norm_eps={self.norm_eps} must be > 0; use 1e-8.",
-        )
+        self.above(0, "norm_eps")
         k, most = self.num_components, self.register_rows
         require(
             k <= most,
@@ -280,7 +291,7 @@ class ModelConfig(Config):
 
     def _validate_block(self) -> None:
         require(
-            len(self.block) > 0 and ("attention" in self.block or "cross" in self.block),
+            self.is_joint or "cross" in self.block,
             f"ModelConfig.block={self.block} never reads the data; include "
             "'attention' (all tokens) or 'cross' (registers read the data).",
         )
@@ -304,14 +315,15 @@ class ModelConfig(Config):
         require(
             self.register_rows == self.num_components,
             f"ModelConfig.max_components={self.max_components} must equal "
-            f"num_components={self.num_components} in a dense network.",
+            f"num_components={self.num_components} in a dense network; leave it None.",
         )
         if self.norm_groups is not None:
             used = self.norm_groups[0] * self.norm_groups[1]
             require(
                 min(self.norm_groups) >= 1 and used <= self.width,
                 f"ModelConfig.norm_groups={self.norm_groups} covers {used} features; "
-                f"it must be >= 1 each and cover at most width={self.width}.",
+                f"it must be >= 1 each and cover at most width={self.width}; use "
+                "smaller groups or a larger width.",
             )
         if self.positions == "learned" or self.readout == "flatten":
             require(
@@ -322,7 +334,7 @@ class ModelConfig(Config):
         require(
             self.readout == "flatten" or not self.causal,
             "ModelConfig.causal=True hides the data from nobody but the data; it is "
-            "only for the flatten read-out of preset 'paper_gpt2'.",
+            "only for the flatten read-out of preset 'paper_gpt2'; use causal=False.",
         )
         require(
             self.readout != "flatten" or self.is_joint,
@@ -387,24 +399,24 @@ class EnsembleConfig(Config):
         )
         require(
             self.rank <= self.dim or self.spectrum not in ("spiked", "low_rank"),
-            f"EnsembleConfig.rank={self.rank} must be <= dim={self.dim}.",
+            f"EnsembleConfig.rank={self.rank} must be <= dim={self.dim}; lower it.",
         )
         least = self.min_samples
         require(
             least is None or 1 <= least <= self.num_samples,
             f"EnsembleConfig.min_samples={least} must lie in "
-            f"1..num_samples={self.num_samples}.",
+            f"1..num_samples={self.num_samples}; use None for all rows.",
         )
-        require(
-            self.exponent > 0 and self.spike > 0 and self.degrees_of_freedom > 2,
-            f"EnsembleConfig: exponent={self.exponent} and spike={self.spike} must be "
-            f"> 0, degrees_of_freedom={self.degrees_of_freedom} > 2 (finite variance).",
-        )
+        self.above(0, "exponent", "spike")
+        self.above(2, "degrees_of_freedom")  # at 2 the variance is infinite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(Config):
-    """A pre-training run: everything that decides its numbers."""
+    """A pre-training run: everything that decides its numbers.
+
+    Source: ours.
+    """
 
     model: ModelConfig = ModelConfig()
     # One gradient step sums over these `(d, N)` shapes, `batch_size` of each.
@@ -434,31 +446,31 @@ class TrainConfig(Config):
         self.at_least(1, "batch_size", "num_steps", "steps_per_call")
         self.at_least(0, "warmup_steps", "calls_per_save", "eigenvalue_weight", "seed")
         self.at_least(2, "keep_checkpoints")
-        require(
-            self.learning_rate > 0 and self.max_grad_norm > 0,
-            f"TrainConfig: learning_rate={self.learning_rate} and max_grad_norm="
-            f"{self.max_grad_norm} must be > 0.",
-        )
+        self.above(0, "learning_rate", "max_grad_norm")
         require(
             0 < self.final_fraction <= 1,
-            f"TrainConfig.final_fraction={self.final_fraction} must lie in (0, 1].",
+            f"TrainConfig.final_fraction={self.final_fraction} must lie in (0, 1]; "
+            "use 1 for a constant rate.",
         )
         require(
             self.num_steps % self.steps_per_call == 0,
             f"TrainConfig.num_steps={self.num_steps} must be a multiple of "
-            f"steps_per_call={self.steps_per_call}.",
+            f"steps_per_call={self.steps_per_call}; change one of them.",
         )
         require(
             self.warmup_steps < self.num_steps,
             f"TrainConfig.warmup_steps={self.warmup_steps} must be < num_steps="
-            f"{self.num_steps}.",
+            f"{self.num_steps}; lower it.",
         )
-        require(len(self.shapes) > 0, "TrainConfig.shapes=() must name a (d, N).")
+        require(
+            len(self.shapes) > 0,
+            "TrainConfig.shapes=() must name at least one (d, N); try ((10, 50),).",
+        )
         for dim, samples in self.shapes:
             require(
                 dim >= self.model.num_components and samples >= 2,
                 f"TrainConfig.shapes has (d={dim}, N={samples}); d must be >= "
-                f"num_components={self.model.num_components} and N >= 2.",
+                f"num_components={self.model.num_components} and N >= 2; raise them.",
             )
             for name, given in (("dim", dim), ("num_samples", samples)):
                 fixed = getattr(self.model, name)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from spectral_tf.model.transformer import Estimate
 from spectral_tf.sampling.instance import Instance
-from spectral_tf.spectra import covariance, einsum, unit
+from spectral_tf.spectra import covariance, einsum, gram_schmidt, unit
 
 Loss = Callable[[Estimate, Instance], Float[Array, " k"]]
 
@@ -62,26 +62,26 @@ def projector_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]
 def rayleigh_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
     r"""Variance that the first j vectors miss; needs no labels but for reporting.
 
-    With orthonormalised rows Q of the first j vectors the captured variance is
-    :math:`tr(Q S Q^\top)`; here each vector counts against the j-th eigenvalue, with
-    a penalty for overlap with the vectors before it:
-    :math:`1 - v_j^\top S v_j / \lambda_j + 2\sum_{l<j} \langle v_l, v_j\rangle^2`.
+    With Q the orthonormalised first j rows it is
+    :math:`1 - tr(Q S Q^\top) / \sum_{l \le j} \lambda_l`. The captured variance is
+    largest, and the loss 0, exactly where Q spans the j leading eigenvectors; so all
+    j together pin each vector. (Rewarding each vector against its own eigenvalue,
+    less a penalty for overlaps, does not: a sum over ranks then gains by swapping.)
 
     Args:
-        estimate: k claimed eigenpairs; rows are normalised here.
+        estimate: k claimed eigenpairs; rows are orthonormalised here, in order.
         instance: x and mask are read; eigenvalues only as the scale.
 
     Returns:
-        `[k]`; 0 at the eigenvectors, in any order of sign.
+        `[k]` in [0, 1]; 0 at the eigenvectors, of any sign.
 
-    Source: Gemp et al. (2021), EigenGame, eq. (4), with the penalty made symmetric.
+    Source: Fan (1949), Proc. Natl. Acad. Sci. 35(11), theorem 1.
     """
-    rows = unit(estimate.eigenvectors)
+    rows = gram_schmidt(estimate.eigenvectors)
     matrix = covariance(instance.x, instance.mask)
-    scale = jnp.maximum(instance.eigenvalues, jnp.finfo(rows.dtype).tiny)
-    captured = einsum("kd,de,ke->k", rows, matrix, rows) / scale
-    overlap = jnp.tril(einsum("id,jd->ij", rows, rows), -1) ** 2
-    return 1 - captured + 2 * jnp.sum(overlap, axis=1)
+    captured = jnp.cumsum(einsum("kd,de,ke->k", rows, matrix, rows))
+    most = jnp.cumsum(instance.eigenvalues)
+    return (most - captured) / jnp.maximum(most, jnp.finfo(rows.dtype).tiny)
 
 
 def signed_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:

@@ -76,7 +76,9 @@ def centred(
     count = jnp.maximum(jnp.sum(valid), 1)
     # `where`, not a product: a masked row may hold NaN and must not leak.
     rows = jnp.where(mask[:, None], x, 0.0)
-    return jnp.where(mask[:, None], rows - jnp.sum(rows, axis=0) / count, 0.0)
+    return jnp.where(
+        mask[:, None], rows - jnp.sum(rows, axis=0, keepdims=True) / count, 0.0
+    )
 
 
 def covariance(

@@ -17,6 +17,8 @@ class Instance(NamedTuple):
         mask: `[N]` True for valid rows.
         eigenvalues: `[k]` of the instance's own sample covariance, descending.
         eigenvectors: `[k, d]` rows, unit norm, canonical sign.
+
+    Source: ours.
     """
 
     x: Array

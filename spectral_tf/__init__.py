@@ -1,0 +1,40 @@
+"""Transformers that are spectral methods: constructed and pre-trained, in JAX/Flax."""
+
+from spectral_tf.config import ConfigError, EnsembleConfig, ModelConfig, TrainConfig
+from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.evaluation import Report, evaluate
+from spectral_tf.model.expand import expand
+from spectral_tf.model.presets import model_preset
+from spectral_tf.model.transformer import (
+    Estimate,
+    Intermediates,
+    SpectralTransformer,
+    predict,
+)
+from spectral_tf.sampling.instance import Instance
+from spectral_tf.sampling.sampler import batch_at, sample_batch
+from spectral_tf.training.loop import pretrain
+from spectral_tf.training.state import TrainState
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "EnsembleConfig",
+    "Estimate",
+    "Instance",
+    "Intermediates",
+    "ModelConfig",
+    "Report",
+    "SpectralTransformer",
+    "TrainConfig",
+    "TrainState",
+    "batch_at",
+    "evaluate",
+    "expand",
+    "model_preset",
+    "power_method_params",
+    "predict",
+    "pretrain",
+    "sample_batch",
+]

@@ -1,0 +1,115 @@
+"""Data parallelism: the only file that says `pmap`.
+
+The state is replicated, not stacked (`in_axes=None`, `out_axes=None`): no leading
+device axis anywhere, no replicate / unreplicate. `pmap` is the default; JAX now builds
+it from `shard_map`, which is the other choice and gives the same numbers.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from spectral_tf.config import TrainConfig, require
+from spectral_tf.training.state import TrainState
+from spectral_tf.training.step import Metrics, train_step
+
+AXIS = "devices"
+
+MultiStep = Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]
+
+
+def scan_steps(
+    config: TrainConfig,
+    num_shards: int,
+    state: TrainState,
+    key: Array,
+    horizon: Array,
+) -> tuple[TrainState, Metrics]:
+    """`config.steps_per_call` steps as the program of one device of the axis."""
+
+    def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
+        return train_step(
+            config, state, key, horizon, axis_name=AXIS, num_shards=num_shards
+        )
+
+    return jax.lax.scan(body, state, None, length=config.steps_per_call)
+
+
+def over_devices(
+    program: Callable[..., object], kind: str, devices: Sequence[jax.Device]
+) -> Callable[..., object]:
+    """Run `program(*args)` on every device with replicated arguments and results.
+
+    Args:
+        program: the function of one device; may use `jax.lax` collectives over AXIS
+            and must return the same value on every device.
+        kind: `pmap` or `shard_map`.
+        devices: of all hosts.
+
+    Returns:
+        A compiled function of the same arguments.
+
+    Source: JAX documentation, "Migrating from pmap".
+    """
+    mesh = Mesh(list(devices), (AXIS,))
+    place = NamedSharding(mesh, PartitionSpec())
+    if kind == "shard_map":
+        # check_vma=False: collectives then differentiate as they do under pmap.
+        spec = PartitionSpec()
+        lifted = jax.jit(
+            jax.shard_map(
+                program, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+            )
+        )
+    else:
+        lifted = _pmapped(program, devices)
+    # Placed once, a state keeps its sharding: the second call does not recompile.
+    return lambda *args: lifted(*jax.device_put(args, place))
+
+
+def _pmapped(
+    program: Callable[..., object], devices: Sequence[jax.Device]
+) -> Callable[..., object]:
+    """Pmap with nothing mapped but a dummy, which it wants; the axis gives the index."""
+    local = sum(one.process_index == jax.process_index() for one in devices)
+    mapped = jax.pmap(
+        lambda _, args: program(*args),
+        axis_name=AXIS,
+        in_axes=(0, None),
+        out_axes=None,
+        devices=devices,
+    )
+    slots = jnp.arange(local)
+    return lambda *args: mapped(slots, args)
+
+
+def parallel_steps(
+    config: TrainConfig, devices: Sequence[jax.Device] | None = None
+) -> MultiStep:
+    """`config.steps_per_call` training steps over all devices, as one compiled call.
+
+    Args:
+        config: the run; `config.parallel` is `pmap` or `shard_map`.
+        devices: defaults to all devices of all hosts.
+
+    Returns:
+        `(state, key, horizon) -> (state, metrics)`; metrics have a leading axis
+        `steps_per_call`.
+
+    Raises:
+        ConfigError: if the devices do not divide `batch_size`.
+
+    Source: ours.
+    """
+    devices = list(jax.devices() if devices is None else devices)
+    require(
+        config.batch_size % len(devices) == 0,
+        f"TrainConfig.batch_size={config.batch_size} must be a multiple of the "
+        f"{len(devices)} devices; change the one or the other.",
+    )
+    program = functools.partial(scan_steps, config, len(devices))
+    return over_devices(program, config.parallel, devices)  # type: ignore[return-value]

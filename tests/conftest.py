@@ -1,0 +1,44 @@
+"""Set JAX up before anything imports it: four CPU devices, no silent broadcasting."""
+
+import os
+from collections.abc import Iterator
+
+# Before the first import of jax's backends and of matplotlib.
+os.environ["MPLBACKEND"] = "Agg"
+
+import hypothesis
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Derandomised: the same examples everywhere, and no database in the work tree.
+hypothesis.settings.register_profile("repo", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repo")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection() -> None:
+    """Keep beartype off the configs: their own checks speak first, as for users.
+
+    Without this a wrong type would raise beartype's error here and `ConfigError`
+    outside the tests, and `exponent=2` would be refused only here.
+    """
+    from spectral_tf.config import Config
+
+    for cls in Config.__subclasses__():
+        vars(cls)["__init__"].__no_type_check__ = True
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """The one key of the tests; fold or split it for more."""
+    return jax.random.key(0)
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Run the test in double precision."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,205 @@
+"""Instances: their targets, their families, and what their keys decide."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from spectral_tf.config import ConfigError, EnsembleConfig
+from spectral_tf.sampling import ensembles
+from spectral_tf.sampling.ensembles import ENSEMBLES, sample_instance
+from spectral_tf.sampling.instance import Instance, make_instance
+from spectral_tf.sampling.sampler import batch_at, sample_batch
+
+CONFIG = EnsembleConfig(dim=6, num_samples=40, num_components=4)
+RAGGED = CONFIG.replace(min_samples=20)
+POPULATION = {
+    "power_law": [j**-1.5 for j in range(1, 7)],
+    "spiked": [20.0, 10.0, 1.0, 1.0, 1.0, 1.0],
+    "flat": [1.0] * 6,
+    "linear": [j / 6 for j in range(6, 0, -1)],
+    "low_rank": [1.0, 0.5, 0.0, 0.0, 0.0, 0.0],
+}
+
+
+def close(actual, expected, atol: float) -> None:
+    np.testing.assert_allclose(actual, expected, atol=atol, rtol=0)
+
+
+def assert_same(actual: Instance, expected: Instance) -> None:
+    """Equal rows, bit for bit; targets to the rounding of another batched eigh."""
+    np.testing.assert_array_equal(actual.x, expected.x)
+    np.testing.assert_array_equal(actual.mask, expected.mask)
+    scale = float(np.max(expected.eigenvalues))
+    close(actual.eigenvalues, expected.eigenvalues, 1e-5 * scale)
+    close(actual.eigenvectors, expected.eigenvectors, 1e-3)
+
+
+@pytest.mark.parametrize("spectrum", ENSEMBLES)
+def test_targets_are_eigenpairs_of_the_sample_covariance(key, spectrum):
+    batch = sample_batch(key, RAGGED.replace(spectrum=spectrum), 16)
+    assert batch.x.shape == (16, 40, 6)
+    for x, mask, values, vectors in zip(*map(np.asarray, batch), strict=True):
+        matrix = np.cov(x[mask].astype(np.float64), rowvar=False, bias=True)
+        scale = values[0]
+        close(vectors @ matrix / scale, values[:, None] * vectors / scale, 1e-5)
+        close(values / scale, np.linalg.eigvalsh(matrix)[::-1][:4] / scale, 1e-5)
+        close(vectors @ vectors.T, np.eye(4), 1e-5)
+        largest = np.abs(vectors).argmax(axis=1)
+        assert (vectors[np.arange(4), largest] > 0).all()
+
+
+@pytest.mark.parametrize("spectrum", POPULATION)
+def test_population_spectrum_is_recovered_from_many_rows(key, spectrum):
+    config = EnsembleConfig(
+        **{"spectrum": spectrum, "num_samples": 20_000, "dim": 6, "num_components": 6},
+        **{"exponent": 1.5, "rank": 2, "spike": 10.0},
+    )
+    values = jax.jit(sample_instance, static_argnums=1)(key, config).eigenvalues
+    # A sample eigenvalue has relative standard deviation sqrt(2 / N) = 1 %, and
+    # equal ones spread to 1 +- 2 sqrt(d / N) = 3.5 % (Marchenko-Pastur): allow 6 %.
+    np.testing.assert_allclose(values, POPULATION[spectrum], rtol=0.06, atol=1e-5)
+
+
+def test_orientation_of_a_prescribed_family_is_uniform(key):
+    config = CONFIG.replace(spectrum="spiked", rank=1, spike=1e4, num_components=1)
+    first = np.asarray(sample_batch(key, config, 1000).eigenvectors[:, 0])
+    # Each v_i v_j has standard deviation sqrt(2 / (d (d + 2))) <= 0.21 around
+    # I / d; the mean of 1000 has 0.0065: allow five of them.
+    close(first.T @ first / 1000, np.eye(6) / 6, 0.033)
+
+
+def test_authors_follow_their_formula(key):
+    key_factor, key_rows = jax.random.split(key)
+    factor = np.asarray(jax.random.normal(key_factor, (6, 6)), np.float64)
+    rows = np.asarray(jax.random.normal(key_rows, (40, 6)), np.float64)
+    expected = rows @ (factor + 0.1 * np.eye(6)).T
+    close(ensembles.authors(key, CONFIG), expected, 1e-5)
+    # An instance spends one half of its key on the rows.
+    row_key = jax.random.split(key)[0]
+    close(sample_instance(key, CONFIG).x, ensembles.authors(row_key, CONFIG), 1e-5)
+
+
+def test_student_t_scales_each_authors_row_by_a_chi_square(key):
+    nu, count = 5.0, 20_000
+    config = CONFIG.replace(num_samples=count, degrees_of_freedom=nu)
+    heavy = ensembles.student_t(key, config)
+    light = ensembles.authors(jax.random.split(key)[0], config)
+    ratio = np.asarray(heavy / light, np.float64)
+    np.testing.assert_allclose(ratio, ratio[:, :1].repeat(6, 1), rtol=1e-4)
+    chi2 = nu / ratio[:, 0] ** 2
+    # Mean nu and variance 2 nu, with the standard errors sqrt(2 nu / N) = 0.022
+    # and, for the variance, about sqrt((2 + 12 / nu) / N) 2 nu = 0.15: allow five.
+    close(chi2.mean(), nu, 0.11)
+    close(chi2.var(), 2 * nu, 0.75)
+    assert tail(heavy) > 10 * tail(light)
+
+
+def tail(x) -> float:
+    """Share of rows longer than four medians, plus one in 20,000."""
+    lengths = np.linalg.norm(x, axis=1)
+    return (1 + (lengths > 4 * np.median(lengths)).sum()) / 20_000
+
+
+def test_number_of_valid_rows_is_drawn_between_its_bounds(key):
+    batch = sample_batch(key, RAGGED, 500)
+    counts = np.asarray(batch.mask.sum(axis=1))
+    # Each of 21 counts is missed by 500 draws with probability 3e-11.
+    assert set(counts) == set(range(20, 41))
+    np.testing.assert_array_equal(batch.mask, np.arange(40) < counts[:, None])
+    assert (np.asarray(batch.x)[~np.asarray(batch.mask)] == 0).all()
+    assert (np.abs(batch.x).sum(axis=2) > 0).sum() == counts.sum()
+    assert sample_batch(key, CONFIG, 3).mask.all()
+
+
+def test_make_instance_zeroes_masked_rows_and_reads_none_of_them(key):
+    x = jax.random.normal(key, (9, 3))
+    mask = jnp.arange(9) < 7
+    masked = make_instance(x.at[7:].set(jnp.nan), mask, 3)
+    whole = make_instance(x[:7], None, 3)
+    close(masked.x[7:], np.zeros((2, 3)), 0)
+    close(masked.eigenvalues, whole.eigenvalues, 1e-6)
+    close(masked.eigenvectors, whole.eigenvectors, 1e-5)
+    with pytest.raises(ValueError, match=r"num_components=4 must lie in 1\.\.3"):
+        make_instance(x, None, 4)
+
+
+@pytest.mark.parametrize("spectrum", ["authors", "power_law", "student_t"])
+def test_one_instance_equals_its_row_of_the_lifted_batch(key, spectrum):
+    config = RAGGED.replace(spectrum=spectrum)
+    batch = batch_at(key, 3, jnp.arange(4), config)
+    one_key = jax.random.fold_in(jax.random.fold_in(key, 3), 2)
+    one = sample_instance(one_key, config)
+    row = jax.tree.map(lambda leaf: leaf[2], batch)
+    # Another order of summation in the batched product: rounding only.
+    close(one.x, row.x, 1e-5)
+    assert_same(one._replace(x=row.x), row)
+
+
+def test_the_index_alone_decides_an_instance(key):
+    batch = batch_at(key, 2, jnp.arange(8), RAGGED)
+    alone = batch_at(key, 2, jnp.array([5]), RAGGED)
+    assert_same(alone, jax.tree.map(lambda leaf: leaf[5:6], batch))
+    others = batch_at(key, 2, jnp.array([70, 71, 72, 73, 74, 5, 76, 77]), RAGGED)
+    assert_same(*(jax.tree.map(lambda leaf: leaf[5], one) for one in (others, batch)))
+    distinct = {np.asarray(x).tobytes() for x in (*batch.x, *others.x)}
+    assert len(distinct) == 15
+
+
+def test_another_step_or_key_gives_other_instances(key):
+    indices = jnp.arange(3)
+    batch = batch_at(key, 0, indices, CONFIG)
+    for other in (
+        batch_at(key, 1, indices, CONFIG),
+        batch_at(jax.random.key(1), 0, indices, CONFIG),
+    ):
+        assert not np.isclose(batch.x, other.x).any(axis=(1, 2)).all()
+        assert abs(np.corrcoef(np.ravel(batch.x), np.ravel(other.x))[0, 1]) < 0.2
+
+
+def test_the_key_is_not_consumed(key):
+    before = np.asarray(jax.random.key_data(key))
+    first, second = (sample_batch(key, RAGGED, 3) for _ in range(2))
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+    assert not key.is_deleted()
+    np.testing.assert_array_equal(jax.random.key_data(key), before)
+    at_zero = batch_at(key, 0, jnp.arange(3), RAGGED)
+    jax.tree.map(np.testing.assert_array_equal, first, at_zero)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_data_do_not_depend_on_the_number_of_devices(key, count):
+    devices = jax.devices("cpu")[:count]
+    assert len(devices) == count
+    mesh = Mesh(np.array(devices), ("batch",))
+    split, whole = PartitionSpec("batch"), PartitionSpec()
+    indices = jnp.arange(8)
+    expected = batch_at(key, 7, indices, RAGGED)
+    sharded = jax.device_put(indices, NamedSharding(mesh, split))
+    assert_same(batch_at(key, 7, sharded, RAGGED), expected)
+
+    def local(key: jax.Array, indices: jax.Array) -> Instance:
+        return batch_at(key, 7, indices, RAGGED)
+
+    # As the mapped training step samples: every device its own indices.
+    mapped = jax.shard_map(
+        local, mesh=mesh, in_specs=(whole, split), out_specs=split, check_vma=False
+    )
+    result = jax.jit(mapped)(key, sharded)
+    assert len(result.x.sharding.device_set) == count
+    assert_same(result, expected)
+
+
+def test_the_second_call_does_not_recompile(key):
+    config = CONFIG.replace(exponent=3.25)  # a configuration no other test compiles
+    before = batch_at._cache_size()
+    batch_at(key, 0, jnp.arange(3), config)
+    batch_at(jax.random.fold_in(key, 9), 41, jnp.arange(5, 8), config.replace())
+    assert batch_at._cache_size() == before + 1
+
+
+@pytest.mark.parametrize("size", [0, -2])
+def test_an_empty_batch_is_refused(key, size):
+    with pytest.raises(ConfigError, match=rf"batch_size={size} must be >= 1; ask for"):
+        sample_batch(key, CONFIG, size)

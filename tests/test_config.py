@@ -1,0 +1,271 @@
+"""Configurations: every bound is refused with value, bound and remedy; JSON inverts."""
+
+import dataclasses
+import json
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spectral_tf import config as configs
+from spectral_tf.config import (
+    Config,
+    ConfigError,
+    EnsembleConfig,
+    ModelConfig,
+    TrainConfig,
+)
+from spectral_tf.model.presets import PRESETS, model_preset
+
+M, E, T = CONFIGS = (ModelConfig, EnsembleConfig, TrainConfig)
+DENSE: dict[str, Any] = PRESETS["theory"]
+LOOP: dict[str, Any] = {"looped": True, "loop_prologue": 1}
+FLAT: dict[str, Any] = DENSE | {"readout": "flatten"}
+GPT2, THEORY = model_preset("paper_gpt2"), model_preset("theory")
+
+Case = tuple[type[Config], dict[str, Any], str]
+
+
+def bad(cls: type[Config], expected: str, **kwargs: Any) -> Case:
+    """Refused arguments; `expected` is value | bound | remedy in the message."""
+    return cls, kwargs, expected
+
+
+LOWER_BOUNDS: list[Case] = [
+    bad(cls, f"{name}={low - 1}|>= {low}|raise it to at least {low}", **{name: low - 1})
+    for cls, low, names in (
+        (M, 1, "num_components num_blocks mlp_width num_heads loop_period dim"),
+        (M, 1, "cross_heads width head_dim num_samples value_dim max_components"),
+        (M, 0, "loop_prologue loop_epilogue scalar_channels"),
+        (M, 2, "vector_channels num_heads"),
+        (E, 1, "num_samples dim num_components rank"),
+        (T, 1, "batch_size num_steps steps_per_call"),
+        (T, 0, "warmup_steps calls_per_save eigenvalue_weight seed"),
+        (T, 2, "keep_checkpoints"),
+    )
+    for name in names.split()
+]
+STRICT_BOUNDS: list[Case] = [
+    bad(cls, f"{name}={low}|> {low}|raise it above {low}", **{name: low})
+    for cls, low, names in (
+        (M, 0, "norm_eps"),
+        (E, 0, "exponent spike"),
+        (E, 2, "degrees_of_freedom"),
+        (T, 0, "learning_rate max_grad_norm"),
+    )
+    for name in names.split()
+]
+NOT_EQUIVARIANT: list[Case] = [
+    bad(M, f"{name}={value!r}|rotations|use {remedy}", **{name: value})
+    for name, value, remedy in (
+        ("norm", "layer", "'none' or 'rms'"),
+        ("mlp", "plain", "'gated'"),
+        ("block", ("attention", "mlp"), "'cross', 'self' and 'mlp'"),
+        ("positions", "learned", "'none'"),
+        ("readout", "linear", "'rayleigh'"),
+        ("norm_position", "pre", "'post'"),
+        ("norm_groups", (2, 2), "None"),
+        ("skip_gain", False, "True"),
+        ("causal", True, "False"),
+    )
+]
+MODEL: list[Case] = [
+    bad(M, "num_components=3|<= max_components=2|fewer", max_components=2),
+    bad(M, "num_components=3|<= dim=2|fewer", dim=2),
+    bad(M, "scalar_channels=7|>= 8|at least 8", scalar_channels=7),
+    bad(M, "=11|>= 12|at least 12", scalar_channels=11, max_components=5),
+    bad(M, "num_blocks=8|multiple of loop_period=2|it is 7", **LOOP, loop_period=2),
+    bad(M, "num_blocks=1|positive multiple|it is 0", **LOOP, num_blocks=1),
+    bad(M, "block=()|never reads|include 'attention'", block=()),
+    bad(M, "('mlp',)|never reads|'cross'", block=("mlp",)),
+    bad(M, "block=|mixes|use ('attention', 'mlp')", block=("attention", "cross")),
+    bad(M, "dim=None|dense|needs dim=d", **DENSE | {"dim": None}),
+    bad(M, "'power'|equivariant|'random'", **DENSE | {"initialisation": "power"}),
+    bad(M, "=5|equal num_components=3|leave it None", **DENSE, max_components=5),
+    bad(M, "(9, 8)|72|at most width=64|larger width", **DENSE, norm_groups=(9, 8)),
+    bad(M, "(0, 8)|>= 1|use smaller", **DENSE, norm_groups=(0, 8)),
+    bad(M, "num_samples=None|learned|set num_samples=N", **DENSE, positions="learned"),
+    bad(M, "num_samples=None|flatten|set num_samples=N", **FLAT),
+    bad(M, "causal=True|only for|use causal=False", **DENSE, causal=True),
+    bad(
+        M, "'flatten'|needs 'attention'", **FLAT | {"block": ("cross",)}, num_samples=5
+    ),
+]
+RUNS: list[Case] = [
+    bad(E, "num_components=11|<= dim=10|fewer", num_components=11),
+    bad(E, "rank=11|<= dim=10|lower it", spectrum="spiked", rank=11),
+    bad(E, "rank=11|<= dim=10|lower it", spectrum="low_rank", rank=11),
+    bad(E, "min_samples=51|1..num_samples=50|use None", min_samples=51),
+    bad(E, "min_samples=0|1..num_samples=50|use None", min_samples=0),
+    bad(T, "final_fraction=0.0|(0, 1]|use 1", final_fraction=0.0),
+    bad(T, "final_fraction=1.5|(0, 1]|use 1", final_fraction=1.5),
+    bad(T, "num_steps=210|multiple of steps_per_call=25|change", num_steps=210),
+    bad(T, "warmup_steps=2000|< num_steps=2000|lower it", warmup_steps=2000),
+    bad(T, "shapes=()|at least one|try ((10, 50),)", shapes=()),
+    bad(T, "(d=2, N=9)|>= num_components=3|raise", shapes=((2, 9),)),
+    bad(T, "(d=9, N=1)|N >= 2|raise", shapes=((9, 1),)),
+    bad(T, "(d=9, N=50)|dim=10 only|agree", model=THEORY, shapes=((9, 50),)),
+    bad(T, "N=49|num_samples=50 only|agree", model=GPT2, shapes=((10, 49),)),
+]
+REFUSED = LOWER_BOUNDS + STRICT_BOUNDS + NOT_EQUIVARIANT + MODEL + RUNS
+
+
+@pytest.mark.parametrize(("cls", "kwargs", "expected"), REFUSED)
+def test_bound_is_refused_with_value_bound_and_remedy(cls, kwargs, expected):
+    with pytest.raises(ConfigError) as caught:
+        cls(**kwargs)
+    message = str(caught.value)
+    assert message.startswith(cls.__name__)
+    assert [part for part in expected.split("|") if part not in message] == [], message
+
+
+@pytest.mark.parametrize(
+    ("cls", "kwargs"),
+    [
+        (M, {"num_components": 3, "max_components": 3, "dim": 3}),
+        (M, {"scalar_channels": 8, "vector_channels": 2, "num_heads": 2}),
+        (M, {"num_heads": 1, "initialisation": "random"}),
+        (M, {**LOOP, "num_blocks": 7, "loop_period": 3, "loop_epilogue": 3}),
+        (M, DENSE | {"norm_groups": (8, 8)}),
+        (E, {"dim": 3, "rank": 3, "spectrum": "low_rank"}),
+        (E, {"dim": 3, "rank": 9}),
+        (E, {"min_samples": 1, "num_samples": 1}),
+        (E, {"min_samples": 50}),
+        (T, {"final_fraction": 1.0, "warmup_steps": 1999}),
+        (T, {"shapes": ((3, 2),), "keep_checkpoints": 2}),
+    ],
+)
+def test_value_on_the_bound_is_accepted(cls, kwargs):
+    cls(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"), [(cls, f.name) for cls in CONFIGS for f in dataclasses.fields(cls)]
+)
+def test_wrong_type_is_refused_by_field(cls, name):
+    with pytest.raises(ConfigError, match=rf"^{cls.__name__}\.{name}=.* must be "):
+        cls(**{name: object()})
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "expected"),
+    [
+        (M, "num_blocks", True, "int"),
+        (M, "num_blocks", 8.0, "int"),
+        (M, "looped", 1, "bool"),
+        (M, "attention", "gauss", "one of 'relu', 'linear', 'softmax'"),
+        (M, "block", ["cross"], "tuple"),
+        (M, "norm_groups", (1, 2, 3), "tuple"),
+        (E, "exponent", True, "float"),
+        (T, "shapes", ((6, 30.0),), "tuple"),
+    ],
+)
+def test_near_miss_of_a_type_names_the_type(cls, name, value, expected):
+    with pytest.raises(ConfigError) as caught:
+        cls(**{name: value})
+    assert f"{name}={value!r} must be" in str(caught.value)
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_survives_json(name):
+    assert_survives_json(model_preset(name))
+    assert_survives_json(model_preset(name, num_components=2, scalar_channels=32))
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"unknown preset 'gpt'.*equivariant.*theory"):
+        model_preset("gpt")
+    with pytest.raises(ConfigError, match=r"no field depth, tau;.*num_blocks"):
+        ModelConfig.from_dict({"tau": 3, "depth": 2})
+    with pytest.raises(ConfigError, match=r"EnsembleConfig has no field size"):
+        TrainConfig.from_dict({"ensemble": {"size": 3}})
+    with pytest.raises(ConfigError, match=r"TrainConfig.model=3 must be an object"):
+        TrainConfig.from_dict({"model": 3})
+    with pytest.raises(ConfigError, match=r"num_blocks=0"):
+        TrainConfig.from_dict({"model": {"num_blocks": 0}})
+
+
+@pytest.mark.parametrize("cls", CONFIGS)
+def test_frozen_hashable_keyword_only(cls):
+    one, other = cls(), cls()
+    name = dataclasses.fields(cls)[0].name
+    assert one == other
+    assert hash(one) == hash(other)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(one, name, getattr(one, name))
+    with pytest.raises(TypeError):
+        cls(getattr(one, name))
+
+
+def test_replace_checks_again():
+    config = EnsembleConfig()
+    assert config.replace(dim=4).dim == 4
+    assert config.dim == 10
+    with pytest.raises(ConfigError, match=r"num_components=3 must be <= dim=2"):
+        config.replace(dim=2)
+
+
+def assert_survives_json(config: Config) -> None:
+    text = json.dumps(config.to_dict(), allow_nan=False)
+    back = type(config).from_dict(json.loads(text))
+    assert back == config
+    assert hash(back) == hash(config)
+    assert json.dumps(back.to_dict()) == text
+
+
+def literal(hint: Any) -> st.SearchStrategy:
+    return st.sampled_from(get_args(hint))
+
+
+POSITIVE = st.floats(1e-12, 1e12)
+
+
+@st.composite
+def ensemble_configs(draw) -> EnsembleConfig:
+    dim, samples = draw(st.integers(1, 64)), draw(st.integers(1, 200))
+    return EnsembleConfig(
+        spectrum=draw(literal(configs.Spectrum)),
+        num_samples=samples,
+        dim=dim,
+        num_components=draw(st.integers(1, dim)),
+        min_samples=draw(st.none() | st.integers(1, samples)),
+        exponent=draw(POSITIVE),
+        rank=draw(st.integers(1, dim)),
+        spike=draw(POSITIVE),
+        degrees_of_freedom=2 + draw(POSITIVE),
+    )
+
+
+@st.composite
+def model_configs(draw) -> ModelConfig:
+    k, unique = draw(st.integers(1, 6)), draw(st.integers(1, 3))
+    shared = {
+        "num_components": k,
+        "num_blocks": unique * draw(st.integers(1, 4)),
+        "looped": draw(st.booleans()),
+        "loop_period": unique,
+        "attention": draw(literal(configs.Attention)),
+        "norm_eps": draw(POSITIVE),
+        "start_seed": draw(st.integers(0, 2**31)),
+    }
+    if draw(st.booleans()):
+        return ModelConfig(
+            max_components=draw(st.none() | st.integers(k, 9)),
+            block=("cross", *draw(st.lists(st.sampled_from(["self", "mlp"])))),
+            initialisation=draw(literal(configs.Initialisation)),
+            **shared,
+        )
+    groups = st.tuples(st.integers(1, 8), st.integers(1, 8))
+    theory = DENSE | {"dim": draw(st.integers(k, 64))}
+    theory["norm_groups"] = draw(st.none() | groups)
+    return ModelConfig(**theory | shared)
+
+
+@given(ensemble_configs(), model_configs())
+def test_drawn_config_survives_json(ensemble, model):
+    shape = (model.dim or model.num_components, model.num_samples or 2)
+    train = TrainConfig(model=model, ensemble=ensemble, shapes=(shape, shape))
+    for config in (ensemble, model, train):
+        assert_survives_json(config)

@@ -1,0 +1,191 @@
+"""The conventions, and the classical algorithms against independent oracles."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import scipy.linalg
+
+from spectral_tf import spectra
+
+# Prescribed spectra: separated, slowly decaying, repeated at the end, rank 3.
+SPECTRA = {
+    "separated": [8.0, 4.0, 2.0, 1.0, 0.5, 0.25],
+    "power_law": [1 / j for j in range(1, 7)],
+    "flat_tail": [9.0, 5.0, 3.0, 1.0, 1.0, 1.0],
+    "low_rank": [3.0, 2.0, 1.0, 0.0, 0.0, 0.0],
+}
+
+
+# Compiled once for all parameters of a test.
+iterate = jax.jit(spectra.orthogonal_iteration, static_argnames="num_iters")
+iterate_trace = jax.jit(spectra.orthogonal_iteration_trace, static_argnames="num_iters")
+gram_schmidt = jax.jit(spectra.gram_schmidt)
+principal_angle = jax.jit(spectra.largest_principal_angle)
+
+
+def with_spectrum(key: jax.Array, values: list[float], scale: float = 1.0):
+    """A symmetric matrix with these eigenvalues, and its eigenvectors as rows."""
+    rows = jax.random.orthogonal(key, len(values))
+    matrix = spectra.einsum("k,ki,kj->ij", jnp.asarray(values) * scale, rows, rows)
+    return matrix, spectra.canonical_sign(rows)
+
+
+def close(actual, expected, atol: float) -> None:
+    np.testing.assert_allclose(actual, expected, atol=atol, rtol=0)
+
+
+def test_canonical_sign_makes_the_largest_entry_positive():
+    vectors = jnp.array([[[1.0, -3.0, 2.0], [0.0, 0.0, 0.0]], [[-1.0, 0.5, 4.0]] * 2])
+    signed = spectra.canonical_sign(vectors)
+    close(signed[0], [[-1.0, 3.0, -2.0], [0.0, 0.0, 0.0]], 0)
+    close(signed[1], vectors[1], 0)
+    close(spectra.canonical_sign(-vectors), signed, 0)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", SPECTRA)
+def test_top_eigenpairs_descend_as_unit_rows_of_canonical_sign(key, name):
+    matrix, rows = with_spectrum(key, SPECTRA[name])
+    values, vectors = spectra.top_eigenpairs(matrix, 3)
+    close(values, SPECTRA[name][:3], 1e-12)
+    close(vectors, rows[:3], 1e-12)
+    close(jnp.linalg.norm(vectors, axis=1), np.ones(3), 1e-12)
+    assert (np.take_along_axis(*pivots(vectors), axis=1) > 0).all()
+
+
+def pivots(vectors) -> tuple[np.ndarray, np.ndarray]:
+    array = np.asarray(vectors)
+    return array, np.abs(array).argmax(axis=1)[:, None]
+
+
+@pytest.mark.parametrize("k", [-1, 0, 7])
+def test_top_eigenpairs_refuses_k_out_of_range(k):
+    with pytest.raises(ValueError, match=rf"num_components={k} must lie in 1\.\.6"):
+        spectra.top_eigenpairs(jnp.eye(6), k)
+
+
+def test_covariance_is_numpy_with_bias(key):
+    x = 3 + 2 * jax.random.normal(key, (40, 5))
+    close(spectra.covariance(x), np.cov(x, rowvar=False, bias=True), 1e-5)
+
+
+def test_mask_equals_dropping_rows_and_nan_does_not_leak(key):
+    x = 3 + jax.random.normal(key, (12, 4))
+    mask = jnp.arange(12) % 3 != 1
+    dirty = jnp.where(mask[:, None], x, jnp.nan)
+    kept = np.asarray(x)[np.asarray(mask)]
+    close(spectra.covariance(dirty, mask), np.cov(kept, rowvar=False, bias=True), 1e-5)
+    close(spectra.centred(dirty, mask)[mask], kept - kept.mean(0), 1e-6)
+    close(spectra.centred(dirty, mask)[~mask], np.zeros((4, 4)), 0)
+    gradient = jax.grad(lambda x: jnp.sum(spectra.covariance(x, mask) ** 2))(dirty)
+    assert jnp.isfinite(gradient).all()
+    close(gradient[~mask], np.zeros((4, 4)), 0)
+
+
+def test_no_valid_row_gives_zeros():
+    none = jnp.zeros(3, bool)
+    close(spectra.covariance(jnp.full((3, 2), jnp.nan), none), np.zeros((2, 2)), 0)
+
+
+def test_unit_has_length_one_and_a_finite_gradient_at_zero():
+    close(spectra.unit(jnp.array([[3.0, 4.0], [0.0, 0.0]])), [[0.6, 0.8], [0, 0]], 1e-6)
+    close(spectra.unit(jnp.array([3e-15, 4e15])), [0, 1], 1e-6)
+    jacobian = jax.jacobian(spectra.unit)
+    assert jnp.isfinite(jacobian(jnp.zeros(3))).all()
+    close(jacobian(jnp.array([0.0, 2.0])), [[0.5, 0], [0, 0]], 1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("nearness", [1.0, 1e-3, 1e-6])
+def test_gram_schmidt_is_orthonormal_and_preserves_spans(key, nearness):
+    base, noise = jax.random.normal(key, (2, 4, 7))
+    vectors = 100 * (base[:1] + nearness * noise)
+    basis = gram_schmidt(vectors)
+    # Rounding, at any nearness: one pass alone leaves about 1e-16 / nearness.
+    close(basis @ basis.T, np.eye(4), 1e-14)
+    triangle = np.asarray(vectors @ basis.T)
+    close(triangle @ basis, vectors, 1e-11)
+    close(np.triu(triangle, 1), np.zeros((4, 4)), 1e-11)
+    assert (np.diagonal(triangle) > 0).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e12, 1e-12])
+@pytest.mark.parametrize("name", SPECTRA)
+def test_orthogonal_iteration_agrees_with_eigh(key, name, scale):
+    matrix, _ = with_spectrum(key, SPECTRA[name], scale)
+    start = jax.random.normal(jax.random.fold_in(key, 1), (3, 6))
+    # The slowest ratio, 3/4 of power_law, is 3e-10 after 75 steps: rounding remains.
+    values, vectors = iterate(matrix, start, num_iters=75)
+    exact_values, columns = np.linalg.eigh(np.asarray(matrix, np.float64))
+    close(values / scale, exact_values[::-1][:3] / scale, 1e-5)
+    close(spectra.abs_cosine(vectors, jnp.asarray(columns.T[::-1][:3])), 1, 1e-6)
+    array, index = pivots(vectors)
+    assert (np.take_along_axis(array, index, axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_orthogonal_iteration_of_one_vector_is_optax_power_iteration(key, name):
+    matrix, _ = with_spectrum(key, SPECTRA[name])
+    start = jax.random.normal(jax.random.fold_in(key, 1), (6,))
+    value, vector = optax.power_iteration(
+        matrix, v0=start, num_iters=4, error_tolerance=0.0
+    )
+    # Far from converged, so that the iterates agree and not just the limits. optax
+    # multiplies once more than num_iters, after its Rayleigh quotient.
+    values, vectors = iterate(matrix, start[None], num_iters=4)
+    assert spectra.residuals(matrix, values, vectors)[0] > 1e-3
+    close(values, value[None], 1e-5)
+    _, vectors = iterate(matrix, start[None], num_iters=5)
+    close(vectors, spectra.canonical_sign(vector)[None], 1e-6)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("size", [1e-7, 1e-3, 1.0, 100.0])
+def test_largest_principal_angle_agrees_with_scipy(key, size):
+    reference, noise = jax.random.normal(key, (2, 3, 8))
+    reference = gram_schmidt(reference)
+    vectors = jnp.diag(jnp.array([1.0, -9.0, 4.0])) @ (reference + size * noise)
+    angle = float(principal_angle(vectors, reference))
+    exact = scipy.linalg.subspace_angles(np.asarray(vectors).T, reference.T)[0]
+    np.testing.assert_allclose(angle, exact, rtol=1e-7)
+
+
+def test_largest_principal_angle_at_its_ends():
+    axes = jnp.eye(4)
+    close(principal_angle(axes[:2], axes[1::-1]), 0, 1e-6)
+    close(principal_angle(axes[:2], axes[1:3]), np.pi / 2, 1e-6)
+    collapsed = jnp.stack([axes[0], axes[0]])
+    close(principal_angle(collapsed, axes[:2]), np.pi / 2, 1e-6)
+
+
+def test_abs_cosine_ignores_sign_and_scale_and_is_zero_at_zero():
+    vectors = jnp.array([[1.0, 1.0], [-2.0, 0.0], [0.0, 0.0], [0.1, 0.3]])
+    reference = jnp.array([[5.0, 0.0], [3.0, 0.0], [1.0, 1.0], [0.1, 0.3]])
+    cosine = spectra.abs_cosine(vectors, reference)
+    close(cosine, [np.sqrt(0.5), 1, 0, 1], 1e-6)
+    assert (cosine <= 1).all()
+
+
+@pytest.mark.usefixtures("x64")
+def test_residuals_satisfy_the_identity_and_bound_the_nearest_eigenvalue(key):
+    exact = jnp.asarray(SPECTRA["separated"])
+    matrix, rows = with_spectrum(key, SPECTRA["separated"])
+    close(spectra.residuals(matrix, exact[:3], rows[:3]), np.zeros(3), 1e-12)
+    vectors = spectra.unit(jax.random.normal(jax.random.fold_in(key, 1), (3, 6)))
+    claimed = jnp.array([7.0, 2.5, 1.0])
+    found = spectra.residuals(matrix, claimed, vectors)
+    quotients = spectra.rayleigh_quotients(matrix, vectors)
+    squares = jnp.linalg.norm(vectors @ matrix, axis=1) ** 2
+    # |S v - l v|^2 = |S v|^2 - 2 l v'Sv + l^2
+    close(found**2, squares - 2 * claimed * quotients + claimed**2, 1e-12)
+    assert (jnp.min(jnp.abs(exact[None] - claimed[:, None]), axis=1) <= found).all()
+
+
+@pytest.mark.usefixtures("x64")
+def test_rayleigh_quotients_of_scaled_eigenvectors_are_the_eigenvalues(key):
+    matrix, rows = with_spectrum(key, SPECTRA["power_law"])
+    scaled = rows * jnp.arange(-3.0, 3.0)[:, None]
+    expected = np.where(np.arange(6) == 3, 0.0, SPECTRA["power_law"])
+    close(spectra.rayleigh_quotients(matrix, scaled), expected, 1e-12)
