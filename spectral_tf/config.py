@@ -175,7 +175,8 @@ class ModelConfig(Config):
     num_components: int = 3
     # Rows of the register code table; k may be lowered below it after training.
     max_components: int | None = None
-    block: tuple[Sublayer, ...] = ("cross", "self", "mlp", "mlp")
+    # Sublayers of one block, in order.
+    block: tuple[Sublayer, ...] = ("cross", "self", "mlp")
     num_blocks: int = 8
     # Looped: prologue + repeated period + epilogue blocks share `period` weights.
     looped: bool = False
@@ -425,11 +426,13 @@ class TrainConfig(Config):
     # Over all devices, of each shape.
     batch_size: int = 64
     num_steps: int = 2000
-    learning_rate: float = 3e-3
+    # The largest learning rate.
+    learning_rate: float = 2e-3
     warmup_steps: int = 100
     # The last learning rate over the largest.
     final_fraction: float = 0.02
-    max_grad_norm: float = 1.0
+    # Gradients are clipped to this global norm.
+    max_grad_norm: float = 0.3
     loss: Literal["cosine", "projector", "rayleigh", "signed"] = "cosine"
     eigenvalue_weight: float = 0.0
     # Draw the registers' start vectors anew for each instance (equivariant).

@@ -100,6 +100,32 @@ def covariance(
     return einsum("ni,nj->ij", rows, rows) / count
 
 
+_one_by_one = jax.custom_batching.sequential_vmap(lambda one: jnp.linalg.eigh(one))
+
+
+def symmetric_eigh(
+    matrix: Float[Array, "d d"],
+) -> tuple[Float[Array, " d"], Float[Array, "d d"]]:
+    """`jnp.linalg.eigh`, safe to vmap on a CPU.
+
+    jaxlib's batched LAPACK kernel waits on a pool thread for other pool threads. Two
+    of them at once (two shapes of a training step, or two devices) can each hold a
+    thread and wait for ever: seen as a hang on two cores with jaxlib 0.10.2. So a
+    vmapped call becomes a loop of single ones on the CPU and stays batched elsewhere.
+
+    Args:
+        matrix: `[d, d]` symmetric.
+
+    Returns:
+        `(values [d] ascending, vectors [d, d] as columns)`, as `jnp.linalg.eigh`.
+
+    Source: ours; the kernel is `ParallelBatchMap` of jaxlib's `lapack_kernels.cc`.
+    """
+    return jax.lax.platform_dependent(
+        matrix, cpu=_one_by_one, default=lambda one: jnp.linalg.eigh(one)
+    )
+
+
 def top_eigenpairs(
     matrix: Float[Array, "d d"], num_components: int
 ) -> tuple[Float[Array, " k"], Float[Array, "k d"]]:
@@ -126,9 +152,23 @@ def top_eigenpairs(
             f"num_components={num_components} must lie in 1..{dim}, the size of the "
             f"matrix; ask for fewer components."
         )
-    values, columns = jnp.linalg.eigh(matrix)
+    values, columns = symmetric_eigh(matrix)
     rows = jnp.flip(columns.T, axis=0)[:num_components]
     return jnp.flip(values)[:num_components], canonical_sign(rows)
+
+
+# At module level, so that un-jitted calls of `gram_schmidt` compile it only once.
+def _project_row(j: Array, basis: Float[Array, "k d"]) -> Float[Array, "k d"]:
+    """Row j made orthogonal to the rows before it, and unit."""
+    row = unit(basis[j])
+    before = (jnp.arange(basis.shape[0]) < j).astype(basis.dtype)
+    for _ in range(2):
+        # The barrier: XLA may else compute the row anew where it is read, each time
+        # with other roundings, and the second pass corrects another row's error.
+        row = jax.lax.optimization_barrier(row)
+        overlap = einsum("kd,d->k", basis, row) * before
+        row = unit(row - einsum("k,kd->d", overlap, basis))
+    return basis.at[j].set(row)
 
 
 def gram_schmidt(vectors: Float[Array, "k d"]) -> Float[Array, "k d"]:
@@ -146,16 +186,7 @@ def gram_schmidt(vectors: Float[Array, "k d"]) -> Float[Array, "k d"]:
 
     Source: Giraud, Langou, Rozloznik, van den Eshof (2005), Numer. Math. 101.
     """
-
-    def project(j: Array, basis: Float[Array, "k d"]) -> Float[Array, "k d"]:
-        row = unit(basis[j])
-        before = (jnp.arange(basis.shape[0]) < j).astype(basis.dtype)
-        for _ in range(2):
-            overlap = einsum("kd,d->k", basis, row) * before
-            row = unit(row - einsum("k,kd->d", overlap, basis))
-        return basis.at[j].set(row)
-
-    return jax.lax.fori_loop(0, vectors.shape[0], project, vectors)
+    return jax.lax.fori_loop(0, vectors.shape[0], _project_row, vectors)
 
 
 def rayleigh_quotients(

@@ -268,7 +268,7 @@ def self_attention_init(config: ModelConfig):  # noqa: ANN201
 def move_init(config: ModelConfig, moves: bool) -> nn.initializers.Initializer:
     """The constant part of the mixing matrix: image -> 0 -> 1 -> ... -> C - 2."""
 
-    def init(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    def init(key: Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         del key
         move = jnp.zeros(shape, dtype)
         if not moves or config.initialisation == "random":
@@ -285,7 +285,7 @@ def skip_inits(
 ) -> tuple[nn.initializers.Initializer, nn.initializers.Initializer]:
     """What a sublayer keeps: `cross` drops the image and the scratch scalars."""
 
-    def vectors(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    def vectors(key: Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         del key
         gain = jnp.ones(shape, dtype)
         if config.initialisation == "random":
@@ -296,7 +296,7 @@ def skip_inits(
             return jnp.zeros(shape, dtype).at[-1].set(1.0)
         return gain
 
-    def scalars(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    def scalars(key: Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         del key
         gain = jnp.ones(shape, dtype)
         if kind == "cross":
@@ -311,7 +311,7 @@ def on_scratch(
 ) -> nn.initializers.Initializer:
     """`init`, but zero on the code scalars (last axis): codes start constant."""
 
-    def masked(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    def masked(key: Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         first = first_scratch_scalar(config)
         return jnp.asarray(init(key, shape, dtype)).at[..., :first].set(0.0)
 
@@ -323,7 +323,7 @@ def _patched(config: ModelConfig, scale: float, patch) -> nn.initializers.Initia
     is_random = config.initialisation == "random"
     noise = nn.initializers.normal(scale if is_random else NOISE * scale)
 
-    def init(key: jax.Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         drawn = jnp.asarray(noise(key, shape, dtype))
         return drawn if is_random else patch(drawn)
 

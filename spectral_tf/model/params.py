@@ -5,7 +5,11 @@ length `config.num_unique_blocks`, so that `lax.scan` runs them and compile time
 not grow with depth. A path is addressed by `block_path`, never by string surgery.
 """
 
+import functools
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -97,6 +101,11 @@ def init_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
 
     Source: ours.
     """
+    return _jitted_init(config, key)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _jitted_init(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
     x = jnp.ones((config.num_samples or 2, config.dim or config.num_components))
     return SpectralTransformer(config).init(key, x)["params"]
 
@@ -157,3 +166,56 @@ def count_params(params: Params) -> int:
     Source: ours.
     """
     return sum(int(np.prod(leaf.shape)) for leaf in flatten_params(params).values())
+
+
+def save_weights(folder: Path, config: ModelConfig, params: Params) -> None:
+    """Write `config.json` and `params.npz`, in one step.
+
+    Args:
+        folder: must not exist; it appears whole or not at all.
+        config: the model.
+        params: its parameters.
+
+    Raises:
+        FileExistsError: if the folder exists; nothing is overwritten.
+        ParamsError: if params do not fit config.
+
+    Source: ours.
+    """
+    check_params(config, params)
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists; choose another folder or remove it.")
+    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
+    temporary.mkdir(parents=True)
+    (temporary / "config.json").write_text(json.dumps(config.to_dict(), indent=1))
+    arrays = {path: np.asarray(leaf) for path, leaf in flatten_params(params).items()}
+    np.savez(temporary / "params.npz", **arrays)
+    temporary.rename(folder)
+
+
+def load_weights(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
+    """Inverse of `save_weights`.
+
+    Args:
+        folder: with `config.json` and `params.npz`.
+
+    Returns:
+        `(config, params)`, checked against each other.
+
+    Raises:
+        ParamsError: if a file is missing or unreadable, or a leaf does not fit.
+
+    Source: ours.
+    """
+    try:
+        config = ModelConfig.from_dict(json.loads((folder / "config.json").read_text()))
+        with np.load(folder / "params.npz", allow_pickle=False) as file:
+            flat = {path: jnp.asarray(file[path]) for path in file.files}
+    except (OSError, ValueError) as error:
+        raise ParamsError(
+            f"{folder} is not a folder of weights ({error}); expected config.json and "
+            "params.npz as `spectral-tf construct --out` writes them."
+        ) from error
+    params = unflatten_params(flat)
+    check_params(config, params)
+    return config, params

@@ -40,9 +40,10 @@ class DamagedCheckpointWarning(UserWarning):
 
 
 class Restored(NamedTuple):
-    """A verified checkpoint: `state`, its `meta` dictionary, and its folder."""
+    """A verified checkpoint: `state`, `config`, its `meta` dictionary, its folder."""
 
     state: TrainState
+    config: TrainConfig
     meta: dict[str, Any]
     path: Path
 
@@ -206,4 +207,4 @@ def _restore(folder: Path, config: TrainConfig | None) -> Restored:
         values = reader.restore((folder / "state").absolute(), like._asdict())
     leaves = jax.tree.leaves(TrainState(**values))
     state = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
-    return Restored(state, meta, folder)
+    return Restored(state, stored, meta, folder)

@@ -257,6 +257,6 @@ class _Run:
             f"stopped at step {int(state.step)} of {horizon}; nothing was kept, since "
             "the run has no folder."
             if where is None
-            else f"stopped at step {int(state.step)} of {horizon} with a checkpoint in "
-            f"{where}."
+            else f"stopped at step {int(state.step)} of {horizon} with a checkpoint. "
+            f"Resume with: spectral-tf pretrain --run-dir {where} --resume"
         )

@@ -1,0 +1,340 @@
+"""The command line: typed arguments to functions; printing and exit codes live here.
+
+Exit codes: 0 done, 1 the run failed (not finite), 2 bad input (one line on stderr says
+what to do), 130 stopped by Ctrl-C or SIGTERM with a checkpoint saved.
+"""
+
+import dataclasses
+import datetime
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import tyro
+from rich import progress as bar
+from rich.console import Console
+
+from spectral_tf.config import ConfigError, EnsembleConfig, ModelConfig, TrainConfig, require
+from spectral_tf.constructive.power_method import (
+    power_method_params,
+    register_gadgets,
+    register_normaliser,
+)
+from spectral_tf.constructive.residual_layout import register_layout
+from spectral_tf.demo import DemoConfig, Network, compare, run_demo
+from spectral_tf.model.describe import cost_table
+from spectral_tf.model.params import ParamsError, load_weights, save_weights
+from spectral_tf.model.presets import PRESETS, model_preset
+from spectral_tf.report.tables import HEADER, plain_table, table_rows
+from spectral_tf.sampling.instance import Instance
+from spectral_tf.sampling.real import DataError, load_table, row_blocks, svd_reduce
+from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.training.checkpoint import CheckpointError, restore_latest
+from spectral_tf.training.loop import Interrupted, NonFiniteError, Progress, pretrain
+
+BAD_INPUT = (
+    ConfigError,
+    DataError,
+    ParamsError,
+    CheckpointError,
+    FileExistsError,
+    PermissionError,
+    ValueError,
+)
+Flat = tyro.conf.arg(name="")
+
+
+class _Watch:
+    """A live line on stderr: step, time left, instances/s, loss, |cos| per rank."""
+
+    def __init__(self, quiet: bool) -> None:
+        console = Console(stderr=True, quiet=quiet)
+        self.console = console
+        self.bar = bar.Progress(
+            bar.TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            bar.BarColumn(bar_width=20),
+            bar.TextColumn("{task.description}"),
+            bar.TextColumn("left"),
+            bar.TimeRemainingColumn(),
+            console=console,
+        )
+        self.task: bar.TaskID | None = None
+
+    def __enter__(self) -> "_Watch":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def stage(self, text: str) -> None:
+        """One line between two bars."""
+        self.bar.stop()
+        self.console.print(text, highlight=False)
+
+    def call(self, seen: Progress) -> None:
+        """Move the bar."""
+        if self.task is None:
+            self.bar.start()
+            self.task = self.bar.add_task("", total=seen.horizon)
+        cosine = " ".join(f"{value:.3f}" for value in seen.metrics["cosine"])
+        self.bar.update(
+            self.task,
+            total=seen.horizon,
+            completed=seen.step,
+            description=(
+                f"{seen.instances_per_second:,.0f} instances/s  "
+                f"loss {seen.metrics['loss']:.4f}  |cos| {cosine}"
+            ),
+        )
+
+
+def _show(as_json: bool, document: Any, text: str) -> None:
+    """The result on stdout: the document, or the text, and nothing else."""
+    print(json.dumps(document, indent=1) if as_json else text, end="" if text else "\n")
+    if as_json:
+        print()
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """Construct, pre-train for about 75 s, and run both on real data."""
+
+    config: Annotated[DemoConfig, Flat] = dataclasses.field(default_factory=DemoConfig)
+    # Folder of the results; default runs/<time>-demo.
+    out: Path | None = None
+    # Print report.json on stdout and nothing else.
+    json: bool = False
+
+    def run(self) -> int:
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = self.out or Path("runs") / f"{stamp}-demo"
+        with _Watch(quiet=self.json) as watch:
+            result = run_demo(
+                self.config, folder, on_call=watch.call, on_stage=watch.stage
+            )
+        text = f"\n{result.table}\n" + "\n".join(result.sentences) + "\n"
+        _show(self.json, result.report, text)
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrain:
+    """Pre-train on instances sampled on the devices."""
+
+    # Folder of the run: config.json, metrics.jsonl, checkpoints.
+    run_dir: Path
+    train: Annotated[TrainConfig, Flat] = dataclasses.field(default_factory=TrainConfig)
+    # Go on from the newest good checkpoint in run_dir, with its configuration.
+    resume: bool = False
+    # Shorten the run to about this many seconds.
+    max_seconds: float | None = None
+    # Print the last metrics as JSON on stdout and nothing else.
+    json: bool = False
+
+    def run(self) -> int:
+        config = self.train
+        if self.resume and config == TrainConfig():
+            config = restore_latest(self.run_dir).config
+        seen: list[Progress] = []
+        with _Watch(quiet=self.json) as watch:
+            watch.stage(f"{len(jax.devices())} device(s), {config.parallel}; compiling")
+
+            def on_call(progress: Progress) -> None:
+                seen[:] = [progress]
+                watch.call(progress)
+
+            state = pretrain(
+                config,
+                self.run_dir,
+                resume=self.resume,
+                max_seconds=self.max_seconds,
+                on_call=on_call,
+            )
+        last = seen[0].metrics if seen else {}
+        document = {"run_dir": str(self.run_dir), "step": int(state.step), **last}
+        text = f"step {int(state.step)}: checkpoint and metrics.jsonl in {self.run_dir}\n"
+        _show(self.json, document, text)
+        return 0
+
+
+def _weights(folder: Path) -> tuple[ModelConfig, Any]:
+    """A folder of weights, or of a run (its newest good checkpoint)."""
+    if (folder / "checkpoints").is_dir():
+        restored = restore_latest(folder)
+        return restored.config.model, jax.tree.map(jnp.asarray, restored.state.params)
+    return load_weights(folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Score a network on synthetic or real instances, beside orthogonal iteration."""
+
+    # Folder of a run or of weights; default: constructed for the data's d.
+    weights: Path | None = None
+    # synthetic, digits, mnist, fashion-mnist, or a file.
+    data: str = "synthetic"
+    ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
+    # Synthetic instances, or at most so many real blocks.
+    num_instances: int = 200
+    # Rows of a real block; features kept by an SVD (0: all).
+    block_size: int = 50
+    svd: int = 0
+    # Constructed weights: eigenpairs and iterations.
+    num_components: int = 3
+    num_iters: int = 60
+    seed: int = 1
+    # Print the report as JSON on stdout and nothing else.
+    json: bool = False
+
+    def _instances(self, k: int) -> tuple[str, Instance]:
+        key = jax.random.key(self.seed)
+        if self.data == "synthetic":
+            config = self.ensemble.replace(num_components=k)
+            name = f"{config.spectrum} d={config.dim} N={config.num_samples}"
+            return name, sample_batch(key, config, self.num_instances)
+        table = load_table(self.data)
+        x = svd_reduce(table.x, self.svd) if self.svd else table.x
+        blocks = row_blocks(
+            key,
+            x,
+            block_size=self.block_size,
+            num_components=k,
+            max_blocks=self.num_instances,
+        )
+        return f"{table.name} d={x.shape[1]} N={self.block_size}", blocks
+
+    def run(self) -> int:
+        if self.weights is None:
+            name, batch = self._instances(self.num_components)
+            config, params = power_method_params(
+                batch.x.shape[2], self.num_components, self.num_iters
+            )
+            network = Network("constructed", config, params, self.num_iters)
+        else:
+            config, params = _weights(self.weights)
+            name, batch = self._instances(config.num_components)
+            network = Network(self.weights.name, config, params, config.num_products)
+        entries = compare(network, name, batch)
+        document = {"entries": [entry.to_dict() for entry in entries]}
+        _show(self.json, document, plain_table(HEADER, table_rows(entries)))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Construct:
+    """Write down weights whose forward pass runs the power method."""
+
+    dim: int
+    num_components: int = 3
+    num_iters: int = 60
+    variant: str = "register"
+    # Relative error of the piecewise-linear normaliser.
+    accuracy: float = 1e-3
+    # Folder for config.json and params.npz; must not exist. Default: only describe.
+    out: Path | None = None
+    # Print the summary as JSON on stdout and nothing else.
+    json: bool = False
+
+    def run(self) -> int:
+        config, params = power_method_params(
+            self.dim,
+            self.num_components,
+            self.num_iters,
+            self.variant,
+            accuracy=self.accuracy,
+        )
+        if self.out is not None:
+            save_weights(self.out, config, params)
+        layout = register_layout(self.dim, self.num_components)
+        gadgets = register_gadgets(layout, register_normaliser(self.accuracy))
+        blocks = [
+            {"block": f"4 t + {place}", "name": one.name, "explain": list(one.explain)}
+            for place, one in enumerate(gadgets, start=1)
+        ]
+        document = {"config": config.to_dict(), "out": str(self.out), "blocks": blocks}
+        lines = [
+            f"{config.num_blocks} blocks ({config.num_unique_blocks} with weights of "
+            f"their own), {config.num_heads} heads, width {config.width}; t = 0.."
+            f"{self.num_iters - 1}"
+        ]
+        for block in blocks:
+            lines.append(f"block {block['block']}: {block['name']}")
+            lines += [f"    {line}" for line in block["explain"]]
+        if self.out is not None:
+            lines.append(f"weights written to {self.out}")
+        _show(self.json, document, "\n".join(lines) + "\n")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Describe:
+    """Table of parameters and FLOPs of a network."""
+
+    # One of the named configurations: equivariant, theory, register, paper_gpt2.
+    preset: str = "equivariant"
+    # Folder of a run or of weights, instead of a preset.
+    weights: Path | None = None
+    # Size of the instance that the FLOPs are counted for; d defaults to the model's.
+    num_samples: int = 50
+    dim: int | None = None
+    # Print the table as JSON on stdout and nothing else.
+    json: bool = False
+
+    def run(self) -> int:
+        require(
+            self.preset in PRESETS,
+            f"unknown preset {self.preset!r}; choose one of {', '.join(PRESETS)}.",
+        )
+        if self.weights is None:
+            config = model_preset(self.preset)
+        else:
+            config = _weights(self.weights)[0]
+        dim = self.dim or config.dim or 10
+        rows = cost_table(config, num_samples=self.num_samples, dim=dim)
+        cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]
+        head = (
+            f"{config.num_blocks} blocks, {config.parameterisation}; FLOPs of one "
+            f"forward pass at N={self.num_samples}, d={dim}\n"
+        )
+        document = {
+            "config": config.to_dict(),
+            "rows": [dataclasses.asdict(row) for row in rows],
+        }
+        table = plain_table(("part", "parameters", "FLOPs"), cells)
+        _show(self.json, document, head + table)
+        return 0
+
+
+Command = Demo | Pretrain | Evaluate | Construct | Describe
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: arguments without the program's name; None takes the process's.
+
+    Returns:
+        The exit code.
+
+    Source: ours.
+    """
+    try:
+        command = tyro.cli(Command, args=argv, prog="spectral-tf")  # type: ignore[call-overload]
+        return command.run()
+    except BAD_INPUT as error:
+        print(f"spectral-tf: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except NonFiniteError as error:
+        print(f"spectral-tf: {error}", file=sys.stderr)
+        return 1
+    except Interrupted as error:
+        print(f"spectral-tf: {error}", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The house rules, read from the source: which room may import which, and sizes."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "spectral_tf"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# room -> what it may import besides itself, low to high. A dotted name opens that
+# one module of a room. A new room needs a row here: put it as low as it can go.
+ROOMS: dict[str, set[str]] = {
+    "config": set(),
+    "spectra": {"config"},
+    "model": {"config", "spectra"},
+    "sampling": {"config", "spectra"},
+    "objective": {"config", "spectra", "model.transformer", "sampling.instance"},
+    "constructive": {"config", "spectra", "model"},
+    "training": {"config", "spectra", "sampling", "model", "objective"},
+    "evaluation": {"config", "spectra", "sampling", "model"},
+}
+ROOMS["report"] = {*ROOMS}
+ROOMS["demo"] = {*ROOMS}
+ROOMS["__init__"] = {*ROOMS} - {"__init__"}
+ROOMS["cli"] = {*ROOMS}
+
+
+def module_of(path: Path) -> str:
+    """`model.dense` of `spectral_tf/model/dense.py`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    is_folder = len(parts) > 1 and parts[-1] == "__init__"
+    return ".".join(parts[:-1] if is_folder else parts)
+
+
+MODULES = {module_of(path) for path in FILES}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Modules of the package imported anywhere in a file, without `spectral_tf.`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = ["spectral_tf.<relative import>"]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "spectral_tf":
+                # `from spectral_tf import X`: a module of that name, or the front door.
+                is_module = rest.split(".")[0] in ROOMS or rest.startswith("<")
+                yield rest if is_module else "__init__"
+
+
+def upward_arrows(module: str, tree: ast.AST) -> list[str]:
+    room = module.split(".")[0]
+    if room not in ROOMS:
+        return [f"{module} is in no room: give {room!r} a row in ROOMS"]
+    allowed = ROOMS[room] | {room}
+    return [
+        f"{module} imports {name}; {room} may import {sorted(allowed)}"
+        for name in imported(tree)
+        if not any(f"{name}.".startswith(f"{one}.") for one in allowed)
+    ]
+
+
+def named_pmap(tree: ast.AST) -> list[int]:
+    """Lines that use pmap as code; a string "pmap" is none."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr == "pmap")
+        or (isinstance(node, ast.Name) and node.id == "pmap")
+        or (isinstance(node, ast.ImportFrom) and "pmap" in {a.name for a in node.names})
+    ]
+
+
+def prints(tree: ast.AST) -> list[int]:
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id == "print"
+    ]
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def long_functions(tree: ast.AST, most: int) -> list[str]:
+    sizes = {f: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions(tree)}
+    return [f"{f.name}: {size} lines" for f, size in sizes.items() if size > most]
+
+
+def defaulted_keys(tree: ast.AST) -> list[str]:
+    """Public functions in which the argument `key` may be left out."""
+    found = []
+    for function in functions(tree):
+        arguments = function.args
+        positional = arguments.posonlyargs + arguments.args
+        optional = positional[len(positional) - len(arguments.defaults) :]
+        pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        optional += [arg for arg, default in pairs if default is not None]
+        if not function.name.startswith("_") and "key" in {a.arg for a in optional}:
+            found.append(function.name)
+    return found
+
+
+@pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def source(request) -> tuple[str, str]:
+    return module_of(request.param), request.param.read_text(encoding="utf-8")
+
+
+def test_file_obeys_the_house_rules(source):
+    module, text = source
+    tree = ast.parse(text)
+    assert upward_arrows(module, tree) == []
+    assert len(text.splitlines()) <= 500
+    assert long_functions(tree, 80) == []
+    assert defaulted_keys(tree) == []
+    assert module == "training.parallel" or named_pmap(tree) == []
+    assert module == "cli" or prints(tree) == []
+
+
+def test_rooms_are_listed_low_to_high():
+    order = list(ROOMS)
+    for room, allowed in ROOMS.items():
+        below = order[: order.index(room)]
+        assert {name.split(".")[0] for name in allowed} <= {*below}, room
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "is_allowed"),
+    [
+        ("spectra", "from spectral_tf.config import require", True),
+        ("config", "import spectral_tf.spectra", False),
+        ("model.dense", "from spectral_tf.model.attention import relu", True),
+        ("model.dense", "from spectral_tf.sampling.instance import Instance", False),
+        ("sampling.real", "from spectral_tf import model", False),
+        ("objective", "from spectral_tf.sampling.instance import Instance", True),
+        ("objective", "from spectral_tf.sampling import instance", True),
+        ("objective", "from spectral_tf.sampling.sampler import batch_at", False),
+        ("objective", "from spectral_tf.model.transformers import Estimate", False),
+        ("constructive.fuse", "def f():\n    import spectral_tf.training", False),
+        ("constructive.fuse", "from spectral_tf.objective import LOSSES", False),
+        ("training.loop", "from spectral_tf.constructive import gadgets", False),
+        ("training.loop", "from spectral_tf.evaluation import evaluate", False),
+        ("evaluation", "from spectral_tf.training.state import TrainState", False),
+        ("report.tables", "from spectral_tf.evaluation import Report", True),
+        ("report.tables", "from spectral_tf.cli import main", False),
+        ("demo", "from spectral_tf.cli import main", False),
+        ("training.loop", "from spectral_tf import predict", False),
+        ("training.loop", "from . import state", False),
+        ("__init__", "from spectral_tf.cli import main", False),
+        ("__init__", "from spectral_tf.demo import run", True),
+        ("cli", "from spectral_tf.demo import run", True),
+        ("cli", "from spectral_tf import pretrain", True),
+        ("attic.old", "import jax", False),
+        ("config", "import spectral_tfx.spectra, jax", True),
+    ],
+)
+def test_an_arrow_that_goes_up_is_seen(module, code, is_allowed):
+    assert (upward_arrows(module, ast.parse(code)) == []) == is_allowed
+
+
+def test_the_other_rules_see_what_they_forbid():
+    assert named_pmap(ast.parse("import jax\njax.pmap(f)")) == [2]
+    assert named_pmap(ast.parse("from jax import pmap")) == [1]
+    assert named_pmap(ast.parse("parallel = 'pmap'")) == []
+    assert prints(ast.parse("printer = print")) == [1]
+    assert prints(ast.parse("console.print('print')")) == []
+    assert long_functions(ast.parse("def f():\n" + "    x\n" * 80), 80)
+    assert long_functions(ast.parse("def f():\n" + "    x\n" * 79), 80) == []
+    for arguments in ("key=None", "x, /, key=0", "*, key=None"):
+        assert defaulted_keys(ast.parse(f"def f({arguments}): ...")) == ["f"]
+    for arguments in ("key", "key, x=None", "*, key, x=1"):
+        assert defaulted_keys(ast.parse(f"def f({arguments}): ...")) == []
+
+
+def test_the_table_covers_the_package():
+    assert {"config", "spectra", "model.transformer", "sampling.sampler"} <= MODULES
+    assert {"__init__", "cli", "training.parallel", "model"} <= MODULES
+
+
+def missing_sections(name: str, value: object) -> list[str]:
+    """What the docstring of a public name lacks."""
+    if not callable(value):
+        return []  # a constant has no docstring of its own
+    text, needed = inspect.getdoc(value) or "", ["Source:"]
+    if not inspect.isclass(value):
+        signature = inspect.signature(value)
+        needed += ["Args:"] if signature.parameters else []
+        needed += ["Returns:"] if signature.return_annotation is not None else []
+    lacking = [f"{name} has no {section}" for section in needed if section not in text]
+    # A NamedTuple or dataclass without a docstring gets its signature as one.
+    is_generated = text.startswith(f"{name}(")
+    return lacking + ([f"{name} has no docstring"] if is_generated or not text else [])
+
+
+def test_every_public_name_says_args_returns_and_source():
+    import spectral_tf
+
+    assert len(set(spectral_tf.__all__)) == len(spectral_tf.__all__) > 0
+    lacking = []
+    for name in spectral_tf.__all__:
+        lacking += missing_sections(name, getattr(spectral_tf, name))
+    assert lacking == []
+
+
+def test_a_thin_docstring_is_seen():
+    def documented(x: int) -> int:
+        """Do.
+
+        Args:
+            x: number.
+
+        Returns:
+            x.
+
+        Source: ours.
+        """
+        return x
+
+    assert missing_sections("documented", documented) == []
+    assert len(missing_sections("f", lambda x: x)) == 4
