@@ -17,7 +17,13 @@ import tyro
 from rich import progress as bar
 from rich.console import Console
 
-from spectral_tf.config import ConfigError, EnsembleConfig, ModelConfig, TrainConfig, require
+from spectral_tf.config import (
+    ConfigError,
+    EnsembleConfig,
+    ModelConfig,
+    TrainConfig,
+    require,
+)
 from spectral_tf.constructive.power_method import (
     power_method_params,
     register_gadgets,
@@ -155,7 +161,9 @@ class Pretrain:
             )
         last = seen[0].metrics if seen else {}
         document = {"run_dir": str(self.run_dir), "step": int(state.step), **last}
-        text = f"step {int(state.step)}: checkpoint and metrics.jsonl in {self.run_dir}\n"
+        text = (
+            f"step {int(state.step)}: checkpoint and metrics.jsonl in {self.run_dir}\n"
+        )
         _show(self.json, document, text)
         return 0
 

@@ -260,9 +260,7 @@ def run_demo(
     (folder / "demo.json").write_text(json.dumps(config.to_dict(), indent=1))
     run = training_config(config)
     say(f"compiling, then pre-training for {config.seconds:g} s")
-    state = pretrain(
-        run, folder / "train", max_seconds=config.seconds, on_call=on_call
-    )
+    state = pretrain(run, folder / "train", max_seconds=config.seconds, on_call=on_call)
     params = jax.tree.map(jnp.asarray, jax.device_get(state.params))
     trained = Network("trained", run.model, params, run.model.num_products)
     entries, curves, values = [], {}, {}

@@ -147,9 +147,7 @@ def transformer_predict(config: ModelConfig, params: Any) -> PredictFn:
     return lambda x, mask: predict(config, params, x, mask)
 
 
-def orthogonal_iteration_predict(
-    config: ModelConfig, num_iters: int
-) -> PredictFn:
+def orthogonal_iteration_predict(config: ModelConfig, num_iters: int) -> PredictFn:
     """Orthogonal iteration from the very start vectors that `config` gives.
 
     Args:

@@ -105,7 +105,7 @@ def _linear_heads(
 
 
 def multiply(layout: ResidualLayout) -> Gadget:
-    r"""u <- Sigma u on every register.
+    r"""U <- Sigma u on every register.
 
     Heads +,- with Q: u, K: x, V: x -> w give
     :math:`w_j = \sum_i x_i \langle x_i, u_j\rangle = \Sigma u_j` exactly (linear head).
@@ -165,7 +165,7 @@ def _self_gate(layout: ResidualLayout, bound: float) -> tuple[np.ndarray, np.nda
 
 
 def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
-    r"""r <- f(|u|^2) on every register, f the interpolant of the inverse root.
+    r"""R <- f(|u|^2) on every register, f the interpolant of the inverse root.
 
     One head with score :math:`\langle u_j, u_l\rangle` gated to l = j and value `one`
     gives :math:`s_j = |u_j|^2` exactly, since it is >= 0 and relu keeps it; data senders
@@ -218,7 +218,7 @@ def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
 
 def scale(layout: ResidualLayout, peak: float) -> Gadget:
-    r"""u <- r u on every register.
+    r"""U <- r u on every register.
 
     One head with score :math:`r_l \cdot 1` gated to l = j and V: u -> w gives
     :math:`w_j = r_j u_j` exactly, since r > 0. The gate needs B > r, so B = 2 f(0). Data

@@ -103,13 +103,15 @@ class Normaliser:
 
     @property
     def offset(self) -> float:
-        """f at and beyond the last knot."""
+        """F at and beyond the last knot."""
         return self.high**-0.5
 
     @property
     def error_bound(self) -> float:
         """Relative error on [low, high], at most."""
-        return relative_error_bound((self.high / self.low) ** (1 / (self.num_knots - 1)))
+        return relative_error_bound(
+            (self.high / self.low) ** (1 / (self.num_knots - 1))
+        )
 
     @property
     def peak(self) -> float:

@@ -328,5 +328,3 @@ def _patched(config: ModelConfig, scale: float, patch) -> nn.initializers.Initia
         return drawn if is_random else patch(drawn)
 
     return init
-
-

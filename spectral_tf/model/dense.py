@@ -81,7 +81,9 @@ class Attention(nn.Module):
         key = self.param("key", fan_in(width), (width, heads, size))
         value = self.param("value", fan_in(width), (width, heads, cfg.head_value_dim))
         out = self.param(
-            "out", fan_in(heads * cfg.head_value_dim), (heads, cfg.head_value_dim, width)
+            "out",
+            fan_in(heads * cfg.head_value_dim),
+            (heads, cfg.head_value_dim, width),
         )
         scores = einsum(
             "rhc,shc->hrs",

@@ -74,9 +74,7 @@ def cost_table(
         rows.append(CostRow(name=f"block: {kind}", params=params, flops=flops))
     embed = 2 * num_samples * dim * config.width if config.dim else 0
     names = ("embed_", "positions", "registers")
-    rows.append(
-        CostRow(name="embedding", params=sum(map(size, names)), flops=embed)
-    )
+    rows.append(CostRow(name="embedding", params=sum(map(size, names)), flops=embed))
     read = size("vector_") + size("value_")
     rows.append(
         CostRow(name="readout", params=read, flops=_readout(config, num_samples, dim))
@@ -122,7 +120,11 @@ def _sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
 
 
 def _channel_sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
-    k, big, small = config.num_components, config.vector_channels, config.scalar_channels
+    k, big, small = (
+        config.num_components,
+        config.vector_channels,
+        config.scalar_channels,
+    )
     hidden, gates = config.mlp_width, config.register_rows
     if kind == "cross":
         heads = config.cross_heads

@@ -22,7 +22,6 @@ Source: ours.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -85,11 +84,14 @@ def expand(
             if path.startswith(prefix)
         }
         stacked = [
-            _sublayer(config, dense, kind, {name: leaf[b] for name, leaf in inner.items()})
+            _sublayer(
+                config, dense, kind, {name: leaf[b] for name, leaf in inner.items()}
+            )
             for b in range(config.num_unique_blocks)
         ]
         expanded |= {
-            prefix + name: np.stack([one[name] for one in stacked]) for name in stacked[0]
+            prefix + name: np.stack([one[name] for one in stacked])
+            for name in stacked[0]
         }
     dtype = jnp.result_type(float)
     everything = expanded | _outer(config, dim)
@@ -222,7 +224,13 @@ def _mlp(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
     biases = [np.repeat(leaves["bias"], count), np.ones(count), np.zeros(2 * pairs)]
     return {
         "mlp/up_kernel": np.concatenate(
-            [np.repeat(up_scalar, count, axis=1), zeros(count), first, -first, up_scalar],
+            [
+                np.repeat(up_scalar, count, axis=1),
+                zeros(count),
+                first,
+                -first,
+                up_scalar,
+            ],
             axis=1,
         ),
         "mlp/up_bias": np.concatenate([*biases, leaves["bias"]]),

@@ -33,6 +33,8 @@ class Estimate(NamedTuple):
     Attributes:
         eigenvalues: `[k]` in the units of x squared, as register j has rank j.
         eigenvectors: `[k, d]` rows; unit norm where the read-out is `rayleigh`.
+
+    Source: ours.
     """
 
     eigenvalues: Array
@@ -47,6 +49,8 @@ class Intermediates(NamedTuple):
         state: the residual stream with a leading axis L: dense `(data [L, N, D],
             registers [L, k, D])`, equivariant `(vectors [L, k, C, d], scalars
             [L, k, c])`.
+
+    Source: ours; returning (output, intermediates) is big_vision's habit.
     """
 
     eigenvectors: Array

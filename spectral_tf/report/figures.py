@@ -99,9 +99,7 @@ def training_figure(records: Sequence[Mapping], path: Path) -> Path:
     with mpl.rc_context(STYLE):
         figure, (left, right) = _new(2, (4.0, 3.0))
         left.plot(steps, [record["loss"] for record in records], color=COLOURS[0])
-        left.set(
-            xlabel="training step", ylabel="loss: mean of 1 - cos²", yscale="log"
-        )
+        left.set(xlabel="training step", ylabel="loss: mean of 1 - cos²", yscale="log")
         for rank in range(cosine.shape[1]):
             right.plot(
                 steps,
@@ -144,7 +142,9 @@ def eigenvalue_figure(
                 )
             ends = [np.min(true), np.max(true)]
             axis.plot(ends, ends, color="black", linewidth=0.7, label="equal")
-            axis.set(title=name, xlabel="eigenvalue by eigh", xscale="log", yscale="log")
+            axis.set(
+                title=name, xlabel="eigenvalue by eigh", xscale="log", yscale="log"
+            )
         axes[0].set_ylabel("eigenvalue by the network")
         axes[0].legend(fontsize=7)
         return _save(figure, path)

@@ -60,7 +60,9 @@ def table_rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
                     str(rank),
                     f"{cosine.mean:.4f} ± {cosine.half_width:.4f}",
                     _percent(error),
-                    f"{degrees.mean:.2f} ± {degrees.half_width:.2f}" if is_first else "",
+                    f"{degrees.mean:.2f} ± {degrees.half_width:.2f}"
+                    if is_first
+                    else "",
                 )
             )
             last = entry.instances

@@ -68,7 +68,9 @@ def stop_requests() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    before = {one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield asked
     finally:
@@ -212,7 +214,9 @@ class _Run:
         calls = 0
         while int(state.step) < horizon:
             step, started = int(state.step), time.perf_counter()
-            state, metrics = self.steps(state, self.key, jnp.asarray(horizon, jnp.int32))
+            state, metrics = self.steps(
+                state, self.key, jnp.asarray(horizon, jnp.int32)
+            )
             # Fetching blocks: un-synchronised calls can deadlock on several CPU devices.
             host = jax.tree.map(np.asarray, metrics)
             took = time.perf_counter() - started

@@ -18,6 +18,8 @@ class TrainState(NamedTuple):
         step: `[]` int32, steps done.
         params: parameters of `SpectralTransformer(config.model)`.
         opt_state: of `optimiser(config)`.
+
+    Source: ours.
     """
 
     step: Array

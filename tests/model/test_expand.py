@@ -7,8 +7,8 @@ import pytest
 
 from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.expand import expand
-from spectral_tf.model.params import init_params
 from spectral_tf.model.transformer import predict as eager_predict
+from tests.problems import random_params, table
 
 predict = jax.jit(eager_predict, static_argnums=0)
 
@@ -35,29 +35,11 @@ CASES = {
 }
 
 
-def perturbed(config, key):
-    """Initial weights plus noise everywhere, so that no zero hides a mistake."""
-    params = init_params(config, key)
-    leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
-    noisy = [
-        leaf + 0.03 * jax.random.normal(one, leaf.shape)
-        for leaf, one in zip(leaves, keys, strict=True)
-    ]
-    return jax.tree.unflatten(tree, noisy)
-
-
-def table(key, dim):
-    keys = jax.random.split(key)
-    mix = jax.random.normal(keys[0], (dim, dim))
-    return jax.random.normal(keys[1], (20, dim)) @ mix
-
-
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dim", [4, 10])
-def test_dense_weights_give_the_same_estimates(name, dim, key, x64):
+def test_dense_weights_give_the_same_estimates(name, dim, x64):
     config = CASES[name]
-    params, x = perturbed(config, key), table(key, dim)
+    params, x = random_params(config), table(20, dim)
     mask = jnp.arange(20) < 15
     dense, weights = expand(config, params, dim)
     a, b = predict(config, params, x, mask), predict(dense, weights, x, mask)
@@ -65,19 +47,19 @@ def test_dense_weights_give_the_same_estimates(name, dim, key, x64):
     np.testing.assert_allclose(b.eigenvalues, a.eigenvalues, rtol=1e-9)
 
 
-def test_in_float32_to_1e_5(key):
+def test_in_float32_to_1e_5():
     config = ModelConfig()
-    params, x = init_params(config, key), table(key, 10)
+    params, x = random_params(config), table(20, 10)
     dense, weights = expand(config, params, 10)
     a, b = predict(config, params, x), predict(dense, weights, x)
     np.testing.assert_allclose(b.eigenvectors, a.eigenvectors, atol=1e-5)
     np.testing.assert_allclose(b.eigenvalues, a.eigenvalues, rtol=1e-5)
 
 
-def test_a_dense_network_is_refused(key):
+def test_a_dense_network_is_refused():
     config = ModelConfig(num_blocks=1)
-    dense, weights = expand(config, init_params(config, key), 4)
+    dense, weights = expand(config, random_params(config), 4)
     with pytest.raises(ConfigError, match="'dense' is dense already"):
         expand(dense, weights, 4)
     with pytest.raises(ConfigError, match="num_components=3 must be <= dim=2"):
-        expand(config, init_params(config, key), 2)
+        expand(config, random_params(config), 2)

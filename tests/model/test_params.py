@@ -13,7 +13,6 @@ from spectral_tf.model.params import (
     check_params,
     count_params,
     flatten_params,
-    init_params,
     load_weights,
     parameter_shapes,
     save_weights,
@@ -21,13 +20,14 @@ from spectral_tf.model.params import (
 )
 from spectral_tf.model.presets import model_preset
 from spectral_tf.model.transformer import SpectralTransformer
+from tests.problems import random_params
 
 CONFIG = ModelConfig(num_blocks=2)
 
 
-def changed(key, **changes):
+def changed(**changes):
     """Initial parameters with leaves replaced, or dropped where the value is None."""
-    flat = flatten_params(init_params(CONFIG, key))
+    flat = flatten_params(random_params(CONFIG))
     for path, leaf in changes.items():
         if leaf is None:
             del flat[path]
@@ -45,8 +45,8 @@ def test_paths_follow_the_blocks():
     assert PATH in parameter_shapes(CONFIG)
 
 
-def test_a_fitting_tree_passes(key):
-    check_params(CONFIG, init_params(CONFIG, key))
+def test_a_fitting_tree_passes():
+    check_params(CONFIG, random_params(CONFIG))
 
 
 @pytest.mark.parametrize(
@@ -58,19 +58,19 @@ def test_a_fitting_tree_passes(key):
         ({PATH: jnp.ones((2, 4, 1), jnp.int32)}, f"{PATH} has dtype int32"),
     ],
 )
-def test_a_leaf_that_does_not_fit_is_named(changes, message, key):
+def test_a_leaf_that_does_not_fit_is_named(changes, message):
     with pytest.raises(ParamsError, match=message):
-        check_params(CONFIG, changed(key, **changes))
+        check_params(CONFIG, changed(**changes))
 
 
-def test_flatten_inverts(key):
-    params = init_params(CONFIG, key)
+def test_flatten_inverts():
+    params = random_params(CONFIG)
     again = unflatten_params(flatten_params(params))
     assert jax.tree.structure(again) == jax.tree.structure(params)
 
 
-def test_weights_are_read_back(key, tmp_path):
-    params = init_params(CONFIG, key)
+def test_weights_are_read_back(tmp_path):
+    params = random_params(CONFIG)
     save_weights(tmp_path / "w", CONFIG, params)
     config, again = load_weights(tmp_path / "w")
     assert config == CONFIG
@@ -85,14 +85,14 @@ def test_weights_are_read_back(key, tmp_path):
 
 
 @pytest.mark.parametrize("preset", ["equivariant", "theory", "paper_gpt2", "register"])
-def test_flops_agree_with_the_compiler(preset, key):
+def test_flops_agree_with_the_compiler(preset):
     """XLA counts a scanned body once, so one block; it adds element-wise work."""
     config = model_preset(preset, num_blocks=1)
     sizes = {"width": 256, "head_dim": 64, "mlp_width": 512}
     if preset == "equivariant":
         sizes = {"mlp_width": 512, "scalar_channels": 128}
     config = config.replace(**sizes)
-    params, x = init_params(config, key), jnp.ones((50, 10))
+    params, x = random_params(config), jnp.ones((50, 10))
     # The state is returned too, or the compiler drops what the last block need not do.
     run = jax.jit(
         lambda p, x: SpectralTransformer(config).apply({"params": p}, x, capture=True)

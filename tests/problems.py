@@ -1,0 +1,24 @@
+"""Small problems shared by the tests: tables, and parameters that cost no compiling."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from spectral_tf.model.params import parameter_shapes, unflatten_params
+
+
+def random_params(config, *, scale=0.4, seed=0):
+    """Gaussian parameters of `config`; every leaf is non-zero, so none can hide."""
+    rng = np.random.default_rng(seed)
+    flat = {
+        path: jnp.asarray(scale * rng.standard_normal(leaf.shape), leaf.dtype)
+        for path, leaf in parameter_shapes(config).items()
+    }
+    return unflatten_params(flat)
+
+
+def table(num_samples=20, dim=6, *, seed=0):
+    """`[N, d]` correlated Gaussian rows with mean zero in expectation."""
+    rng = np.random.default_rng(seed)
+    mix = rng.standard_normal((dim, dim))
+    rows = rng.standard_normal((num_samples, dim)) @ mix
+    return jnp.asarray(rows, jnp.result_type(float))
