@@ -105,11 +105,17 @@ def parallel_steps(
 
     Source: ours.
     """
-    devices = list(jax.devices() if devices is None else devices)
+    devices = tuple(jax.devices() if devices is None else devices)
     require(
         config.batch_size % len(devices) == 0,
         f"TrainConfig.batch_size={config.batch_size} must be a multiple of the "
         f"{len(devices)} devices; change the one or the other.",
     )
+    return _parallel_steps(config, devices)
+
+
+@functools.cache
+def _parallel_steps(config: TrainConfig, devices: tuple[jax.Device, ...]) -> MultiStep:
+    """Cached, so that a second run of the same configuration does not compile."""
     program = functools.partial(scan_steps, config, len(devices))
     return over_devices(program, config.parallel, devices)  # type: ignore[return-value]

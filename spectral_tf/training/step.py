@@ -159,9 +159,9 @@ def train_step(
     updates = jax.tree.map(lambda update: -rate * update, updates)
     params = optax.apply_updates(state.params, updates)
     norms = {
-        "grad_norm": optax.global_norm(grads),
-        "update_norm": optax.global_norm(updates),
-        "param_norm": optax.global_norm(params),
+        "grad_norm": optax.tree.norm(grads),
+        "update_norm": optax.tree.norm(updates),
+        "param_norm": optax.tree.norm(params),
         "learning_rate": rate,
     }
     return TrainState(state.step + 1, params, opt_state), metrics | norms
