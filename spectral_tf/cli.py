@@ -48,7 +48,6 @@ BAD_INPUT = (
     CheckpointError,
     FileExistsError,
     PermissionError,
-    ValueError,
 )
 Flat = tyro.conf.arg(name="")
 
@@ -73,11 +72,13 @@ class _Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+        if self.task is not None:
+            self.bar.stop()
 
     def stage(self, text: str) -> None:
-        """One line between two bars."""
-        self.bar.stop()
+        """One line of text; ends the bar, if there is one."""
+        if self.task is not None:
+            self.bar.stop()
         self.console.print(text, highlight=False)
 
     def call(self, seen: Progress) -> None:
@@ -99,9 +100,7 @@ class _Watch:
 
 def _show(as_json: bool, document: Any, text: str) -> None:
     """The result on stdout: the document, or the text, and nothing else."""
-    print(json.dumps(document, indent=1) if as_json else text, end="" if text else "\n")
-    if as_json:
-        print()
+    print(json.dumps(document, indent=1) if as_json else text.rstrip("\n"))
 
 
 @dataclasses.dataclass(frozen=True)

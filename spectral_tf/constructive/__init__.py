@@ -1,0 +1,1 @@
+"""Weights written down, not trained: gadgets with proofs, and what they compose."""

@@ -6,7 +6,7 @@ zeros, which change nothing (relu(0) = 0).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +16,16 @@ from spectral_tf.constructive.gadgets import Gadget, Head
 from spectral_tf.model.params import block_path, check_params, unflatten_params
 
 
-def head_sizes(gadgets: Sequence[Gadget]) -> dict[str, int]:
+class HeadSizes(TypedDict):
+    """Fields of `ModelConfig` that the gadgets decide."""
+
+    num_heads: int
+    head_dim: int
+    value_dim: int
+    mlp_width: int
+
+
+def head_sizes(gadgets: Sequence[Gadget]) -> HeadSizes:
     """`num_heads`, `head_dim`, `value_dim` and `mlp_width` that fit all gadgets.
 
     Args:

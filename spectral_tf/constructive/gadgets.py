@@ -83,7 +83,7 @@ class Gadget:
 
 
 def linear_mlp(*maps: tuple[np.ndarray, np.ndarray]) -> ReluMLP:
-    """MLP adding `sum write (read h)` for each `(write [D, n], read [n, D])`, exactly."""
+    """MLP adding `sum write (read h)` over pairs `(write [D, n], read [n, D])`."""
     up = np.concatenate([sign * read for _, read in maps for sign in (1.0, -1.0)])
     down = np.concatenate(
         [sign * write for write, _ in maps for sign in (1.0, -1.0)], axis=1
@@ -168,10 +168,11 @@ def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
     r"""R <- f(|u|^2) on every register, f the interpolant of the inverse root.
 
     One head with score :math:`\langle u_j, u_l\rangle` gated to l = j and value `one`
-    gives :math:`s_j = |u_j|^2` exactly, since it is >= 0 and relu keeps it; data senders
-    have u = 0 and score 0. B must exceed :math:`|\langle u_l,u_j\rangle| \le 1`. The MLP
-    adds :math:`f(t_m) + \sum_i b_i relu(t_i - s)` to r (r is 0 before) and resets s,
-    which is >= 0, with one unit. On data tokens r becomes f(0); nobody reads it.
+    gives :math:`s_j = |u_j|^2` exactly, since it is >= 0 and relu keeps it; data
+    senders have u = 0 and score 0. B must exceed
+    :math:`|\langle u_l,u_j\rangle| \le 1`. The MLP adds
+    :math:`f(t_m) + \sum_i b_i relu(t_i - s)` to r (r is 0 before) and resets s, which
+    is >= 0, with one unit. On data tokens r becomes f(0); nobody reads it.
 
     Args:
         layout: rows of the `register` construction.
@@ -221,8 +222,8 @@ def scale(layout: ResidualLayout, peak: float) -> Gadget:
     r"""U <- r u on every register.
 
     One head with score :math:`r_l \cdot 1` gated to l = j and V: u -> w gives
-    :math:`w_j = r_j u_j` exactly, since r > 0. The gate needs B > r, so B = 2 f(0). Data
-    senders have u = 0 and send nothing, whatever their r. The MLP moves
+    :math:`w_j = r_j u_j` exactly, since r > 0. The gate needs B > r, so B = 2 f(0).
+    Data senders have u = 0 and send nothing, whatever their r. The MLP moves
     :math:`u \leftarrow w,\ w \leftarrow 0,\ r \leftarrow 0`.
 
     Args:

@@ -29,6 +29,8 @@ import math
 
 import numpy as np
 
+from spectral_tf.config import require
+
 
 def relative_error_bound(ratio: float) -> float:
     """Largest relative error of the interpolant for knots with this ratio."""
@@ -47,20 +49,20 @@ def knots_for(accuracy: float, low: float, high: float) -> int:
         m >= 2.
 
     Raises:
-        ValueError: if a bound above does not hold.
+        ConfigError: if a bound above does not hold.
 
     Source: ours; the bound is proved at the top of this file.
     """
-    if not 0 < accuracy < 1:
-        raise ValueError(
-            f"accuracy={accuracy} must lie in (0, 1); it is the relative error of the "
-            "normaliser, e.g. 1e-3."
-        )
-    if not 0 < low < high < math.inf:
-        raise ValueError(
-            f"the range of squared norms [{low}, {high}] must satisfy 0 < low < high; "
-            "e.g. (1e-8, 1)."
-        )
+    require(
+        0 < accuracy < 1,
+        f"accuracy={accuracy} must lie in (0, 1); it is the relative error of the "
+        "normaliser, e.g. 1e-3.",
+    )
+    require(
+        0 < low < high < math.inf,
+        f"the range of squared norms [{low}, {high}] must satisfy 0 < low < high; "
+        "e.g. (1e-8, 1).",
+    )
     decades = math.log(high / low)
     small, large = 1, 2
     fits = lambda gaps: relative_error_bound(math.exp(decades / gaps)) <= accuracy

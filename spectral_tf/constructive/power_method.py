@@ -52,7 +52,7 @@ def register_normaliser(accuracy: float) -> Normaliser:
         The interpolant with the fewest knots that keeps the proven bound.
 
     Raises:
-        ValueError: if accuracy is outside (0, 1).
+        ConfigError: if accuracy is outside (0, 1).
 
     Source: ours.
     """
@@ -105,8 +105,8 @@ def power_method_params(
         `(ModelConfig, params)` for `SpectralTransformer` and `predict`.
 
     Raises:
-        ConfigError: for k outside `1..d`, tau < 1, or an unknown variant.
-        ValueError: for accuracy outside (0, 1).
+        ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or accuracy
+            outside (0, 1).
 
     Example:
         >>> import spectral_tf

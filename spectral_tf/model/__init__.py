@@ -1,0 +1,1 @@
+"""The one transformer: its two parameterisations, its parameter tree, its presets."""

@@ -25,6 +25,8 @@ Source: ours; that gradient descent on a dense transformer finds this form is
 arXiv:2606.00605, theorem 4.1.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -69,6 +71,7 @@ class CrossAttention(nn.Module):
         x: Float[Array, "N d"],
         mask: Bool[Array, " N"],
     ) -> tuple[Vectors, Scalars]:
+        """Updates `[k, C, d]` and `[k, c]` from rows x `[N, d]`; scalars get zero."""
         cfg, einsum = self.config, contraction(self.config)
         shape = (cfg.vector_channels, cfg.cross_heads)
         query = self.param("query", cross_query_init(cfg), shape)
@@ -90,6 +93,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
+        """Updates `[k, C, d]` and `[k, c]` from the k registers themselves."""
         cfg, einsum = self.config, contraction(self.config)
         heads, gates = cfg.num_heads, cfg.register_rows
         big, small = cfg.vector_channels, cfg.scalar_channels
@@ -137,6 +141,7 @@ class ChannelMLP(nn.Module):
 
     @nn.compact
     def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
+        """Updates `[k, C, d]` and `[k, c]`, each register by itself."""
         cfg, einsum = self.config, contraction(self.config)
         big, small, hidden = cfg.vector_channels, cfg.scalar_channels, cfg.mlp_width
         noise = NOISE if cfg.initialisation != "random" else 1.0
@@ -173,6 +178,7 @@ class ChannelResidual(nn.Module):
         x: Float[Array, "N d"],
         mask: Bool[Array, " N"],
     ) -> tuple[Vectors, Scalars]:
+        """The state `[k, C, d]`, `[k, c]` after the sublayer."""
         cfg, (vectors, scalars) = self.config, state
         if self.kind == "cross":
             more, extra = CrossAttention(cfg, name="attention")(*state, x, mask)
@@ -201,6 +207,7 @@ class ChannelBlock(nn.Module):
         x: Float[Array, "N d"],
         mask: Bool[Array, " N"],
     ) -> tuple[Vectors, Scalars]:
+        """The state `[k, C, d]`, `[k, c]` after the block."""
         last = len(self.config.block) - 1
         for index, kind in enumerate(self.config.block):
             state = ChannelResidual(
@@ -226,7 +233,9 @@ def cross_out_init(config: ModelConfig) -> nn.initializers.Initializer:
     return _patched(config, 0.02, lambda w: w.at[0, -1].add(1.0))
 
 
-def self_attention_init(config: ModelConfig):  # noqa: ANN201
+def self_attention_init(
+    config: ModelConfig,
+) -> Callable[[str], nn.initializers.Initializer]:
     r"""Initialisers by name; `orthogonal` installs deflation in heads 0 and 1.
 
     With w_j the image of register j, heads +,- compute
@@ -235,34 +244,37 @@ def self_attention_init(config: ModelConfig):  # noqa: ANN201
     opposite outputs add to :math:`-\sum_{l<j} w_l \langle w_l, w_j\rangle`, because
     relu(z) - relu(-z) = z.
     """
-    rows = config.register_rows
     deflates = config.initialisation == "orthogonal"
-    scales = {"out": 0.05, "scalar_out": 0.3}
 
     def patch(name: str, w: Array) -> Array:
-        if not deflates:
-            return w
-        slot = jnp.arange(rows)
-        for head, sign in ((0, 1.0), (1, -1.0)):
-            if name in ("out", "scalar_out"):
-                w = w.at[head].set(0.0)
-            else:
-                w = w.at[:, head].set(0.0)
-            if name in ("query", "key", "value"):
-                w = w.at[-1, head].set(sign if name == "query" else 1.0)
-            elif name == "out":
-                w = w.at[head, -1].set(-sign)
-            elif name == "gate_query":
-                w = w.at[rows + slot, head, slot].set(-1.0)
-            elif name == "gate_key":
-                w = w.at[slot, head, slot].set(1.0)
-        return w
+        return _with_deflation(name, config.register_rows, w) if deflates else w
 
     def parameter(name: str) -> nn.initializers.Initializer:
-        base = _patched(config, scales.get(name, 0.3), lambda w: patch(name, w))
+        size = 0.05 if name == "out" else 0.3
+        base = _patched(config, size, lambda w: patch(name, w))
         return on_scratch(config, base) if name == "scalar_out" else base
 
     return parameter
+
+
+def _with_deflation(name: str, rows: int, w: Array) -> Array:
+    """The parameter `name` with its heads 0 and 1 overwritten: deflation, no noise."""
+    slot = jnp.arange(rows)
+    for head, sign in ((0, 1.0), (1, -1.0)):
+        is_output = name in ("out", "scalar_out")
+        w = w.at[head].set(0.0) if is_output else w.at[:, head].set(0.0)
+        entries = {
+            "query": ((-1, head), sign),
+            "key": ((-1, head), 1.0),
+            "value": ((-1, head), 1.0),
+            "out": ((head, -1), -sign),
+            "gate_query": ((rows + slot, head, slot), -1.0),
+            "gate_key": ((slot, head, slot), 1.0),
+        }
+        if name in entries:
+            place, entry = entries[name]
+            w = w.at[place].set(entry)
+    return w
 
 
 def move_init(config: ModelConfig, moves: bool) -> nn.initializers.Initializer:
@@ -318,7 +330,9 @@ def on_scratch(
     return masked
 
 
-def _patched(config: ModelConfig, scale: float, patch) -> nn.initializers.Initializer:  # noqa: ANN001
+def _patched(
+    config: ModelConfig, scale: float, patch: Callable[[Array], Array]
+) -> nn.initializers.Initializer:
     """Normal noise, then `patch` unless the initialisation is random."""
     is_random = config.initialisation == "random"
     noise = nn.initializers.normal(scale if is_random else NOISE * scale)

@@ -39,6 +39,7 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Tokens) -> Tokens:
+        """Tokens `[T, D]`, each normalised."""
         cfg = self.config
         if cfg.norm == "none":
             return tokens
@@ -71,6 +72,7 @@ class Attention(nn.Module):
         senders: Float[Array, "S D"],
         valid: Bool[Array, "#R S"] | None,
     ) -> Float[Array, "R D"]:
+        """Update `[R, D]` of the receivers; `valid` `[1 or R, S]`, None means all."""
         cfg, einsum = self.config, contraction(self.config)
         heads = cfg.cross_heads if self.is_cross else cfg.num_heads
         size, width = cfg.head_dim, cfg.width
@@ -112,6 +114,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: Tokens) -> Tokens:
+        """Update `[T, D]`, each token by itself."""
         cfg, einsum = self.config, contraction(self.config)
 
         def linear(name: str, source: Array, fan_out: int) -> Array:
@@ -142,6 +145,7 @@ class Residual(nn.Module):
         registers: Float[Array, "k D"],
         mask: Bool[Array, " N"],
     ) -> tuple[Float[Array, "N D"], Float[Array, "k D"]]:
+        """Data `[N, D]` and registers `[k, D]` after the sublayer."""
         cfg, num = self.config, data.shape[0]
         norm = Norm(cfg, name="norm")
         # Only a joint network changes its data tokens.
@@ -187,6 +191,7 @@ class DenseBlock(nn.Module):
         state: tuple[Float[Array, "N D"], Float[Array, "k D"]],
         mask: Bool[Array, " N"],
     ) -> tuple[Float[Array, "N D"], Float[Array, "k D"]]:
+        """Data `[N, D]` and registers `[k, D]` after the block."""
         for index, kind in enumerate(self.config.block):
             name = f"{index}_{kind}"
             state = Residual(self.config, kind, name=name)(*state, mask)

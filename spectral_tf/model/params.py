@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.core import unfreeze
 
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.transformer import SpectralTransformer
@@ -107,7 +108,7 @@ def init_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnums=0)
 def _jitted_init(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
     x = jnp.ones((config.num_samples or 2, config.dim or config.num_components))
-    return SpectralTransformer(config).init(key, x)["params"]
+    return unfreeze(SpectralTransformer(config).init(key, x))["params"]
 
 
 def parameter_shapes(config: ModelConfig) -> dict[str, jax.ShapeDtypeStruct]:
@@ -188,7 +189,9 @@ def save_weights(folder: Path, config: ModelConfig, params: Params) -> None:
     temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
     temporary.mkdir(parents=True)
     (temporary / "config.json").write_text(json.dumps(config.to_dict(), indent=1))
-    arrays = {path: np.asarray(leaf) for path, leaf in flatten_params(params).items()}
+    arrays: dict[str, Any] = {
+        path: np.asarray(leaf) for path, leaf in flatten_params(params).items()
+    }
     np.savez(temporary / "params.npz", **arrays)
     temporary.rename(folder)
 

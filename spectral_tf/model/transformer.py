@@ -13,6 +13,7 @@ Read-outs. `linear`: eigenvalues and eigenvectors are affine in the register.
 map of all tokens, as the authors' code has it; it fixes N.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.attention import contraction
 from spectral_tf.model.channels import ChannelBlock, register_codes
 from spectral_tf.model.dense import DenseBlock, fan_in
@@ -159,7 +160,7 @@ class SpectralTransformer(nn.Module):
             `predict` applies it.
 
         Raises:
-            ValueError: if x has another d or N than a config that fixes them, or a
+            ConfigError: if x has another d or N than a config that fixes them, or a
                 `start` is given to a dense network.
 
         Source: see the class.
@@ -195,22 +196,22 @@ class SpectralTransformer(nn.Module):
     def _check(self, x: Array, start: Array | None) -> None:
         cfg = self.config
         if cfg.dim is not None and x.shape[1] != cfg.dim:
-            raise ValueError(
+            raise ConfigError(
                 f"x has d={x.shape[1]} features, but these weights are for dim="
                 f"{cfg.dim}; reduce x to {cfg.dim} columns or build weights for its d."
             )
         if cfg.num_components > x.shape[1]:
-            raise ValueError(
+            raise ConfigError(
                 f"num_components={cfg.num_components} must be <= d={x.shape[1]}, the "
                 f"columns of x; lower num_components."
             )
         if cfg.num_samples is not None and x.shape[0] != cfg.num_samples:
-            raise ValueError(
+            raise ConfigError(
                 f"x has N={x.shape[0]} rows, but these weights are for num_samples="
                 f"{cfg.num_samples} (learned positions); give exactly that many."
             )
         if start is not None and cfg.parameterisation == "dense":
-            raise ValueError(
+            raise ConfigError(
                 "start vectors of a dense network are parameters; set them in "
                 "params['registers'], or use parameterisation='equivariant'."
             )
@@ -238,33 +239,33 @@ class SpectralTransformer(nn.Module):
         scalars = register_codes(cfg)[: cfg.num_components].astype(dtype)
         return vectors.at[:, 0].set(first), scalars
 
-    def _reader(self, rows: Rows) -> Any:
+    def _reader(self, rows: Rows) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
         cfg, einsum = self.config, contraction(self.config)
+        if cfg.parameterisation == "equivariant":
+            return lambda state: self._rayleigh(state[0][:, 0], rows)
         dim, k = rows.x.shape[1], cfg.num_components
-        sizes = {"dD": (cfg.width, dim), "values": (cfg.width, 1)}
-        if cfg.readout == "flatten":
-            size = rows.x.shape[0] * cfg.width
-            sizes = {"dD": (size, k * dim), "values": (size, k)}
-        if cfg.parameterisation == "dense":
-            kernel = self.param("vector_kernel", fan_in(sizes["dD"][0]), sizes["dD"])
-        if cfg.readout != "rayleigh":
-            shape = sizes["values"]
-            value_kernel = self.param("value_kernel", fan_in(shape[0]), shape)
-            value_bias = self.param("value_bias", nn.initializers.zeros, shape[1:])
+        flatten = cfg.readout == "flatten"
+        # One token of everything gives all k pairs, or k tokens give one pair each.
+        size = rows.x.shape[0] * cfg.width if flatten else cfg.width
+        pairs = k if flatten else 1
+        kernel = self.param("vector_kernel", fan_in(size), (size, pairs * dim))
+
+        def tokens_of(state: tuple[Array, Array]) -> Array:
+            return state[0].reshape(1, -1) if flatten else state[1]
+
+        def vectors_of(state: tuple[Array, Array]) -> Array:
+            return einsum("tD,Dd->td", tokens_of(state), kernel).reshape(k, dim)
+
+        if cfg.readout == "rayleigh":
+            return lambda state: self._rayleigh(vectors_of(state), rows)
+        value_kernel = self.param("value_kernel", fan_in(size), (size, pairs))
+        value_bias = self.param("value_bias", nn.initializers.zeros, (pairs,))
 
         def read(state: tuple[Array, Array]) -> Estimate:
-            if cfg.parameterisation == "equivariant":
-                return self._rayleigh(state[0][:, 0], rows)
-            if cfg.readout == "flatten":
-                tokens = state[0].reshape(1, -1)
-            else:
-                tokens = state[1]
-            vectors = einsum("tD,Dd->td", tokens, kernel).reshape(k, dim)
-            if cfg.readout == "rayleigh":
-                return self._rayleigh(vectors, rows)
-            values = einsum("tD,Dv->tv", tokens, value_kernel) + value_bias[None]
-            return Estimate(values.reshape(k) * rows.unscale, vectors)
+            values = einsum("tD,Dv->tv", tokens_of(state), value_kernel)
+            values = (values + value_bias[None]).reshape(k)
+            return Estimate(values * rows.unscale, vectors_of(state))
 
         return read
 
@@ -330,7 +331,7 @@ def predict(
         `Estimate(eigenvalues [k], eigenvectors [k, d])`, rows with canonical sign.
 
     Raises:
-        ValueError: if x has another d, or N, than the weights are made for.
+        ConfigError: if x has another d, or N, than the weights are made for.
 
     Example:
         >>> import jax, spectral_tf

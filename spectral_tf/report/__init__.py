@@ -1,0 +1,1 @@
+"""What is shown of results: text tables and figures, from plain numbers."""

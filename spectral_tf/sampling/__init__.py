@@ -1,0 +1,1 @@
+"""Instances with their right answers: random families, and tables cut into blocks."""

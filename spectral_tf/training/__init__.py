@@ -1,0 +1,1 @@
+"""Pre-training: state, step, data parallelism, loop and verified checkpoints."""

@@ -169,8 +169,8 @@ def pretrain(
     folder = None if run_dir is None else Path(run_dir)
     state, horizon = _begin(config, folder, resume)
     records = _Records(folder, config)
-    records.open(int(state.step))
     run = _Run(config, parallel_steps(config, devices), records, on_call)
+    records.open(int(state.step))
     with stop_requests() as asked:
         return run(state, horizon, max_seconds, asked)
 

@@ -1,0 +1,95 @@
+"""What the documentation shows is run: README code, README commands, docstrings."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import spectral_tf
+from spectral_tf.cli import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for kind, text in BLOCKS
+    if kind == "bash"
+    for line in text.splitlines()
+    if line.startswith("spectral-tf")
+]
+# What makes a command short; the commands themselves are the README's.
+SHORTER = {
+    "demo": "--seconds 1 --num-instances 8 --num-iters 3 --max-blocks 8",
+    "pretrain": "--max-seconds 1",
+    "evaluate": "--num-instances 8",
+}
+
+
+@pytest.mark.slow
+def test_the_python_code_runs(capsys):
+    code = [text for kind, text in BLOCKS if kind == "python"]
+    assert len(code) == 1
+    exec(compile(code[0], "README.md", "exec"), {})
+    assert "±" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(COMMANDS) == 5
+    for command in COMMANDS:
+        _, *arguments = shlex.split(command)
+        if "mnist" in arguments:
+            arguments += ["--svd", "0", "--num-components", "2"]
+            arguments[arguments.index("mnist")] = "digits"
+        extra = shlex.split(SHORTER.get(arguments[0], ""))
+        assert main([*arguments, *extra]) == 0, command
+
+
+def test_every_command_of_the_program_is_in_the_readme():
+    shown = {command.split()[1] for command in COMMANDS}
+    assert shown == {"demo", "pretrain", "evaluate", "construct", "describe"}
+
+
+def test_the_set_up_lines_are_two_and_name_real_extras():
+    lines = [line for kind, text in BLOCKS if kind == "bash" for line in text.split("\n")]
+    setup = [line for line in lines if line.startswith("python3 -m venv")]
+    assert len(setup) == 2
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    for extra in re.findall(r"\.\[(\w+)\]", README):
+        assert f"\n{extra} = [" in project
+
+
+def test_every_file_the_readme_names_exists():
+    root = Path(__file__).parents[1]
+    for name in re.findall(r"`([\w/]+\.py)`", README):
+        assert (root / "spectral_tf" / name).exists(), name
+    for figure in re.findall(r"\]\((\w[^)]*\.png)\)", README):
+        assert (root / figure).exists(), figure
+
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(spectral_tf.__path__, "spectral_tf.")
+    if not module.name.endswith("__main__")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, raise_on_error=False)
+    assert result.failed == 0
+
+
+def test_there_are_examples():
+    count = sum(
+        len(doctest.DocTestFinder().find(importlib.import_module(name)))
+        for name in MODULES
+    )
+    assert count > 20
