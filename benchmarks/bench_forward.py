@@ -21,7 +21,7 @@ import numpy as np
 from timing import BLAS_THREADS, Timing, record, time_compiled, time_host
 
 import spectral_tf
-from spectral_tf import Instance, ModelConfig, spectra
+from spectral_tf import EnsembleConfig, Instance, ModelConfig, spectra
 from spectral_tf.model.describe import total_flops
 from spectral_tf.model.transformer import default_start
 from spectral_tf.report.tables import plain_table
@@ -92,8 +92,7 @@ def untrained(config: ModelConfig, x: jax.Array) -> Any:
 
 
 def sample(case: Case) -> Instance:
-    sizes: Any = {"dim": case.d, "num_samples": case.N, "num_components": case.k}
-    config = spectral_tf.EnsembleConfig(**sizes)
+    config = EnsembleConfig(dim=case.d, num_samples=case.N, num_components=case.k)
     return spectral_tf.sample_batch(jax.random.key(SEED), config, case.B)
 
 
@@ -109,18 +108,15 @@ def measure(case: Case, batch: Instance) -> list[Row]:
         work = case.B * total_flops(config, num_samples=N, dim=d)
         return Row(name, products, timing, work)
 
-    def iterate(count: int) -> Row:
-        timing = time_compiled(classic(count), start, x, mask, **BUDGET)
-        return Row("orthogonal iteration", count, timing)
-
+    iterate = lambda count: time_compiled(classic(count), start, x, mask, **BUDGET)
     oracle = lambda x, mask: spectra.top_eigenpairs(spectra.covariance(x, mask), k)
     built = spectral_tf.power_method_params(d, k, tau)
     count, params = free.num_products, untrained(free, x[0])
     return [
         network("constructed (register)", tau, *built),
-        iterate(tau),
+        Row("orthogonal iteration", tau, iterate(tau)),
         network("equivariant, untrained", count, free, params),
-        iterate(count),
+        Row("orthogonal iteration", count, iterate(count)),
         Row("jax eigh", None, time_compiled(jax.vmap(oracle), x, mask, **BUDGET)),
         Row("numpy eigh", None, time_host(numpy_eigh, np.asarray(x), k, **BUDGET)),
     ]
@@ -147,10 +143,11 @@ def cells(line: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table; what a method lacks is a dash."""
     show = lambda value, form: "-" if value is None else format(value, form)
     compiling = line["compile_s"] and line["lower_s"] + line["compile_s"]
-    steady, spread = 1e3 * line["median_s"], 1e3 * line["iqr_s"]
+    brief = lambda value: f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
+    times = (1e3 * line["median_s"], 1e3 * line["iqr_s"], line["ratio"])
     return (
         *(line["method"], show(line["products"], "d"), show(compiling, ".2f")),
-        *(f"{steady:.3g}", f"{spread:.2g}", f"{line['ratio']:.3g}"),
+        *map(brief, times),
         *(show(line["gflops"], ".3g"), f"{min(line['cosine']):.5f}"),
     )
 

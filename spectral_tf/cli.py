@@ -36,8 +36,9 @@ from spectral_tf.model.params import ParamsError, load_weights, save_weights
 from spectral_tf.model.presets import PRESETS, model_preset
 from spectral_tf.report.tables import HEADER, plain_table, table_rows
 from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.real import DataError, load_table, row_blocks, svd_reduce
+from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.sampling.tables import DataError, load_table
 from spectral_tf.training.checkpoint import CheckpointError, restore_latest
 from spectral_tf.training.loop import Interrupted, NonFiniteError, Progress, pretrain
 
@@ -107,6 +108,7 @@ def _show(as_json: bool, document: Any, text: str) -> None:
 class Demo:
     """Construct, pre-train for about 75 s, and run both on real data."""
 
+    # What is trained, and what it is shown.
     config: Annotated[DemoConfig, Flat] = dataclasses.field(default_factory=DemoConfig)
     # Folder of the results; default runs/<time>-demo.
     out: Path | None = None
@@ -114,6 +116,7 @@ class Demo:
     json: bool = False
 
     def run(self) -> int:
+        """Run the command; the exit code."""
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = self.out or Path("runs") / f"{stamp}-demo"
         with _Watch(quiet=self.json) as watch:
@@ -131,6 +134,7 @@ class Pretrain:
 
     # Folder of the run: config.json, metrics.jsonl, checkpoints.
     run_dir: Path
+    # Everything that decides the numbers of the run.
     train: Annotated[TrainConfig, Flat] = dataclasses.field(default_factory=TrainConfig)
     # Go on from the newest good checkpoint in run_dir, with its configuration.
     resume: bool = False
@@ -140,6 +144,7 @@ class Pretrain:
     json: bool = False
 
     def run(self) -> int:
+        """Run the command; the exit code."""
         config = self.train
         if self.resume and config == TrainConfig():
             config = restore_latest(self.run_dir).config
@@ -183,15 +188,19 @@ class Evaluate:
     weights: Path | None = None
     # synthetic, digits, mnist, fashion-mnist, or a file.
     data: str = "synthetic"
+    # Family of the synthetic instances; its k is overruled by the network's.
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
     # Synthetic instances, or at most so many real blocks.
     num_instances: int = 200
-    # Rows of a real block; features kept by an SVD (0: all).
+    # Rows of a real block.
     block_size: int = 50
+    # Features of real data that an SVD keeps; 0 keeps all.
     svd: int = 0
-    # Constructed weights: eigenpairs and iterations.
+    # Constructed weights: k, the eigenpairs asked for.
     num_components: int = 3
+    # Constructed weights: iterations, four blocks each.
     num_iters: int = 60
+    # Seed of the synthetic instances, or of the shuffle of real rows.
     seed: int = 1
     # Print the report as JSON on stdout and nothing else.
     json: bool = False
@@ -214,6 +223,7 @@ class Evaluate:
         return f"{table.name} d={x.shape[1]} N={self.block_size}", blocks
 
     def run(self) -> int:
+        """Run the command; the exit code."""
         if self.weights is None:
             name, batch = self._instances(self.num_components)
             config, params = power_method_params(
@@ -234,9 +244,13 @@ class Evaluate:
 class Construct:
     """Write down weights whose forward pass runs the power method."""
 
+    # d, the features of an instance; any N will do.
     dim: int
+    # k, the eigenpairs asked for, at most d.
     num_components: int = 3
+    # Iterations, four blocks each; all k vectors iterate at once.
     num_iters: int = 60
+    # The composition of gadgets; `register` is the only one.
     variant: str = "register"
     # Relative error of the piecewise-linear normaliser.
     accuracy: float = 1e-3
@@ -246,6 +260,7 @@ class Construct:
     json: bool = False
 
     def run(self) -> int:
+        """Run the command; the exit code."""
         config, params = power_method_params(
             self.dim,
             self.num_components,
@@ -284,13 +299,15 @@ class Describe:
     preset: str = "equivariant"
     # Folder of a run or of weights, instead of a preset.
     weights: Path | None = None
-    # Size of the instance that the FLOPs are counted for; d defaults to the model's.
+    # N of the instance that the FLOPs are counted for.
     num_samples: int = 50
+    # d of that instance; default: the model's, or 10 where it has none.
     dim: int | None = None
     # Print the table as JSON on stdout and nothing else.
     json: bool = False
 
     def run(self) -> int:
+        """Run the command; the exit code."""
         require(
             self.preset in PRESETS,
             f"unknown preset {self.preset!r}; choose one of {', '.join(PRESETS)}.",
@@ -330,7 +347,7 @@ def main(argv: list[str] | None = None) -> int:
     Source: ours.
     """
     try:
-        command = tyro.cli(Command, args=argv, prog="spectral-tf")  # type: ignore[call-overload]
+        command = tyro.cli(Command, args=argv, prog="spectral-tf")
         return command.run()
     except BAD_INPUT as error:
         print(f"spectral-tf: {' '.join(str(error).split())}", file=sys.stderr)

@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from spectral_tf.evaluation import (
 from spectral_tf.model.describe import total_flops
 from spectral_tf.model.params import count_params
 from spectral_tf.model.transformer import (
+    Intermediates,
     SpectralTransformer,
     default_start,
     predict,
@@ -39,8 +40,9 @@ from spectral_tf.report.figures import (
 )
 from spectral_tf.report.tables import HEADER, Entry, plain_table, table_rows
 from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.real import load_table, row_blocks, svd_reduce
+from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.sampling.tables import load_table
 from spectral_tf.spectra import abs_cosine, covariance, orthogonal_iteration_trace
 from spectral_tf.training.checkpoint import versions
 from spectral_tf.training.loop import Progress, pretrain
@@ -62,6 +64,7 @@ class DemoConfig(Config):
     svd: int = 10
     # At most this many real blocks.
     max_blocks: int = 200
+    # k, the eigenpairs asked for.
     num_components: int = 3
     # Iterations of the constructed network, four blocks each.
     num_iters: int = 30
@@ -69,9 +72,11 @@ class DemoConfig(Config):
     seconds: float = 75.0
     # Synthetic instances at d = 10; a quarter of it at d = 64.
     num_instances: int = 400
+    # Seed of the training, of the synthetic instances and of the real blocks.
     seed: int = 0
 
-    def validate(self) -> None:  # noqa: D102
+    def validate(self) -> None:
+        """Check the bounds."""
         self.at_least(2, "block_size")
         self.at_least(1, "num_components", "num_iters", "max_blocks", "num_instances")
         self.at_least(0, "svd", "seed")
@@ -194,26 +199,28 @@ def depth_curves(network: Network, batch: Instance) -> tuple[Curve, Curve]:
 
     Args:
         network: whose blocks are watched.
-        batch: at most 32 instances are used.
+        batch: at most 32 instances are used, fewer (at least 2) where they are wide.
 
     Returns:
         `(network, orthogonal iteration)`.
 
     Source: ours.
     """
-    batch = _first(batch, 32)
-    config = network.config
+    config, (_, num_samples, dim) = network.config, batch.x.shape
+    work = total_flops(config, num_samples=num_samples, dim=dim)
+    batch = _first(batch, min(32, max(2, int(CONSTRUCTED_FLOPS / 2 / work))))
     module = SpectralTransformer(config)
 
     def both(instance: Instance) -> tuple[jax.Array, jax.Array]:
         x, mask = instance.x, instance.mask
-        _, inside = module.apply({"params": network.params}, x, mask, capture=True)
+        _, kept = module.apply({"params": network.params}, x, mask, capture=True)
+        inside = cast(Intermediates, kept)
         start = default_start(config, x.shape[1], x.dtype)
         classic = orthogonal_iteration_trace(
             covariance(x, mask), start, num_iters=network.products
         )
-        target = instance.eigenvectors[None]
-        return abs_cosine(inside.eigenvectors, target), abs_cosine(classic, target)
+        along = jax.vmap(lambda rows: abs_cosine(rows, instance.eigenvectors))
+        return along(inside.eigenvectors), along(classic)
 
     ours, classic = jax.jit(lambda data: jax.lax.map(both, data, batch_size=8))(batch)
     per_product = config.num_blocks / network.products
@@ -354,8 +361,8 @@ def _sentences(
         f"The constructed transformer, {config.num_iters} iterations with no training, "
         f"matches orthogonal iteration to {max(gaps):.1g} in mean |cos| on every rank "
         "of every set.",
-        f"The trained transformer, after {minutes:.1f} minutes on synthetic tables with "
-        "at most 16 columns, is closer to the true eigenvectors than orthogonal "
+        f"The trained transformer, after {minutes:.1f} minutes on synthetic tables "
+        "with at most 16 columns, is closer to the true eigenvectors than orthogonal "
         "iteration with as many products with S "
         f"on {sum(wins)} of {len(wins)} ranks, real data and d=64 included.",
         f"Table, report.json, figures and the trained checkpoint are in {folder}.",

@@ -1,6 +1,8 @@
 """Configurations: every bound is refused with value, bound and remedy; JSON inverts."""
 
 import dataclasses
+import inspect
+import itertools
 import json
 from typing import Any, get_args
 
@@ -8,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spectral_tf import cli
 from spectral_tf import config as configs
 from spectral_tf.config import Config, ConfigError
+from spectral_tf.demo import DemoConfig
 from spectral_tf.model.presets import PRESETS, model_preset
 
 M, E, T = CONFIGS = configs.ModelConfig, configs.EnsembleConfig, configs.TrainConfig
@@ -248,3 +252,13 @@ def test_drawn_config_survives_json(ensemble, model):
     train = T(model=model, ensemble=ensemble, shapes=(shape, shape))
     for config in (ensemble, model, train):
         assert_survives_json(config)
+
+
+@pytest.mark.parametrize("cls", [*CONFIGS, DemoConfig, *get_args(cli.Command)])
+def test_every_field_has_a_comment_of_its_own(cls):
+    """They are the help texts; without one tyro repeats that of the field above."""
+    lines = [line.strip() for line in inspect.getsource(cls).splitlines()]
+    starts = tuple(f"{field.name}: " for field in dataclasses.fields(cls))
+    above = [one for one, line in itertools.pairwise(lines) if line.startswith(starts)]
+    assert len(above) == len(starts)
+    assert [line for line in above if not line.startswith("# ")] == []

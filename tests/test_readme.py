@@ -56,8 +56,8 @@ def test_every_command_of_the_program_is_in_the_readme():
 
 
 def test_the_set_up_lines_are_two_and_name_real_extras():
-    lines = [line for kind, text in BLOCKS if kind == "bash" for line in text.split("\n")]
-    setup = [line for line in lines if line.startswith("python3 -m venv")]
+    shell = "\n".join(text for kind, text in BLOCKS if kind == "bash")
+    setup = re.findall(r"^python3 -m venv .*$", shell, re.MULTILINE)
     assert len(setup) == 2
     project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
     for extra in re.findall(r"\.\[(\w+)\]", README):

@@ -260,12 +260,13 @@ def scale(layout: ResidualLayout, peak: float) -> Gadget:
 def deflate(layout: ResidualLayout) -> Gadget:
     r"""Remove from each register what the registers before it hold.
 
-    Heads +,- with score :math:`\pm\langle u_l, u_j\rangle - B\,1[l \ge j]` and V: u -> w
-    give :math:`w_j = -\sum_{l<j} u_l\langle u_l,u_j\rangle` exactly: the gate term is
-    :math:`\langle pos_l, -B\,low_j\rangle` with :math:`low_j[m] = 1[m \ge j]`, zero for
-    l < j, and B exceeds :math:`|\langle u_l,u_j\rangle| \le 1` for unit vectors (so
-    deflation comes after `scale`). Data tokens have u = 0: they neither send nor
-    receive. The MLP adds w to u and resets w.
+    Heads +,- with score :math:`\pm\langle u_l, u_j\rangle - B\,1[l \ge j]` and V:
+    u -> w give :math:`w_j = -\sum_{l<j} u_l\langle u_l,u_j\rangle` exactly: the gate
+    term is :math:`\langle pos_l, -B\,low_j\rangle` with
+    :math:`low_j[m] = 1[m \ge j]`, zero for l < j, and B exceeds
+    :math:`|\langle u_l,u_j\rangle| \le 1` for unit vectors (so deflation comes after
+    `scale`). Data tokens have u = 0: they neither send nor receive. The MLP adds w to
+    u and resets w.
 
     Args:
         layout: rows of the `register` construction.

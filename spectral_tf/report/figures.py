@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe & Ito's colours: distinct for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -142,9 +143,10 @@ def eigenvalue_figure(
                 )
             ends = [np.min(true), np.max(true)]
             axis.plot(ends, ends, color="black", linewidth=0.7, label="equal")
-            axis.set(
-                title=name, xlabel="eigenvalue by eigh", xscale="log", yscale="log"
-            )
+            axis.set(title=name, xlabel="eigenvalue by eigh")
+            # Four gaps, so at most five ticks.
+            axis.xaxis.set_major_locator(MaxNLocator(4))
+            axis.yaxis.set_major_locator(MaxNLocator(4))
         axes[0].set_ylabel("eigenvalue by the network")
         axes[0].legend(fontsize=7)
         return _save(figure, path)

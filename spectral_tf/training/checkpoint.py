@@ -144,8 +144,8 @@ def save_checkpoint(
     except (OSError, ValueError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
-            f"cannot write checkpoint {final}: {error}. Earlier checkpoints are intact; "
-            "free some space or choose another run folder, then resume."
+            f"cannot write checkpoint {final}: {error}. Earlier checkpoints are "
+            "intact; free some space or choose another run folder, then resume."
         ) from error
     for old in checkpoint_folders(run_dir)[config.keep_checkpoints :]:
         shutil.rmtree(old)

@@ -17,14 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import TrainConfig, require
+from spectral_tf.config import ConfigError, TrainConfig
 from spectral_tf.training.checkpoint import (
     CheckpointError,
     checkpoint_folders,
     restore_latest,
     save_checkpoint,
 )
-from spectral_tf.training.parallel import MultiStep, parallel_steps
+from spectral_tf.training.parallel import Device, MultiStep, parallel_steps
 from spectral_tf.training.state import TrainState, init_state
 
 
@@ -130,7 +130,7 @@ def pretrain(
     resume: bool = False,
     max_seconds: float | None = None,
     on_call: Callable[[Progress], None] | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Device] | None = None,
 ) -> TrainState:
     """Pre-train on instances sampled on the devices.
 
@@ -180,8 +180,9 @@ def _begin(
 ) -> tuple[TrainState, int]:
     """Fresh or restored state, and the horizon."""
     if resume:
-        require(folder is not None, "resume=True needs run_dir, the folder of the run.")
-        restored = restore_latest(folder, config)  # type: ignore[arg-type]
+        if folder is None:
+            raise ConfigError("resume=True needs run_dir, the folder of the run.")
+        restored = restore_latest(folder, config)
         return restored.state, int(restored.meta["horizon"])
     if folder is not None and checkpoint_folders(folder):
         raise CheckpointError(
@@ -217,7 +218,7 @@ class _Run:
             state, metrics = self.steps(
                 state, self.key, jnp.asarray(horizon, jnp.int32)
             )
-            # Fetching blocks: un-synchronised calls can deadlock on several CPU devices.
+            # Fetching waits: calls in flight can deadlock on several CPU devices.
             host = jax.tree.map(np.asarray, metrics)
             took = time.perf_counter() - started
             check_finite(host, step)

@@ -7,6 +7,7 @@ it from `shard_map`, which is the other choice and gives the same numbers.
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,9 @@ from spectral_tf.training.state import TrainState
 from spectral_tf.training.step import Metrics, train_step
 
 AXIS = "devices"
+
+Device = Any
+"""A `jax.Device`; jaxlib ships no types, so a type checker cannot read that name."""
 
 MultiStep = Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]
 
@@ -40,8 +44,8 @@ def scan_steps(
 
 
 def over_devices(
-    program: Callable[..., object], kind: str, devices: Sequence[jax.Device]
-) -> Callable[..., object]:
+    program: Callable[..., Any], kind: str, devices: Sequence[Device]
+) -> Callable[..., Any]:
     """Run `program(*args)` on every device with replicated arguments and results.
 
     Args:
@@ -72,9 +76,9 @@ def over_devices(
 
 
 def _pmapped(
-    program: Callable[..., object], devices: Sequence[jax.Device]
-) -> Callable[..., object]:
-    """Pmap with nothing mapped but a dummy, which it wants; the axis gives the index."""
+    program: Callable[..., Any], devices: Sequence[Device]
+) -> Callable[..., Any]:
+    """Pmap with nothing mapped but a dummy, as it wants; the axis gives the index."""
     local = sum(one.process_index == jax.process_index() for one in devices)
     mapped = jax.pmap(
         lambda _, args: program(*args),
@@ -88,7 +92,7 @@ def _pmapped(
 
 
 def parallel_steps(
-    config: TrainConfig, devices: Sequence[jax.Device] | None = None
+    config: TrainConfig, devices: Sequence[Device] | None = None
 ) -> MultiStep:
     """`config.steps_per_call` training steps over all devices, as one compiled call.
 
@@ -115,7 +119,7 @@ def parallel_steps(
 
 
 @functools.cache
-def _parallel_steps(config: TrainConfig, devices: tuple[jax.Device, ...]) -> MultiStep:
+def _parallel_steps(config: TrainConfig, devices: tuple[Device, ...]) -> MultiStep:
     """Cached, so that a second run of the same configuration does not compile."""
     program = functools.partial(scan_steps, config, len(devices))
-    return over_devices(program, config.parallel, devices)  # type: ignore[return-value]
+    return over_devices(program, config.parallel, devices)

@@ -150,5 +150,5 @@ def test_bad_ranges_are_named(arguments, message):
 
 
 def test_an_unknown_row_is_named():
-    with pytest.raises(KeyError, match="no row named 'v'.*x, u, w"):
+    with pytest.raises(KeyError, match=r"no row named 'v'.*x, u, w"):
         register_layout(2, 1)["v"]

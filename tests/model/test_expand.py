@@ -35,9 +35,10 @@ CASES = {
 }
 
 
+@pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("dim", [4, 10])
-def test_dense_weights_give_the_same_estimates(name, dim, x64):
+def test_dense_weights_give_the_same_estimates(name, dim):
     config = CASES[name]
     params, x = random_params(config), table(20, dim)
     mask = jnp.arange(20) < 15

@@ -116,12 +116,12 @@ def test_when_every_checkpoint_is_damaged_it_says_so(tmp_path):
     (checkpoint_folders(run)[0] / "manifest.json").unlink()
     with (
         pytest.warns(DamagedCheckpointWarning),
-        pytest.raises(CheckpointError, match="all 1 checkpoints .* are damaged"),
+        pytest.raises(CheckpointError, match=r"all 1 checkpoints .* are damaged"),
     ):
         restore_latest(run)
 
 
-def test_an_empty_numbered_folder_does_not_count(whole, tmp_path):
+def test_an_empty_numbered_folder_does_not_count(tmp_path):
     run = tmp_path / "run"
     pretrain(CONFIG.replace(num_steps=2), run, devices=ONE)
     (run / "checkpoints" / "00000009").mkdir()

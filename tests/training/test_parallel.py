@@ -15,13 +15,12 @@ TINY = TrainConfig(
     model=ModelConfig(
         num_components=2,
         num_blocks=1,
-        block=("cross", "self", "mlp"),
+        block=("cross", "mlp"),
         mlp_width=4,
-        num_heads=2,
         vector_channels=2,
         scalar_channels=8,
     ),
-    shapes=((4, 8), (3, 6)),
+    shapes=((4, 8),),
     batch_size=8,
     num_steps=4,
     steps_per_call=2,
@@ -59,10 +58,19 @@ def test_gradients_equal_those_of_one_device(kind, num_devices, single):
     assert loss == pytest.approx(single[1], rel=1e-5)
 
 
+def test_several_shapes_are_averaged_over_devices_too():
+    config = TINY.replace(shapes=((4, 8), (3, 6)))
+    run = jax.jit(functools.partial(step.gradients, config))
+    grads, metrics = run(init_state(config), jax.random.key(1))
+    other, loss = device_gradients(config, "pmap", 4)
+    assert relative_difference(other, jax.tree.map(np.asarray, grads)) <= 1e-5
+    assert loss == pytest.approx(float(metrics["loss"]), rel=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["pmap", "shard_map"])
 def test_the_comparison_notices_a_missing_pmean(kind, single, monkeypatch):
     """Without the average every device would go its own way, silently."""
-    monkeypatch.setattr(jax.lax, "pmean", lambda tree, axis_name: tree)
+    monkeypatch.setattr(jax.lax, "pmean", lambda tree, _: tree)
     grads, _ = device_gradients(TINY, kind, 4)
     assert relative_difference(grads, single[0]) > 1e-2
 
@@ -81,7 +89,11 @@ def test_pmap_and_shard_map_take_the_same_steps():
 
 def test_the_second_call_does_not_recompile():
     compiled = []
-    record = lambda name, *_, **__: compiled.append(name) if "compile" in name else None
+
+    def record(event: str, *_: object, **__: object) -> None:
+        if "compile" in event:
+            compiled.append(event)
+
     run = parallel.parallel_steps(TINY, jax.devices()[:2])
     state, key, horizon = init_state(TINY), jax.random.key(0), jnp.int32(4)
     jax.monitoring.register_event_duration_secs_listener(record)

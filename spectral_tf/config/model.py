@@ -1,0 +1,254 @@
+"""The configuration of the one transformer."""
+
+import dataclasses
+from typing import Literal
+
+from spectral_tf.config.base import Config, require
+
+Parameterisation = Literal["dense", "equivariant"]
+Attention = Literal["relu", "linear", "softmax"]
+Sublayer = Literal["attention", "cross", "self", "mlp"]
+Readout = Literal["linear", "rayleigh", "flatten"]
+Initialisation = Literal["random", "power", "orthogonal"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig(Config):
+    r"""Shape and kind of the one transformer.
+
+    A network is `num_blocks` blocks, each the sublayers named in `block`:
+    `attention` (all tokens to all tokens), `cross` (registers attend to the data),
+    `self` (registers attend to one another), `mlp`. With `norm_position="pre"` a
+    sublayer is :math:`h \leftarrow h + f(norm(h))`, with `"post"`
+    :math:`h \leftarrow norm(g \circ h + f(h))`.
+
+    Source: He et al. (2025), arXiv:2501.01312, section 2 for `attention`+`mlp`;
+    Jaegle et al. (2021), Perceiver, for `cross`+`self`; ours for the equivariant
+    parameterisation.
+    """
+
+    # `dense`: ordinary weights for one d; `equivariant`: one set of weights for all d.
+    parameterisation: Parameterisation = "equivariant"
+    # d, the features of an instance; None = any (equivariant only).
+    dim: int | None = None
+    # N, only for learned positions and the flatten read-out; None = any.
+    num_samples: int | None = None
+    # k, the eigenpairs asked for = register tokens.
+    num_components: int = 3
+    # Rows of the register code table; k may be lowered below it after training.
+    max_components: int | None = None
+    # Sublayers of one block, in order.
+    block: tuple[Sublayer, ...] = ("cross", "self", "mlp")
+    # L, the blocks of a forward pass, repeats of a looped period included.
+    num_blocks: int = 8
+    # Repeat a period of blocks with the same weights, between prologue and epilogue.
+    looped: bool = False
+    # Looped: blocks before the repeated period.
+    loop_prologue: int = 0
+    # Looped: blocks of the repeated period.
+    loop_period: int = 1
+    # Looped: blocks after the repeated period.
+    loop_epilogue: int = 0
+    # Attention of `attention` and `self` sublayers.
+    attention: Attention = "relu"
+    # Attention of `cross` sublayers; linear makes them exact products with S.
+    cross_attention: Attention = "linear"
+    # relu and linear scores: `mean` divides by the number of valid senders.
+    attention_scale: Literal["mean", "sum"] = "sum"
+    # Tokens attend only to themselves and to earlier ones (flatten read-out only).
+    causal: bool = False
+    # Norm of each token (dense) or vector (equivariant); `layer` is for dense only.
+    norm: Literal["none", "rms", "layer"] = "rms"
+    # Norm of what a sublayer reads (`pre`), or of what it leaves behind (`post`).
+    norm_position: Literal["pre", "post"] = "post"
+    # Added to a squared length before its inverse root is taken.
+    norm_eps: float = 1e-8
+    # Dense only: normalise `groups` runs of `size` features, leave the rest alone.
+    norm_groups: tuple[int, int] | None = None
+    # Normalise each head's output of `cross` sublayers to unit length.
+    cross_norm: bool = True
+    # Trainable gain per channel on the skip path.
+    skip_gain: bool = True
+    # Activation of `mlp` sublayers.
+    activation: Literal["relu", "gelu"] = "relu"
+    # `gated` multiplies two maps of its input; `plain` is for dense only.
+    mlp: Literal["plain", "gated"] = "gated"
+    # Hidden units of `mlp` sublayers.
+    mlp_width: int = 64
+    # Heads of `attention` and `self` sublayers.
+    num_heads: int = 4
+    # Heads of `cross` sublayers.
+    cross_heads: int = 1
+    # Dense: D, the size of a token.
+    width: int = 64
+    # Dense: size of a head's queries and keys.
+    head_dim: int = 16
+    # Dense: size of a head's values; None = head_dim.
+    value_dim: int | None = None
+    # Equivariant: C, the vector channels of a register, each in R^d.
+    vector_channels: int = 4
+    # Equivariant: c, the scalar channels of a register, its codes among them.
+    scalar_channels: int = 24
+    # `learned`: a trained vector for each row, which fixes N (dense only).
+    positions: Literal["none", "learned"] = "none"
+    # How eigenpairs are read off; equivariant networks have `rayleigh` only.
+    readout: Readout = "rayleigh"
+    # Subtract the mean of the rows.
+    centre: bool = True
+    # Scale the rows to unit total variance.
+    unit_trace: bool = True
+    # How training starts: noise, the power method, or that with deflation.
+    initialisation: Initialisation = "orthogonal"
+    # Seed of the default start vectors of the registers.
+    start_seed: int = 0
+    # Of products; `default` is far below float32 on TPUs and recent GPUs.
+    precision: Literal["highest", "default"] = "highest"
+
+    def validate(self) -> None:
+        """Check the bounds."""
+        self.at_least(
+            1,
+            *("num_components", "num_blocks", "mlp_width", "num_heads"),
+            *("cross_heads", "width", "head_dim", "vector_channels"),
+        )
+        self.at_least(0, "loop_prologue", "loop_epilogue", "scalar_channels")
+        self.at_least(1, "loop_period")
+        for name in ("dim", "num_samples", "value_dim", "max_components"):
+            if getattr(self, name) is not None:
+                self.at_least(1, name)
+        self.above(0, "norm_eps")
+        k, most = self.num_components, self.register_rows
+        require(
+            k <= most,
+            f"ModelConfig.num_components={k} must be <= max_components={most}; "
+            "ask for fewer components or train with a larger max_components.",
+        )
+        if self.dim is not None:
+            require(
+                k <= self.dim,
+                f"ModelConfig.num_components={k} must be <= dim={self.dim}: a "
+                "d x d covariance has d eigenpairs; ask for fewer components.",
+            )
+        self._validate_loop()
+        self._validate_block()
+        if self.parameterisation == "dense":
+            self._validate_dense()
+        else:
+            self._validate_equivariant()
+
+    @property
+    def register_rows(self) -> int:
+        """Rows of the register table: `max_components`, or k where that is None."""
+        return self.max_components or self.num_components
+
+    @property
+    def num_unique_blocks(self) -> int:
+        """Blocks that have weights of their own: `num_blocks`, fewer if looped."""
+        if not self.looped:
+            return self.num_blocks
+        return self.loop_prologue + self.loop_period + self.loop_epilogue
+
+    @property
+    def num_products(self) -> int:
+        """How often the registers read the data: the products with S in a pass."""
+        reads = sum(name in ("cross", "attention") for name in self.block)
+        return self.num_blocks * reads
+
+    @property
+    def head_value_dim(self) -> int:
+        """Size of a dense head's value: `value_dim`, or `head_dim` where None."""
+        return self.value_dim or self.head_dim
+
+    @property
+    def is_joint(self) -> bool:
+        """True if all tokens attend to all tokens (`attention` in `block`)."""
+        return "attention" in self.block
+
+    def _validate_loop(self) -> None:
+        if not self.looped:
+            return
+        inner = self.num_blocks - self.loop_prologue - self.loop_epilogue
+        require(
+            inner >= self.loop_period and inner % self.loop_period == 0,
+            f"ModelConfig.num_blocks={self.num_blocks} minus loop_prologue="
+            f"{self.loop_prologue} minus loop_epilogue={self.loop_epilogue} must be a "
+            f"positive multiple of loop_period={self.loop_period}; it is {inner}.",
+        )
+
+    def _validate_block(self) -> None:
+        require(
+            self.is_joint or "cross" in self.block,
+            f"ModelConfig.block={self.block} never reads the data; include "
+            "'attention' (all tokens) or 'cross' (registers read the data).",
+        )
+        require(
+            not (self.is_joint and ("cross" in self.block or "self" in self.block)),
+            f"ModelConfig.block={self.block} mixes 'attention' with 'cross'/'self'; "
+            "use ('attention', 'mlp') or ('cross', 'self', 'mlp').",
+        )
+
+    def _validate_dense(self) -> None:
+        require(
+            self.dim is not None,
+            "ModelConfig.dim=None is for the equivariant parameterisation; a dense "
+            "network needs dim=d, the number of features.",
+        )
+        require(
+            self.initialisation == "random",
+            f"ModelConfig.initialisation={self.initialisation!r} is for the "
+            "equivariant parameterisation; use 'random', or constructed weights.",
+        )
+        require(
+            self.register_rows == self.num_components,
+            f"ModelConfig.max_components={self.max_components} must equal "
+            f"num_components={self.num_components} in a dense network; leave it None.",
+        )
+        if self.norm_groups is not None:
+            used = self.norm_groups[0] * self.norm_groups[1]
+            require(
+                min(self.norm_groups) >= 1 and used <= self.width,
+                f"ModelConfig.norm_groups={self.norm_groups} covers {used} features; "
+                f"it must be >= 1 each and cover at most width={self.width}; use "
+                "smaller groups or a larger width.",
+            )
+        if self.positions == "learned" or self.readout == "flatten":
+            require(
+                self.num_samples is not None,
+                "ModelConfig.num_samples=None: learned positions and the flatten "
+                "read-out fix N; set num_samples=N.",
+            )
+        require(
+            self.readout == "flatten" or not self.causal,
+            "ModelConfig.causal=True hides the data from nobody but the data; it is "
+            "only for the flatten read-out of preset 'paper_gpt2'; use causal=False.",
+        )
+        require(
+            self.readout != "flatten" or self.is_joint,
+            "ModelConfig.readout='flatten' reads every token; it needs 'attention' "
+            f"in block, not {self.block}.",
+        )
+
+    def _validate_equivariant(self) -> None:
+        refused = {
+            "norm": (self.norm == "layer", "'none' or 'rms' (layer subtracts a mean)"),
+            "mlp": (self.mlp == "plain", "'gated' (relu of a coordinate turns)"),
+            "block": (self.is_joint, "'cross', 'self' and 'mlp' sublayers"),
+            "positions": (self.positions == "learned", "'none'"),
+            "readout": (self.readout != "rayleigh", "'rayleigh'"),
+            "norm_position": (self.norm_position == "pre", "'post'"),
+            "norm_groups": (self.norm_groups is not None, "None"),
+            "skip_gain": (not self.skip_gain, "True"),
+            "causal": (self.causal, "False"),
+        }
+        for name, (is_bad, remedy) in refused.items():
+            require(
+                not is_bad,
+                f"ModelConfig.{name}={getattr(self, name)!r} does not commute with "
+                f"rotations or is not part of the equivariant parameterisation; use "
+                f"{remedy}, or parameterisation='dense'.",
+            )
+        rows = self.register_rows
+        self.at_least(2, "vector_channels")
+        self.at_least(2 * rows + 2, "scalar_channels")
+        if self.initialisation == "orthogonal" and "self" in self.block:
+            self.at_least(2, "num_heads")
