@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import itertools
 import json
+import math
 from typing import Any, get_args
 
 import pytest
@@ -262,3 +263,9 @@ def test_every_field_has_a_comment_of_its_own(cls):
     above = [one for one, line in itertools.pairwise(lines) if line.startswith(starts)]
     assert len(above) == len(starts)
     assert [line for line in above if not line.startswith("# ")] == []
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_number_that_is_not_finite_is_refused(value):
+    with pytest.raises(ConfigError, match=rf"learning_rate={value} must be finite"):
+        configs.TrainConfig(learning_rate=value)

@@ -4,6 +4,7 @@ Bounds are refused with the value, the bound and the remedy in the message.
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -69,6 +70,11 @@ class Config:
                 _matches(value, hints[field.name]),
                 f"{type(self).__name__}.{field.name}={value!r} must be "
                 f"{_describe(hints[field.name])}.",
+            )
+            require(
+                not isinstance(value, float) or math.isfinite(value),
+                f"{type(self).__name__}.{field.name}={value} must be finite; "
+                "give an ordinary number.",
             )
         self.validate()
 
