@@ -25,11 +25,9 @@ from spectral_tf.config import (
     require,
 )
 from spectral_tf.constructive.power_method import (
+    power_method_gadgets,
     power_method_params,
-    register_gadgets,
-    register_normaliser,
 )
-from spectral_tf.constructive.residual_layout import register_layout
 from spectral_tf.demo import DemoConfig, Network, compare, run_demo
 from spectral_tf.model.describe import cost_table
 from spectral_tf.model.params import ParamsError, load_weights, save_weights
@@ -248,9 +246,9 @@ class Construct:
     dim: int
     # k, the eigenpairs asked for, at most d.
     num_components: int = 3
-    # Iterations, four blocks each; all k vectors iterate at once.
+    # Iterations; all k vectors iterate at once.
     num_iters: int = 60
-    # The composition of gadgets; `register` is the only one.
+    # register: four blocks per iteration, no norm; rms: two, with a norm layer.
     variant: str = "register"
     # Relative error of the piecewise-linear normaliser.
     accuracy: float = 1e-3
@@ -270,10 +268,15 @@ class Construct:
         )
         if self.out is not None:
             save_weights(self.out, config, params)
-        layout = register_layout(self.dim, self.num_components)
-        gadgets = register_gadgets(layout, register_normaliser(self.accuracy))
+        _, gadgets = power_method_gadgets(
+            self.dim, self.num_components, self.variant, self.accuracy
+        )
         blocks = [
-            {"block": f"4 t + {place}", "name": one.name, "explain": list(one.explain)}
+            {
+                "block": f"{len(gadgets)} t + {place}",
+                "name": one.name,
+                "explain": list(one.explain),
+            }
             for place, one in enumerate(gadgets, start=1)
         ]
         document = {"config": config.to_dict(), "out": str(self.out), "blocks": blocks}

@@ -73,12 +73,25 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
         for role, leaves in padded.items()
     }
     path = lambda role: block_path(config, 1, role, "mlp")
-    return attention | {
-        path("up_kernel"): _pad(gadget.mlp.up, config.mlp_width).T,
-        path("up_bias"): np.zeros(config.mlp_width),
-        path("down_kernel"): _pad(gadget.mlp.down.T, config.mlp_width),
-        path("down_bias"): np.zeros(config.width),
-    }
+    return (
+        attention
+        | _norm_gains(config)
+        | {
+            path("up_kernel"): _pad(gadget.mlp.up, config.mlp_width).T,
+            path("up_bias"): np.zeros(config.mlp_width),
+            path("down_kernel"): _pad(gadget.mlp.down.T, config.mlp_width),
+            path("down_bias"): np.zeros(config.width),
+        }
+    )
+
+
+def _norm_gains(config: ModelConfig) -> dict[str, np.ndarray]:
+    """Gains that make the rms norm of each group a division by its length."""
+    if config.norm_groups is None:
+        return {}
+    groups, size = config.norm_groups
+    gain = np.full(groups * size, size**-0.5)
+    return {block_path(config, place, "gain", "norm"): gain for place in (0, 1)}
 
 
 def _pad(matrix: np.ndarray, rows: int) -> np.ndarray:

@@ -104,6 +104,36 @@ def _linear_heads(
     return [(_stack(sign * query, gates[0]), _stack(key, gates[1])) for sign in (1, -1)]
 
 
+def followed_by_norm(gadget: Gadget, eps: float) -> Gadget:
+    r"""The same block in a network that normalises u after each of its sublayers.
+
+    The post-norm of the module, restricted to the rows of u (`norm_groups=(1, d)`,
+    gain :math:`d^{-1/2}`), is :math:`u \leftarrow u/\sqrt{|u|^2+\epsilon}` and leaves
+    every other row alone. *After the attention sublayer* it changes nothing: u was not
+    written, and is of unit length (or zero) since the sublayer before. *After the MLP*
+    it normalises what was moved into u. Data tokens have u = 0, which stays 0, and
+    their x is not covered, so S is untouched. The only error is
+    :math:`\epsilon / 2|u|^2`, relative.
+
+    Args:
+        gadget: a block that writes u in its MLP only.
+        eps: `ModelConfig.norm_eps`.
+
+    Returns:
+        The gadget, with the norm in its meaning.
+
+    Source: ours; Zhang & Sennrich (2019) for the norm.
+    """
+
+    def semantics(stream: Stream) -> Stream:
+        after = gadget.semantics(stream)
+        length = np.sqrt(np.sum(after["u"] ** 2, axis=-1, keepdims=True) + eps)
+        return after | {"u": after["u"] / length}
+
+    explain = (*gadget.explain, "norm: u <- u / |u|")
+    return dataclasses.replace(gadget, semantics=semantics, explain=explain)
+
+
 def multiply(layout: ResidualLayout) -> Gadget:
     r"""U <- Sigma u on every register.
 

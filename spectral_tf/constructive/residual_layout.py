@@ -83,3 +83,22 @@ def register_layout(dim: int, num_components: int) -> ResidualLayout:
     scalars = [(name, 1) for name in ("s", "r", "one")]
     codes = [(name, num_components) for name in ("pos", "low")]
     return ResidualLayout(sizes=tuple(vectors + scalars + codes))
+
+
+def rms_layout(dim: int, num_components: int) -> ResidualLayout:
+    """Rows of the `rms` construction: `u` first, since the norm covers leading rows.
+
+    As `register_layout` without `s` and `r`: the norm layer normalises.
+
+    Args:
+        dim: d.
+        num_components: k.
+
+    Returns:
+        The layout, of width 3 d + 1 + 2 k.
+
+    Source: ours.
+    """
+    vectors = [(name, dim) for name in ("u", "x", "w")]
+    codes = [(name, num_components) for name in ("pos", "low")]
+    return ResidualLayout(sizes=(*vectors, ("one", 1), *codes))
