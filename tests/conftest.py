@@ -33,6 +33,13 @@ def pytest_collection() -> None:
         vars(cls)["__init__"].__no_type_check__ = True
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled_programs() -> Iterator[None]:
+    """Programs of one file are of no use to the next; kept, they fill gigabytes."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def key() -> jax.Array:
     """The one key of the tests; fold or split it for more."""

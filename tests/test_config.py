@@ -269,3 +269,9 @@ def test_every_field_has_a_comment_of_its_own(cls):
 def test_a_number_that_is_not_finite_is_refused(value):
     with pytest.raises(ConfigError, match=rf"learning_rate={value} must be finite"):
         configs.TrainConfig(learning_rate=value)
+
+
+def test_valid_rows_must_fit_every_shape():
+    ensemble = configs.EnsembleConfig(min_samples=40)
+    with pytest.raises(ConfigError, match=r"min_samples=40 must be <= N=30 of every"):
+        configs.TrainConfig(ensemble=ensemble, shapes=((10, 50), (6, 30)))

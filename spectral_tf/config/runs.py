@@ -132,6 +132,12 @@ class TrainConfig(Config):
                 f"TrainConfig.shapes has (d={dim}, N={samples}); d must be >= "
                 f"num_components={self.model.num_components} and N >= 2; raise them.",
             )
+            least = self.ensemble.min_samples
+            require(
+                least is None or least <= samples,
+                f"TrainConfig.ensemble.min_samples={least} must be <= N={samples} of "
+                f"every shape; shapes has (d={dim}, N={samples}).",
+            )
             for name, given in (("dim", dim), ("num_samples", samples)):
                 fixed = getattr(self.model, name)
                 require(
