@@ -249,7 +249,8 @@ def model_configs(draw) -> Config:
 
 @given(ensemble_configs(), model_configs())
 def test_drawn_config_survives_json(ensemble, model):
-    shape = (model.dim or model.num_components, model.num_samples or 2)
+    samples = model.num_samples or max(2, ensemble.min_samples or 0)
+    shape = (model.dim or model.num_components, samples)
     train = T(model=model, ensemble=ensemble, shapes=(shape, shape))
     for config in (ensemble, model, train):
         assert_survives_json(config)
