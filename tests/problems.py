@@ -1,9 +1,19 @@
 """Small problems shared by the tests: tables, and parameters that cost no compiling."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf.model.params import parameter_shapes, unflatten_params
+from spectral_tf.model.transformer import SpectralTransformer
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def forward(config, params, x, mask=None):
+    """`(Estimate, Intermediates)`: a pass that also returns the state of every block."""
+    return SpectralTransformer(config).apply({"params": params}, x, mask, capture=True)
 
 
 def random_params(config, *, scale=0.4, seed=0):

@@ -150,7 +150,11 @@ class ModelConfig(Config):
 
     @property
     def num_products(self) -> int:
-        """How often the registers read the data: the products with S in a pass."""
+        """How often the registers read the data: the products with S in a pass.
+
+        At most so often in a joint network, where any attention sublayer may read the
+        data and constructed weights use some of them for other things.
+        """
         reads = sum(name in ("cross", "attention") for name in self.block)
         return self.num_blocks * reads
 

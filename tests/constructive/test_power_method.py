@@ -4,8 +4,6 @@ Three independent descriptions must agree: the numpy recursion, the chain of gad
 semantics, and the Flax forward with the assembled weights.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,19 +25,13 @@ from spectral_tf.evaluation import (
 )
 from spectral_tf.model.params import check_params, flatten_params
 from spectral_tf.model.transformer import (
-    SpectralTransformer,
     default_start,
     predict,
     scaled_rows,
 )
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.spectra import abs_cosine, covariance, top_eigenpairs
-from tests.problems import table
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def forward(config, params, x, mask=None):
-    return SpectralTransformer(config).apply({"params": params}, x, mask, capture=True)
+from tests.problems import forward, table
 
 
 def iterates(config, params, x, mask=None):

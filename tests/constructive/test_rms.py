@@ -1,7 +1,5 @@
 """The `rms` composition: the norm layer normalises, and nothing is approximate."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,19 +18,13 @@ from spectral_tf.evaluation import (
     transformer_predict,
 )
 from spectral_tf.model.transformer import (
-    SpectralTransformer,
     default_start,
     predict,
     scaled_rows,
 )
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.spectra import covariance
-from tests.problems import table
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def forward(config, params, x):
-    return SpectralTransformer(config).apply({"params": params}, x, capture=True)
+from tests.problems import forward, table
 
 
 def errors(dim, k, num_samples, num_iters):
