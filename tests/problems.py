@@ -12,7 +12,7 @@ from spectral_tf.model.transformer import SpectralTransformer
 
 @functools.partial(jax.jit, static_argnums=0)
 def forward(config, params, x, mask=None):
-    """`(Estimate, Intermediates)`: a pass that also returns the state of every block."""
+    """`(Estimate, Intermediates)`: a pass that keeps the state of every block."""
     return SpectralTransformer(config).apply({"params": params}, x, mask, capture=True)
 
 
