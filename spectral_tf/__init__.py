@@ -1,9 +1,16 @@
 """Transformers that are spectral methods: constructed and pre-trained, in JAX/Flax."""
 
-from spectral_tf.config import ConfigError, EnsembleConfig, ModelConfig, TrainConfig
+from spectral_tf.config import (
+    ConfigError,
+    DataError,
+    EnsembleConfig,
+    ModelConfig,
+    TrainConfig,
+)
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.evaluation import Report, evaluate
 from spectral_tf.model.expand import expand
+from spectral_tf.model.params import unroll
 from spectral_tf.model.presets import model_preset
 from spectral_tf.model.transformer import (
     Estimate,
@@ -20,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",
+    "DataError",
     "EnsembleConfig",
     "Estimate",
     "Instance",
@@ -37,4 +45,5 @@ __all__ = [
     "predict",
     "pretrain",
     "sample_batch",
+    "unroll",
 ]

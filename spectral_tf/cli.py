@@ -19,13 +19,16 @@ from rich.console import Console
 
 from spectral_tf.config import (
     ConfigError,
+    DataError,
     EnsembleConfig,
     ModelConfig,
     TrainConfig,
     require,
 )
+from spectral_tf.constructive.explain import explained, summary
 from spectral_tf.constructive.power_method import (
-    power_method_gadgets,
+    Options,
+    power_method_composition,
     power_method_params,
 )
 from spectral_tf.demo import DemoConfig, Network, compare, run_demo
@@ -36,7 +39,7 @@ from spectral_tf.report.tables import HEADER, plain_table, table_rows
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
-from spectral_tf.sampling.tables import DataError, load_table
+from spectral_tf.sampling.tables import load_table
 from spectral_tf.training.checkpoint import CheckpointError, restore_latest
 from spectral_tf.training.loop import Interrupted, NonFiniteError, Progress, pretrain
 
@@ -246,12 +249,16 @@ class Construct:
     dim: int
     # k, the eigenpairs asked for, at most d.
     num_components: int = 3
-    # Iterations; all k vectors iterate at once.
+    # Iterations (columns: of all vectors together; squaring: squarings per vector).
     num_iters: int = 60
-    # register: four blocks per iteration, no norm; rms: two, with a norm layer.
+    # register, columns (the paper's), rms, squaring or accelerated.
     variant: str = "register"
     # Relative error of the piecewise-linear normaliser.
     accuracy: float = 1e-3
+    # Smallest eigenvalue, over the trace, whose vector is normalised.
+    smallest: float = 1e-4
+    # Say what every head and every MLP does.
+    explain: bool = False
     # Folder for config.json and params.npz; must not exist. Default: only describe.
     out: Path | None = None
     # Print the summary as JSON on stdout and nothing else.
@@ -259,37 +266,20 @@ class Construct:
 
     def run(self) -> int:
         """Run the command; the exit code."""
-        config, params = power_method_params(
-            self.dim,
-            self.num_components,
-            self.num_iters,
-            self.variant,
-            accuracy=self.accuracy,
-        )
+        sizes = self.dim, self.num_components, self.num_iters, self.variant
+        options = Options(accuracy=self.accuracy, smallest=self.smallest)
+        composition = power_method_composition(*sizes, **options)
+        config, params = power_method_params(*sizes, **options)
         if self.out is not None:
             save_weights(self.out, config, params)
-        _, gadgets = power_method_gadgets(
-            self.dim, self.num_components, self.variant, self.accuracy
-        )
-        blocks = [
-            {
-                "block": f"{len(gadgets)} t + {place}",
-                "name": one.name,
-                "explain": list(one.explain),
-            }
-            for place, one in enumerate(gadgets, start=1)
-        ]
-        document = {"config": config.to_dict(), "out": str(self.out), "blocks": blocks}
-        lines = [
-            f"{config.num_blocks} blocks ({config.num_unique_blocks} with weights of "
-            f"their own), {config.num_heads} heads, width {config.width}; t = 0.."
-            f"{self.num_iters - 1}"
-        ]
+        blocks = explained(composition)
+        lines = summary(config, self.variant, self.num_iters)
         for block in blocks:
             lines.append(f"block {block['block']}: {block['name']}")
-            lines += [f"    {line}" for line in block["explain"]]
+            lines += [f"    {line}" for line in block["explain"]] * self.explain
         if self.out is not None:
             lines.append(f"weights written to {self.out}")
+        document = {"config": config.to_dict(), "out": str(self.out), "blocks": blocks}
         _show(self.json, document, "\n".join(lines) + "\n")
         return 0
 

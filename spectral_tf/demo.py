@@ -97,12 +97,16 @@ class DemoConfig(Config):
 
 
 class Network(NamedTuple):
-    """A named network: `config`, `params`, and how often it multiplies by S."""
+    """A named network: `config`, `params`, and how often it multiplies by S.
+
+    `multiply` is the block that does so, where only one in the schedule does.
+    """
 
     name: str
     config: ModelConfig
     params: Any
     products: int
+    multiply: int | None = None
 
 
 class DemoResult(NamedTuple):
@@ -171,7 +175,7 @@ def constructed_for(config: DemoConfig, batch: Instance) -> tuple[Network, Insta
     )
     work = total_flops(model, num_samples=num_samples, dim=dim)
     count = max(8, int(CONSTRUCTED_FLOPS / work))
-    network = Network("constructed", model, params, config.num_iters)
+    network = Network("constructed", model, params, config.num_iters, multiply=1)
     return network, _first(batch, count)
 
 
@@ -223,10 +227,12 @@ def depth_curves(network: Network, batch: Instance) -> tuple[Curve, Curve]:
         return along(inside.eigenvectors), along(classic)
 
     ours, classic = jax.jit(lambda data: jax.lax.map(both, data, batch_size=8))(batch)
-    per_product = config.num_blocks / network.products
+    order, multiply = np.array(config.block_order), network.multiply
+    each = network.products / config.num_blocks
+    counts = np.full(len(order), each) if multiply is None else order == multiply
     mean = lambda cosine: np.mean(np.asarray(cosine), axis=0)
     return (
-        Curve(np.arange(1, config.num_blocks + 1) / per_product, mean(ours)),
+        Curve(np.cumsum(counts), mean(ours)),
         Curve(np.arange(1, network.products + 1), mean(classic)),
     )
 

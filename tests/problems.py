@@ -32,3 +32,14 @@ def table(num_samples=20, dim=6, *, seed=0):
     mix = rng.standard_normal((dim, dim))
     rows = rng.standard_normal((num_samples, dim)) @ mix
     return jnp.asarray(rows, jnp.result_type(float))
+
+
+def spectrum_table(eigenvalues, num_samples, *, seed=0):
+    """`[N, d]` rows whose covariance has exactly these eigenvalues; N > d."""
+    rng = np.random.default_rng(seed)
+    dim = len(eigenvalues)
+    draw = rng.standard_normal((num_samples, dim))
+    left = np.linalg.qr(draw - draw.mean(axis=0))[0]
+    right = np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    rows = left * np.sqrt(num_samples * np.asarray(eigenvalues)) @ right.T
+    return jnp.asarray(rows, jnp.result_type(float))

@@ -52,9 +52,10 @@ def test_pretrain_then_evaluate_and_describe(trained, capsys):
 def test_construct_writes_weights_that_evaluate_reads(tmp_path, capsys):
     folder = str(tmp_path / "w")
     sizes = ["--dim", "4", "--num-components", "2", "--num-iters", "40"]
-    code, out, _ = run(capsys, "construct", *sizes, "--out", folder)
+    code, out, _ = run(capsys, "construct", *sizes, "--out", folder, "--explain")
     assert code == 0
-    assert "block 4 t + 4: deflate" in out
+    assert "block 4: deflate\n    head 0 (register j reads l < j)" in out
+    assert "schedule: 0 (1 (2 3 4)*2)*6 (1 2 3 4)*34" in out
     table = tmp_path / "table.npy"
     np.save(table, np.random.default_rng(0).standard_normal((40, 4)) * [9, 4, 1, 1])
     where = ["--weights", folder, "--data", str(table), "--block-size", "20"]
@@ -70,7 +71,7 @@ def test_construct_writes_weights_that_evaluate_reads(tmp_path, capsys):
     "command",
     [
         "describe",
-        "construct --dim 3 --num-iters 2",
+        "construct --dim 3 --num-iters 3 --variant columns",
         "evaluate --num-instances 8 --num-iters 2",
     ],
 )
@@ -85,7 +86,7 @@ def test_json_is_alone_on_stdout(command, capsys):
     [
         ("construct --dim 2 --num-components 5", "num_components=5 must lie in 1"),
         ("construct --dim 2 --variant cube", "unknown variant 'cube'; choose one of"),
-        ("construct --dim 4 --accuracy 2", "accuracy=2.0 must lie in (0, 1)"),
+        ("construct --dim 4 --accuracy 2", "accuracy=2.0 must lie in (0, 0.5)"),
         ("describe --preset bert", "unknown preset 'bert'; choose one of"),
         ("describe --weights absent", "absent is not a folder of weights"),
         ("evaluate --data absent.csv", "'absent.csv' is not a file"),

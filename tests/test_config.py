@@ -19,7 +19,6 @@ from spectral_tf.model.presets import PRESETS, model_preset
 
 M, E, T = CONFIGS = configs.ModelConfig, configs.EnsembleConfig, configs.TrainConfig
 DENSE: dict[str, Any] = PRESETS["theory"]
-LOOP: dict[str, Any] = {"looped": True, "loop_prologue": 1}
 FLAT: dict[str, Any] = DENSE | {"readout": "flatten"}
 GPT2, THEORY = model_preset("paper_gpt2"), model_preset("theory")
 
@@ -34,11 +33,11 @@ def bad(cls: type[Config], expected: str, **kwargs: Any) -> Case:
 BOUNDS: list[Case] = [
     bad(cls, f"{name}={value}|must be {bound};|raise it", **{name: value})
     for cls, value, bound, names in (
-        (M, 0, ">= 1", "num_components num_blocks mlp_width num_heads loop_period dim"),
+        (M, 0, ">= 1", "num_components num_blocks mlp_width num_heads dim"),
         (M, 0, ">= 1", "cross_heads width head_dim num_samples value_dim"),
-        (M, 0, ">= 1", "max_components vector_channels"),
+        (M, 0, ">= 1", "max_components vector_channels register_tokens"),
         (M, 1, ">= 2", "vector_channels num_heads"),
-        (M, -1, ">= 0", "loop_prologue loop_epilogue scalar_channels"),
+        (M, -1, ">= 0", "scalar_channels"),
         (M, 0, "> 0", "norm_eps"),
         (E, 0, ">= 1", "num_samples dim num_components rank"),
         (E, 0, "> 0", "exponent spike"),
@@ -62,6 +61,8 @@ NOT_EQUIVARIANT: list[Case] = [
         ("norm_groups", (2, 2), "None"),
         ("skip_gain", False, "True"),
         ("causal", True, "False"),
+        ("register_tokens", 5, "None"),
+        ("centre", "network", "'input' or 'none'"),
     )
 ]
 MODEL: list[Case] = [
@@ -69,8 +70,9 @@ MODEL: list[Case] = [
     bad(M, "num_components=3|<= dim=2|fewer", dim=2),
     bad(M, "scalar_channels=7|>= 8|at least 8", scalar_channels=7),
     bad(M, "=11|>= 12|at least 12", scalar_channels=11, max_components=5),
-    bad(M, "num_blocks=8|multiple of loop_period=2|it is 7", **LOOP, loop_period=2),
-    bad(M, "num_blocks=1|positive multiple|it is 0", **LOOP, num_blocks=1),
+    bad(M, "schedule='0*3'|runs 3 blocks|num_blocks=8; set num", schedule="0*3"),
+    bad(M, "looped=True|one block|False", looped=True, schedule="0*8"),
+    bad(M, "register_tokens=2|>= num_components=3|raise", **DENSE, register_tokens=2),
     bad(M, "block=()|never reads|include 'attention'", block=()),
     bad(M, "('mlp',)|never reads|'cross'", block=("mlp",)),
     bad(M, "block=|mixes|use ('attention', 'mlp')", block=("attention", "cross")),
@@ -118,7 +120,8 @@ def test_bound_is_refused_with_value_bound_and_remedy(cls, kwargs, expected):
         (M, {"num_components": 3, "max_components": 3, "dim": 3}),
         (M, {"scalar_channels": 8, "vector_channels": 2, "num_heads": 2}),
         (M, {"num_heads": 1, "initialisation": "random"}),
-        (M, {**LOOP, "num_blocks": 7, "loop_period": 3, "loop_epilogue": 3}),
+        (M, {"num_blocks": 5, "schedule": "0 (1)*3 2"}),
+        (M, DENSE | {"register_tokens": 3}),
         (M, DENSE | {"norm_groups": (8, 8)}),
         (E, {"dim": 3, "rank": 3, "spectrum": "low_rank", "min_samples": 1}),
         (E, {"dim": 3, "rank": 9, "min_samples": 50}),
@@ -230,7 +233,6 @@ def model_configs(draw) -> Config:
         "num_components": k,
         "num_blocks": unique * draw(st.integers(1, 4)),
         "looped": draw(st.booleans()),
-        "loop_period": unique,
         "norm_eps": draw(POSITIVE),
         "start_seed": draw(st.integers(0, 2**31)),
     }

@@ -5,7 +5,7 @@ compared by value, and turned to and from JSON by `to_dict` / `from_dict`. `base
 holds what all share, `model.py` the transformer, `runs.py` instances and training.
 """
 
-from spectral_tf.config.base import Config, ConfigError, require
+from spectral_tf.config.base import Config, ConfigError, DataError, require
 from spectral_tf.config.model import (
     Attention,
     Initialisation,
@@ -15,11 +15,13 @@ from spectral_tf.config.model import (
     Sublayer,
 )
 from spectral_tf.config.runs import EnsembleConfig, Spectrum, TrainConfig
+from spectral_tf.config.schedule import parse_schedule, repeated
 
 __all__ = [
     "Attention",
     "Config",
     "ConfigError",
+    "DataError",
     "EnsembleConfig",
     "Initialisation",
     "ModelConfig",
@@ -28,5 +30,7 @@ __all__ = [
     "Spectrum",
     "Sublayer",
     "TrainConfig",
+    "parse_schedule",
+    "repeated",
     "require",
 ]

@@ -21,6 +21,13 @@ class ConfigError(ValueError):
     """
 
 
+class DataError(ValueError):
+    """Data cannot be used as given; the message says what to do.
+
+    Source: ours.
+    """
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError` with `message` unless `condition` holds."""
     if not condition:

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from spectral_tf.config.base import Config, require
+from spectral_tf.config.schedule import parse_schedule
 
 Parameterisation = Literal["dense", "equivariant"]
 Attention = Literal["relu", "linear", "softmax"]
@@ -37,18 +38,16 @@ class ModelConfig(Config):
     num_components: int = 3
     # Rows of the register code table; k may be lowered below it after training.
     max_components: int | None = None
+    # Dense: R >= k register tokens, of which the first k are read; None = k.
+    register_tokens: int | None = None
     # Sublayers of one block, in order.
     block: tuple[Sublayer, ...] = ("cross", "self", "mlp")
     # L, the blocks of a forward pass, repeats of a looped period included.
     num_blocks: int = 8
-    # Repeat a period of blocks with the same weights, between prologue and epilogue.
+    # One block's weights, num_blocks times.
     looped: bool = False
-    # Looped: blocks before the repeated period.
-    loop_prologue: int = 0
-    # Looped: blocks of the repeated period.
-    loop_period: int = 1
-    # Looped: blocks after the repeated period.
-    loop_epilogue: int = 0
+    # Which block's weights run at each place, e.g. "0 (1 2)*3 3"; None = all in order.
+    schedule: str | None = None
     # Attention of `attention` and `self` sublayers.
     attention: Attention = "relu"
     # Attention of `cross` sublayers; linear makes them exact products with S.
@@ -93,8 +92,8 @@ class ModelConfig(Config):
     positions: Literal["none", "learned"] = "none"
     # How eigenpairs are read off; equivariant networks have `rayleigh` only.
     readout: Readout = "rayleigh"
-    # Subtract the mean of the rows.
-    centre: bool = True
+    # Who subtracts the mean: the `input`, the `network` (rows get N^-1/2), or nobody.
+    centre: Literal["input", "network", "none"] = "input"
     # Scale the rows to unit total variance.
     unit_trace: bool = True
     # How training starts: noise, the power method, or that with deflation.
@@ -111,9 +110,9 @@ class ModelConfig(Config):
             *("num_components", "num_blocks", "mlp_width", "num_heads"),
             *("cross_heads", "width", "head_dim", "vector_channels"),
         )
-        self.at_least(0, "loop_prologue", "loop_epilogue", "scalar_channels")
-        self.at_least(1, "loop_period")
-        for name in ("dim", "num_samples", "value_dim", "max_components"):
+        self.at_least(0, "scalar_channels")
+        sizes = ("dim", "num_samples", "value_dim", "max_components", "register_tokens")
+        for name in sizes:
             if getattr(self, name) is not None:
                 self.at_least(1, name)
         self.above(0, "norm_eps")
@@ -129,7 +128,7 @@ class ModelConfig(Config):
                 f"ModelConfig.num_components={k} must be <= dim={self.dim}: a "
                 "d x d covariance has d eigenpairs; ask for fewer components.",
             )
-        self._validate_loop()
+        self._validate_schedule()
         self._validate_block()
         if self.parameterisation == "dense":
             self._validate_dense()
@@ -142,11 +141,21 @@ class ModelConfig(Config):
         return self.max_components or self.num_components
 
     @property
+    def num_registers(self) -> int:
+        """R, the register tokens of a pass: `register_tokens`, or k where None."""
+        return self.register_tokens or self.num_components
+
+    @property
+    def block_order(self) -> tuple[int, ...]:
+        """Index of the weights that run at each of the `num_blocks` places."""
+        if self.schedule is not None:
+            return parse_schedule(self.schedule)
+        return (0,) * self.num_blocks if self.looped else tuple(range(self.num_blocks))
+
+    @property
     def num_unique_blocks(self) -> int:
-        """Blocks that have weights of their own: `num_blocks`, fewer if looped."""
-        if not self.looped:
-            return self.num_blocks
-        return self.loop_prologue + self.loop_period + self.loop_epilogue
+        """Blocks that have weights of their own: `num_blocks`, fewer if repeated."""
+        return max(self.block_order) + 1
 
     @property
     def num_products(self) -> int:
@@ -168,15 +177,19 @@ class ModelConfig(Config):
         """True if all tokens attend to all tokens (`attention` in `block`)."""
         return "attention" in self.block
 
-    def _validate_loop(self) -> None:
-        if not self.looped:
+    def _validate_schedule(self) -> None:
+        if self.schedule is None:
             return
-        inner = self.num_blocks - self.loop_prologue - self.loop_epilogue
+        count = len(parse_schedule(self.schedule))
         require(
-            inner >= self.loop_period and inner % self.loop_period == 0,
-            f"ModelConfig.num_blocks={self.num_blocks} minus loop_prologue="
-            f"{self.loop_prologue} minus loop_epilogue={self.loop_epilogue} must be a "
-            f"positive multiple of loop_period={self.loop_period}; it is {inner}.",
+            count == self.num_blocks,
+            f"ModelConfig.schedule={self.schedule!r} runs {count} blocks, but "
+            f"num_blocks={self.num_blocks}; set num_blocks={count}.",
+        )
+        require(
+            not self.looped,
+            "ModelConfig.looped=True is a schedule of one block; leave it False when "
+            f"schedule={self.schedule!r} is given.",
         )
 
     def _validate_block(self) -> None:
@@ -206,6 +219,12 @@ class ModelConfig(Config):
             self.register_rows == self.num_components,
             f"ModelConfig.max_components={self.max_components} must equal "
             f"num_components={self.num_components} in a dense network; leave it None.",
+        )
+        k, registers = self.num_components, self.num_registers
+        require(
+            registers >= k,
+            f"ModelConfig.register_tokens={registers} must be >= num_components={k}: "
+            "the first k register tokens are read; raise register_tokens.",
         )
         if self.norm_groups is not None:
             used = self.norm_groups[0] * self.norm_groups[1]
@@ -243,6 +262,8 @@ class ModelConfig(Config):
             "norm_groups": (self.norm_groups is not None, "None"),
             "skip_gain": (not self.skip_gain, "True"),
             "causal": (self.causal, "False"),
+            "register_tokens": (self.register_tokens is not None, "None"),
+            "centre": (self.centre == "network", "'input' or 'none'"),
         }
         for name, (is_bad, remedy) in refused.items():
             require(

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf.config import ModelConfig
+from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.gadgets import Gadget, Head
 from spectral_tf.model.params import block_path, check_params, unflatten_params
 
@@ -41,7 +42,7 @@ def head_sizes(gadgets: Sequence[Gadget]) -> HeadSizes:
         "num_heads": max(len(gadget.heads) for gadget in gadgets),
         "head_dim": max(head.query.shape[0] for head in heads),
         "value_dim": max(head.value.shape[0] for head in heads),
-        "mlp_width": max(gadget.mlp.up.shape[0] for gadget in gadgets),
+        "mlp_width": max(1, *(gadget.mlp.up.shape[0] for gadget in gadgets)),
     }
 
 
@@ -49,7 +50,7 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
     """One gadget as path -> float64 array, without the leading block axis.
 
     Args:
-        config: a dense model with block `("attention", "mlp")`, plain MLP.
+        config: a dense model with block `("attention", "mlp")` or `("attention",)`.
         gadget: fits the sizes of `config`.
 
     Returns:
@@ -72,6 +73,8 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
         )
         for role, leaves in padded.items()
     }
+    if "mlp" not in config.block:
+        return attention | _norm_gains(config)
     path = lambda role: block_path(config, 1, role, "mlp")
     return (
         attention
@@ -91,7 +94,8 @@ def _norm_gains(config: ModelConfig) -> dict[str, np.ndarray]:
         return {}
     groups, size = config.norm_groups
     gain = np.full(groups * size, size**-0.5)
-    return {block_path(config, place, "gain", "norm"): gain for place in (0, 1)}
+    places = range(len(config.block))
+    return {block_path(config, place, "gain", "norm"): gain for place in places}
 
 
 def _pad(matrix: np.ndarray, rows: int) -> np.ndarray:
@@ -99,15 +103,55 @@ def _pad(matrix: np.ndarray, rows: int) -> np.ndarray:
     return np.pad(matrix, ((0, rows - matrix.shape[0]), (0, 0)))
 
 
-def assemble(
-    config: ModelConfig, gadgets: Sequence[Gadget], outer: dict[str, np.ndarray]
-) -> dict[str, Any]:
+def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
+    """The configuration of a composition, with the weights of equal blocks shared.
+
+    Args:
+        composition: the network.
+        dim: d.
+        k: eigenpairs read, from the first k register tokens.
+
+    Returns:
+        The configuration: relu attention without a norm, unless the composition says
+        otherwise.
+
+    Source: He et al. (2025), arXiv:2501.01312, section 2, for the model.
+    """
+    registers = composition.num_registers
+    has_mlp = any(len(gadget.mlp.up) for gadget in composition.gadgets)
+    fields: dict[str, Any] = {
+        "block": ("attention", "mlp") if has_mlp else ("attention",),
+        "norm": "none",
+        "norm_position": "pre",
+        **composition.config,
+    }
+    return ModelConfig(
+        parameterisation="dense",
+        dim=dim,
+        num_components=k,
+        register_tokens=None if registers == k else registers,
+        num_blocks=len(composition.order),
+        schedule=composition.schedule,
+        attention="relu",
+        attention_scale="sum",
+        skip_gain=False,
+        activation="relu",
+        mlp="plain",
+        width=composition.layout.width,
+        readout="linear",
+        centre="network" if "c" in composition.embed else "input",
+        initialisation="random",
+        **head_sizes(composition.gadgets),
+        **fields,
+    )
+
+
+def assemble(composition: Composition, config: ModelConfig) -> dict[str, Any]:
     """Parameters of the module, checked against `eval_shape(init)`.
 
     Args:
-        config: dense model with `len(gadgets)` unique blocks.
-        gadgets: one for each unique block, in order.
-        outer: path -> array of what is not a block: embedding, registers, read-out.
+        composition: the network.
+        config: `model_config` of it.
 
     Returns:
         Nested dictionaries of JAX arrays in the default float type.
@@ -117,10 +161,31 @@ def assemble(
 
     Source: ours.
     """
-    blocks = [block_params(config, gadget) for gadget in gadgets]
-    flat = {path: np.stack([block[path] for block in blocks]) for path in blocks[0]}
     dtype = jnp.result_type(float)
-    arrays = {path: jnp.asarray(leaf, dtype) for path, leaf in (outer | flat).items()}
+    blocks = [
+        {path: jnp.asarray(leaf, dtype) for path, leaf in block.items()}
+        for block in (block_params(config, gadget) for gadget in composition.gadgets)
+    ]
+    flat = {path: jnp.stack([block[path] for block in blocks]) for path in blocks[0]}
+    outer = _outer_params(composition)
+    arrays = {path: jnp.asarray(leaf, dtype) for path, leaf in outer.items()} | flat
     params = unflatten_params(arrays)
     check_params(config, params)
     return params
+
+
+def _outer_params(composition: Composition) -> dict[str, np.ndarray]:
+    """Embedding (x, c, one), registers, and the read-out of vector_row and lam."""
+    layout = composition.layout
+    features = [layout.read(name) for name in ("x", "c") if name in composition.embed]
+    bias = np.zeros(layout.width)
+    if "one" in composition.embed:
+        bias[layout["one"]] = 1.0
+    return {
+        "embed_kernel": np.concatenate(features),
+        "embed_bias": bias,
+        "registers": composition.register_rows(),
+        "vector_kernel": layout.write(composition.vector_row),
+        "value_kernel": layout.write("lam"),
+        "value_bias": np.zeros(1),
+    }

@@ -18,15 +18,15 @@ Two facts used throughout:
 * **gate**: a score term :math:`-B\,1[\text{pair is closed}]` that is exactly zero on
   open pairs closes the others when B exceeds every score there, since relu of a
   negative number is 0. (+B - B instead would round the open scores to ulp(B).)
-* **moves**: :math:`z = relu(z) - relu(-z)` makes any linear map exact in a relu MLP.
+* **moves**: :math:`z = relu(z) - relu(-z)` makes any linear map exact in a relu MLP
+(`assign`).
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from spectral_tf.constructive.normaliser import Normaliser
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 
 GATE = 4.0
@@ -69,8 +69,8 @@ class Gadget:
 
     Attributes:
         name: shown by `describe`.
-        heads: at most two.
-        mlp: the moves after the heads.
+        heads: what attention adds.
+        mlp: the moves after the heads; `no_mlp` where there are none.
         semantics: named rows in, named rows out, float64.
         explain: one line per head and for the MLP.
     """
@@ -82,26 +82,92 @@ class Gadget:
     explain: tuple[str, ...]
 
 
-def linear_mlp(*maps: tuple[np.ndarray, np.ndarray]) -> ReluMLP:
-    """MLP adding `sum write (read h)` over pairs `(write [D, n], read [n, D])`."""
-    up = np.concatenate([sign * read for _, read in maps for sign in (1.0, -1.0)])
-    down = np.concatenate(
-        [sign * write for write, _ in maps for sign in (1.0, -1.0)], axis=1
+def no_mlp(layout: ResidualLayout) -> ReluMLP:
+    """An MLP without hidden units."""
+    return ReluMLP(up=np.zeros((0, layout.width)), down=np.zeros((layout.width, 0)))
+
+
+def joined(*mlps: ReluMLP) -> ReluMLP:
+    """The hidden units of several MLPs, side by side: their updates add."""
+    return ReluMLP(
+        up=np.concatenate([mlp.up for mlp in mlps]),
+        down=np.concatenate([mlp.down for mlp in mlps], axis=1),
     )
-    return ReluMLP(up=up, down=down)
 
 
-def _stack(*parts: np.ndarray) -> np.ndarray:
+def assign(layout: ResidualLayout, **rows: Mapping[str, float]) -> ReluMLP:
+    r"""MLP after which each named row is a combination of old rows, exactly (moves).
+
+    `assign(layout, u={"w": 1.0}, w={})` is :math:`u \leftarrow w, w \leftarrow 0`.
+
+    Args:
+        layout: the rows.
+        **rows: row -> {old row of the same size: coefficient}.
+
+    Returns:
+        The MLP, of two units per entry of an assigned row.
+
+    Source: ours.
+    """
+    reads, writes = [], []
+    for name, sources in rows.items():
+        change = sum(
+            (layout.read(source, factor) for source, factor in sources.items()),
+            layout.read(name, -1.0),
+        )
+        for sign in (1.0, -1.0):
+            reads.append(sign * change)
+            writes.append(layout.write(name, sign))
+    return ReluMLP(
+        up=np.concatenate(reads, axis=0), down=np.concatenate(writes, axis=1)
+    )
+
+
+def stacked(*parts: np.ndarray) -> np.ndarray:
+    """Rows of several maps, one below the other: their scores add."""
     return np.concatenate(parts, axis=0)
 
 
-def _linear_heads(
-    query: np.ndarray, key: np.ndarray, gates: tuple[np.ndarray, np.ndarray] | None
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(query, key) of the + and - heads; the gate keeps its sign in both."""
-    if gates is None:
-        return [(query, key), (-query, key)]
-    return [(_stack(sign * query, gates[0]), _stack(key, gates[1])) for sign in (1, -1)]
+def linear_pair(
+    query: np.ndarray,
+    key: np.ndarray,
+    value: np.ndarray,
+    out: np.ndarray,
+    gate: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[Head, Head]:
+    """The + and - heads of a linear head; a gate keeps its sign in both."""
+    heads = []
+    for sign in (1.0, -1.0):
+        signed, plain = sign * query, key
+        if gate is not None:
+            signed, plain = stacked(signed, gate[0]), stacked(key, gate[1])
+        heads.append(Head(query=signed, key=plain, value=value, out=sign * out))
+    return heads[0], heads[1]
+
+
+def self_gate(
+    layout: ResidualLayout, bound: float, code: str = "pos", flag: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Query and key rows of the gate -B 1[l != j], exactly zero for l = j.
+
+    Receiver j offers :math:`-B(1 - code_j)`, sender l offers :math:`code_l`, with
+    one-hot codes; their inner product is :math:`-B(1 - 1[l=j])`. A receiver without a
+    code (a data token, where 1 is the row `one`) is closed against every coded sender.
+
+    Args:
+        layout: the rows.
+        bound: B, above every score that must be closed.
+        code: row of the one-hot codes.
+        flag: row that is 1 on the receivers; None takes `one`.
+
+    Returns:
+        `(query rows, key rows)`.
+
+    Source: ours.
+    """
+    codes = layout.size(code)
+    ones = np.ones((codes, 1)) @ layout.read(flag or "one")
+    return bound * (layout.read(code) - ones), layout.read(code)
 
 
 def followed_by_norm(gadget: Gadget, eps: float) -> Gadget:
@@ -132,204 +198,3 @@ def followed_by_norm(gadget: Gadget, eps: float) -> Gadget:
 
     explain = (*gadget.explain, "norm: u <- u / |u|")
     return dataclasses.replace(gadget, semantics=semantics, explain=explain)
-
-
-def multiply(layout: ResidualLayout) -> Gadget:
-    r"""U <- Sigma u on every register.
-
-    Heads +,- with Q: u, K: x, V: x -> w give
-    :math:`w_j = \sum_i x_i \langle x_i, u_j\rangle = \Sigma u_j` exactly (linear head).
-    Registers send nothing, since their x is 0; data tokens receive nothing, since their
-    u is 0. The MLP moves :math:`u \leftarrow w,\ w \leftarrow 0`, exactly (moves).
-
-    Args:
-        layout: rows of the `register` construction.
-
-    Returns:
-        The gadget.
-
-    Source: DESIGN section 5 (ours); He et al. (2025), power iteration layer.
-    """
-    pairs = _linear_heads(layout.read("u"), layout.read("x"), None)
-    heads = tuple(
-        Head(query=query, key=key, value=layout.read("x"), out=layout.write("w", sign))
-        for (query, key), sign in zip(pairs, (1.0, -1.0), strict=True)
-    )
-
-    def semantics(stream: Stream) -> Stream:
-        image = (stream["u"] @ stream["x"].T) @ stream["x"]
-        return stream | {"u": stream["w"] + image, "w": np.zeros_like(image)}
-
-    return Gadget(
-        name="multiply",
-        heads=heads,
-        mlp=_move_w_to_u(layout),
-        semantics=semantics,
-        explain=(
-            "head 0 (registers read data): w += sum_i x_i relu(<x_i, u>)",
-            "head 1 (registers read data): w -= sum_i x_i relu(-<x_i, u>)",
-            "mlp: u <- w, w <- 0",
-        ),
-    )
-
-
-def _move_w_to_u(
-    layout: ResidualLayout, *more: tuple[np.ndarray, np.ndarray]
-) -> ReluMLP:
-    swap = layout.write("u") - layout.write("w")
-    return linear_mlp(
-        (layout.write("u", -1.0), layout.read("u")), (swap, layout.read("w")), *more
-    )
-
-
-def _self_gate(layout: ResidualLayout, bound: float) -> tuple[np.ndarray, np.ndarray]:
-    """Query and key rows of the gate -B 1[l != j], exactly zero for l = j.
-
-    Receiver j offers :math:`-B(1 - pos_j)`, sender l offers :math:`pos_l`; their inner
-    product is :math:`-B(1 - 1[l=j])`. A data receiver has pos = 0, so the gate is
-    closed for it against every register.
-    """
-    k = layout.size("pos")
-    ones = np.tile(layout.read("one"), (k, 1))
-    return -bound * (ones - layout.read("pos")), layout.read("pos")
-
-
-def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
-    r"""R <- f(|u|^2) on every register, f the interpolant of the inverse root.
-
-    One head with score :math:`\langle u_j, u_l\rangle` gated to l = j and value `one`
-    gives :math:`s_j = |u_j|^2` exactly, since it is >= 0 and relu keeps it; data
-    senders have u = 0 and score 0. B must exceed
-    :math:`|\langle u_l,u_j\rangle| \le 1`. The MLP adds
-    :math:`f(t_m) + \sum_i b_i relu(t_i - s)` to r (r is 0 before) and resets s, which
-    is >= 0, with one unit. On data tokens r becomes f(0); nobody reads it.
-
-    Args:
-        layout: rows of the `register` construction.
-        normaliser: f.
-
-    Returns:
-        The gadget. The only approximate one: relative error `normaliser.error_bound`.
-
-    Source: DESIGN section 5 (ours).
-    """
-    gate_query, gate_key = _self_gate(layout, GATE)
-    head = Head(
-        query=_stack(layout.read("u"), gate_query),
-        key=_stack(layout.read("u"), gate_key),
-        value=layout.read("one"),
-        out=layout.write("s"),
-    )
-    hinges = normaliser.knots[:, None] * layout.read("one") - layout.read("s")
-    up = _stack(hinges, layout.read("one"), layout.read("s"))
-    down = np.concatenate(
-        [
-            layout.write("r") * normaliser.coefficients[None],
-            layout.write("r", normaliser.offset),
-            layout.write("s", -1.0),
-        ],
-        axis=1,
-    )
-
-    def semantics(stream: Stream) -> Stream:
-        squared = stream["s"] + np.sum(stream["u"] ** 2, axis=-1, keepdims=True)
-        inverse = stream["r"] + normaliser(squared)
-        return stream | {"s": np.zeros_like(squared), "r": inverse}
-
-    return Gadget(
-        name="squared_norm",
-        heads=(head,),
-        mlp=ReluMLP(up=up, down=down),
-        semantics=semantics,
-        explain=(
-            "head 0 (register to itself): s = |u|^2",
-            f"mlp: r <- f(s), f ~ 1/sqrt(s) on {normaliser.num_knots} knots; s <- 0",
-        ),
-    )
-
-
-def scale(layout: ResidualLayout, peak: float) -> Gadget:
-    r"""U <- r u on every register.
-
-    One head with score :math:`r_l \cdot 1` gated to l = j and V: u -> w gives
-    :math:`w_j = r_j u_j` exactly, since r > 0. The gate needs B > r, so B = 2 f(0).
-    Data senders have u = 0 and send nothing, whatever their r. The MLP moves
-    :math:`u \leftarrow w,\ w \leftarrow 0,\ r \leftarrow 0`.
-
-    Args:
-        layout: rows of the `register` construction.
-        peak: f(0), the largest value of r.
-
-    Returns:
-        The gadget.
-
-    Source: DESIGN section 5 (ours).
-    """
-    gate_query, gate_key = _self_gate(layout, 2 * peak)
-    head = Head(
-        query=_stack(layout.read("one"), gate_query),
-        key=_stack(layout.read("r"), gate_key),
-        value=layout.read("u"),
-        out=layout.write("w"),
-    )
-
-    def semantics(stream: Stream) -> Stream:
-        scaled = stream["w"] + stream["r"] * stream["u"]
-        zeros = {"w": np.zeros_like(scaled), "r": np.zeros_like(stream["r"])}
-        return stream | {"u": scaled} | zeros
-
-    return Gadget(
-        name="scale",
-        heads=(head,),
-        mlp=_move_w_to_u(layout, (layout.write("r", -1.0), layout.read("r"))),
-        semantics=semantics,
-        explain=("head 0 (register to itself): w = r u", "mlp: u <- w, w <- 0, r <- 0"),
-    )
-
-
-def deflate(layout: ResidualLayout) -> Gadget:
-    r"""Remove from each register what the registers before it hold.
-
-    Heads +,- with score :math:`\pm\langle u_l, u_j\rangle - B\,1[l \ge j]` and V:
-    u -> w give :math:`w_j = -\sum_{l<j} u_l\langle u_l,u_j\rangle` exactly: the gate
-    term is :math:`\langle pos_l, -B\,low_j\rangle` with
-    :math:`low_j[m] = 1[m \ge j]`, zero for l < j, and B exceeds
-    :math:`|\langle u_l,u_j\rangle| \le 1` for unit vectors (so deflation comes after
-    `scale`). Data tokens have u = 0: they neither send nor receive. The MLP adds w to
-    u and resets w.
-
-    Args:
-        layout: rows of the `register` construction.
-
-    Returns:
-        The gadget.
-
-    Source: DESIGN section 5 (ours); Sanger (1989) for deflating all at once.
-    """
-    gates = (layout.read("low", -GATE), layout.read("pos"))
-    pairs = _linear_heads(layout.read("u"), layout.read("u"), gates)
-    heads = tuple(
-        Head(query=query, key=key, value=layout.read("u"), out=layout.write("w", sign))
-        for (query, key), sign in zip(pairs, (-1.0, 1.0), strict=True)
-    )
-    add = layout.write("u") - layout.write("w")
-
-    def semantics(stream: Stream) -> Stream:
-        rows = stream["u"]
-        # low[j, l] = 1[l >= j] on registers; data tokens have u = 0 anyway.
-        is_open = 1.0 - stream["low"] @ stream["pos"].T
-        overlap = (rows @ rows.T) * is_open
-        total = rows + stream["w"] - overlap @ rows
-        return stream | {"u": total, "w": np.zeros_like(total)}
-
-    return Gadget(
-        name="deflate",
-        heads=heads,
-        mlp=linear_mlp((add, layout.read("w"))),
-        semantics=semantics,
-        explain=(
-            "head 0 (register j reads l < j): w -= u_l relu(<u_l, u_j>)",
-            "head 1 (register j reads l < j): w += u_l relu(-<u_l, u_j>)",
-            "mlp: u <- u + w, w <- 0",
-        ),
-    )

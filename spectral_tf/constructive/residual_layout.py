@@ -63,26 +63,31 @@ class ResidualLayout:
         return np.concatenate([stream[name] for name, _ in self.sizes], axis=-1)
 
 
+def _layout(vectors: str, scalars: str, codes: str, dim: int, k: int) -> ResidualLayout:
+    sizes = [(name, dim) for name in vectors.split()]
+    sizes += [(name, 1) for name in scalars.split()]
+    sizes += [(name, k) for name in codes.split()]
+    return ResidualLayout(sizes=tuple(sizes))
+
+
 def register_layout(dim: int, num_components: int) -> ResidualLayout:
     """Rows of the `register` construction.
 
     `x` data row, `u` iterate, `w` scratch vector, `s` squared norm, `r` its inverse
-    square root, `one` = 1 on every token, `pos` = e_j on register j, and
-    `low[m] = 1[m >= j]` on register j, which closes a gate for senders m >= j.
+    square root, `one` = 1 on every token, `c` = N^-1/2 on data tokens, `lam`
+    eigenvalue, `pos` = e_j on register j, and `low[m] = 1[m >= j]` on register j, which
+    closes a gate for senders m >= j.
 
     Args:
         dim: d.
         num_components: k.
 
     Returns:
-        The layout, of width 3 d + 3 + 2 k.
+        The layout, of width 3 d + 5 + 2 k.
 
     Source: DESIGN of the package, section 5 (ours).
     """
-    vectors = [(name, dim) for name in ("x", "u", "w")]
-    scalars = [(name, 1) for name in ("s", "r", "one")]
-    codes = [(name, num_components) for name in ("pos", "low")]
-    return ResidualLayout(sizes=tuple(vectors + scalars + codes))
+    return _layout("x u w", "s r one c lam", "pos low", dim, num_components)
 
 
 def rms_layout(dim: int, num_components: int) -> ResidualLayout:
@@ -95,10 +100,69 @@ def rms_layout(dim: int, num_components: int) -> ResidualLayout:
         num_components: k.
 
     Returns:
-        The layout, of width 3 d + 1 + 2 k.
+        The layout, of width 3 d + 3 + 2 k.
 
     Source: ours.
     """
-    vectors = [(name, dim) for name in ("u", "x", "w")]
-    codes = [(name, num_components) for name in ("pos", "low")]
-    return ResidualLayout(sizes=(*vectors, ("one", 1), *codes))
+    return _layout("u x w", "one c lam", "pos low", dim, num_components)
+
+
+def accelerated_layout(dim: int, num_registers: int) -> ResidualLayout:
+    """Rows of the `accelerated` construction.
+
+    As `register_layout`, and `p` the iterate before u, `y` its scratch vector, `b` the
+    end of the interval that the Chebyshev recursion damps.
+
+    Args:
+        dim: d.
+        num_registers: R, guard registers included.
+
+    Returns:
+        The layout, of width 5 d + 6 + 2 R.
+
+    Source: ours.
+    """
+    return _layout("x u w p y", "s r b one c lam", "pos low", dim, num_registers)
+
+
+def columns_layout(dim: int, num_components: int) -> ResidualLayout:
+    """Rows of the paper's attention-only construction, `columns`.
+
+    `x` data row; on the d column tokens `a` = a column of the (deflated) covariance and
+    `id` = e_i; on the one worker token the two buffers `v` and `w` of the iterate; on
+    the k ring tokens `q`, first a start vector, in the end an eigenvector. `work` and
+    `entry` are 1 on the worker and on the last ring token; `pos` = e_j on ring token j,
+    `next` = e_{j+1} there.
+
+    Args:
+        dim: d.
+        num_components: k.
+
+    Returns:
+        The layout, of width 6 d + 3 + 2 k.
+
+    Source: ours, after He et al. (2025), proof of the theorem on PCA.
+    """
+    return _layout("x a v w id q", "work entry lam", "pos next", dim, num_components)
+
+
+def squaring_layout(dim: int, num_components: int) -> ResidualLayout:
+    """Rows of the `squaring` construction.
+
+    As `columns_layout`, and on column tokens `base` = a column of the deflated
+    covariance (`a` holds its powers), `off` = 1 - id, `col` = 1; `s` a diagonal entry
+    of `a` (on the worker, a squared norm), `t` the trace, `r` its reciprocal, `one`,
+    `c`.
+
+    Args:
+        dim: d.
+        num_components: k.
+
+    Returns:
+        The layout, of width 8 d + 10 + 2 k.
+
+    Source: ours.
+    """
+    vectors, codes = "x base a v w id off q", "pos next"
+    scalars = "s t r one c lam col work entry"
+    return _layout(vectors, scalars, codes, dim, num_components)

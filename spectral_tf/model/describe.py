@@ -72,7 +72,8 @@ def cost_table(
         params = size(f"blocks/{index}_{kind}/")
         flops = 2 * config.num_blocks * _sublayer(config, kind, num_samples, dim)
         rows.append(CostRow(name=f"block: {kind}", params=params, flops=flops))
-    embed = 2 * num_samples * dim * config.width if config.dim else 0
+    features = dim + (config.centre == "network")
+    embed = 2 * num_samples * features * config.width if config.dim else 0
     names = ("embed_", "positions", "registers")
     rows.append(CostRow(name="embedding", params=sum(map(size, names)), flops=embed))
     read = size("vector_") + size("value_")
@@ -107,7 +108,7 @@ def _sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
     """Multiply-adds of one sublayer of one block."""
     if config.parameterisation == "equivariant":
         return _channel_sublayer(config, kind, n, d)
-    k = 0 if config.readout == "flatten" else config.num_components
+    k = 0 if config.readout == "flatten" else config.num_registers
     tokens = n + k if config.is_joint else k
     width, size, value = config.width, config.head_dim, config.head_value_dim
     if kind == "mlp":

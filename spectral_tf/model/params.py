@@ -169,6 +169,30 @@ def count_params(params: Params) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in flatten_params(params).values())
 
 
+def unroll(config: ModelConfig, params: Params) -> tuple[ModelConfig, dict[str, Any]]:
+    """The same network with weights of its own for every block.
+
+    Args:
+        config: looped, or with a schedule.
+        params: its parameters.
+
+    Returns:
+        `(config, params)` of the same function, without shared weights: each block can
+        now be trained by itself.
+
+    Example:
+        >>> import spectral_tf
+        >>> config, params = spectral_tf.power_method_params(5, 2, 3)
+        >>> spectral_tf.unroll(config, params)[0].num_unique_blocks == config.num_blocks
+        True
+
+    Source: ours.
+    """
+    order = jnp.array(config.block_order)
+    blocks = jax.tree.map(lambda leaf: leaf[order], params["blocks"])
+    return config.replace(looped=False, schedule=None), {**params, "blocks": blocks}
+
+
 def save_weights(folder: Path, config: ModelConfig, params: Params) -> None:
     """Write `config.json` and `params.npz`, in one step.
 

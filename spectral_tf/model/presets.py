@@ -50,7 +50,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mlp_width": 256,
         "positions": "learned",
         "readout": "flatten",
-        "centre": False,
+        "centre": "none",
         "unit_trace": False,
         "initialisation": "random",
         "dim": 10,

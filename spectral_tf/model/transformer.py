@@ -25,7 +25,8 @@ from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.attention import contraction
 from spectral_tf.model.channels import ChannelBlock, register_codes
 from spectral_tf.model.dense import DenseBlock, fan_in
-from spectral_tf.spectra import canonical_sign, centred, unit
+from spectral_tf.model.inputs import Rows, check_rows, embedded_rows, scaled_rows
+from spectral_tf.spectra import canonical_sign, unit
 
 
 class Estimate(NamedTuple):
@@ -58,62 +59,33 @@ class Intermediates(NamedTuple):
     state: Any
 
 
-class Rows(NamedTuple):
-    """Input rows after scaling: `x [N, d]`, `mask [N]`, and the factor of lambda."""
-
-    x: Array
-    mask: Array
-    unscale: Array
-
-
-def scaled_rows(
-    config: ModelConfig,
-    x: Float[Array, "N d"],
-    mask: Bool[Array, " N"] | None = None,
-) -> Rows:
-    r"""Centre the rows and scale them so that their covariance has unit trace.
-
-    With `attention_scale="sum"` rows satisfy :math:`\sum_i |x_i|^2 = 1`, with `"mean"`
-    :math:`\frac1N \sum_i |x_i|^2 = 1`: either way a linear head over the data is
-    exactly S u / tr S. The largest entry is divided out first, so any finite x is safe.
+def gaussian_start(
+    config: ModelConfig, count: int, dim: int, dtype: Any
+) -> Float[Array, "n d"]:
+    """Fixed-seed Gaussian vectors in R^dim, of unit length; the first do not change.
 
     Args:
-        config: `centre`, `unit_trace` and `attention_scale` are read.
-        x: `[N, d]` rows.
-        mask: `[N]` True for valid rows; None means all.
+        config: `start_seed` is read.
+        count: how many rows.
+        dim: d.
+        dtype: of the rows.
 
     Returns:
-        `Rows`; `unscale` turns eigenvalues of the scaled rows into those of x.
+        `[count, d]`; a larger count appends rows.
 
     Source: ours.
     """
-    mask = jnp.ones(x.shape[0], bool) if mask is None else mask
-    x = jnp.where(mask[:, None], x, 0.0)
-    count = jnp.maximum(jnp.sum(mask), 1).astype(x.dtype)
-    divisor = jnp.ones((), x.dtype) if config.attention_scale == "sum" else count
-    if not config.unit_trace:
-        rows = centred(x, mask) if config.centre else x
-        return Rows(rows, mask, divisor / count)
-    peak = _positive(jnp.max(jnp.abs(x)))
-    rows = centred(x / peak, mask) if config.centre else x / peak
-    # Centring may leave rows far smaller than the mean was: scale once more.
-    inner = _positive(jnp.max(jnp.abs(rows)))
-    rows = rows / inner
-    total = _positive(jnp.sum(rows**2))
-    rows = rows * jnp.sqrt(divisor / total)
-    return Rows(rows, mask, (peak * inner) ** 2 * total / count)
-
-
-def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
-    """`value`, or 1 where it is 0: a divisor for an all-zero table."""
-    return jnp.where(value > 0, value, 1.0)
+    key = jax.random.fold_in(jax.random.key(config.start_seed), dim)
+    rows = [
+        jax.random.normal(key, (config.register_rows, dim), dtype),
+        jax.random.normal(jax.random.fold_in(key, 1), (count, dim), dtype),
+    ]
+    return unit(jnp.concatenate(rows)[:count])
 
 
 def default_start(config: ModelConfig, dim: int, dtype: Any) -> Float[Array, "k d"]:
     """The registers' fixed-seed Gaussian start vectors in R^dim, of unit length."""
-    key = jax.random.fold_in(jax.random.key(config.start_seed), dim)
-    rows = jax.random.normal(key, (config.register_rows, dim), dtype)
-    return unit(rows[: config.num_components])
+    return gaussian_start(config, config.num_components, dim, dtype)
 
 
 class SpectralTransformer(nn.Module):
@@ -219,16 +191,17 @@ class SpectralTransformer(nn.Module):
     def _embed(self, rows: Rows) -> tuple[Array, Array]:
         """Dense tokens: x W + b (+ positions), and the registers."""
         cfg = self.config
-        dim, width = rows.x.shape[1], cfg.width
-        kernel = self.param("embed_kernel", fan_in(dim), (dim, width))
+        width, features = cfg.width, embedded_rows(cfg, rows)
+        shape = (features.shape[1], width)
+        kernel = self.param("embed_kernel", fan_in(shape[0]), shape)
         bias = self.param("embed_bias", nn.initializers.zeros, (width,))
-        data = contraction(cfg)("nd,dD->nD", rows.x, kernel) + bias[None]
+        data = contraction(cfg)("nf,fD->nD", features, kernel) + bias[None]
         if cfg.positions == "learned":
             shape = (rows.x.shape[0], width)
             data += self.param("positions", nn.initializers.normal(0.02), shape)
         if cfg.readout == "flatten":
             return data, jnp.zeros((0, width), data.dtype)
-        shape = (cfg.num_components, width)
+        shape = (cfg.num_registers, width)
         return data, self.param("registers", nn.initializers.normal(1.0), shape)
 
     def _channels(self, dim: int, dtype: Any, start: Array | None) -> tuple:
@@ -252,7 +225,7 @@ class SpectralTransformer(nn.Module):
         kernel = self.param("vector_kernel", fan_in(size), (size, pairs * dim))
 
         def tokens_of(state: tuple[Array, Array]) -> Array:
-            return state[0].reshape(1, -1) if flatten else state[1]
+            return state[0].reshape(1, -1) if flatten else state[1][:k]
 
         def vectors_of(state: tuple[Array, Array]) -> Array:
             return einsum("tD,Dd->td", tokens_of(state), kernel).reshape(k, dim)
@@ -282,10 +255,10 @@ class SpectralTransformer(nn.Module):
 
 
 def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple:
-    """Scan `step` over the blocks; a looped period shares its weights.
+    """Scan `step` over the blocks, in the order that `config` gives.
 
     Args:
-        config: says which blocks repeat.
+        config: says which block's weights run at each place.
         step: `(state, block_params) -> (state, output)`.
         state: the residual stream.
         params: stacked block parameters, leading axis `num_unique_blocks`.
@@ -293,24 +266,17 @@ def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple
     Returns:
         `(state, outputs stacked over all num_blocks blocks)`.
 
-    Source: ours; looping is Dehghani et al. (2019), Universal Transformers.
+    Source: ours; repeating is Dehghani et al. (2019), Universal Transformers.
     """
-    if not config.looped:
+    pick = lambda index: jax.tree.map(lambda leaf: leaf[index], params)
+    if config.looped:
+        only = pick(0)
+        turn = lambda state, _: step(state, only)
+        return jax.lax.scan(turn, state, None, length=config.num_blocks)
+    if config.schedule is None:
         return jax.lax.scan(step, state, params)
-    first = config.loop_prologue
-    cut = lambda start, stop: jax.tree.map(lambda leaf: leaf[start:stop], params)
-    period = cut(first, first + config.loop_period)
-    repeats = (config.num_blocks - first - config.loop_epilogue) // config.loop_period
-
-    def turn(state: Any, _: None) -> tuple[Any, Any]:
-        return jax.lax.scan(step, state, period)
-
-    state, head = jax.lax.scan(step, state, cut(0, first))
-    state, body = jax.lax.scan(turn, state, None, length=repeats)
-    state, tail = jax.lax.scan(step, state, cut(first + config.loop_period, None))
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), body)
-    joined = jax.tree.map(lambda *parts: jnp.concatenate(parts), head, flat, tail)
-    return state, joined
+    turn = lambda state, index: step(state, pick(index))
+    return jax.lax.scan(turn, state, jnp.array(config.block_order))
 
 
 def predict(
@@ -324,7 +290,7 @@ def predict(
     Args:
         config: the model.
         params: its parameters: constructed, trained, or anything between.
-        x: `[N, d]` rows; any finite scale. NaN in a valid row gives NaN.
+        x: `[N, d]` rows; any finite scale.
         mask: `[N]` True for valid rows; None means all.
 
     Returns:
@@ -332,6 +298,8 @@ def predict(
 
     Raises:
         ConfigError: if x has another d, or N, than the weights are made for.
+        DataError: if x has no (valid) row, or NaN or infinity in one. Under `jit`
+            or `vmap` values cannot be looked at: NaN then gives NaN.
 
     Example:
         >>> import jax, spectral_tf
@@ -342,5 +310,6 @@ def predict(
 
     Source: He et al. (2025), arXiv:2501.01312.
     """
+    check_rows(x, mask)
     estimate, _ = SpectralTransformer(config).apply({"params": params}, x, mask)
     return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spectral_tf.config import DataError
+
 FASHION_MNIST_VARIABLE = "SPECTRAL_TF_FASHION_MNIST"
 """Environment variable: the folder of Fashion-MNIST's idx files, before Debian's."""
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -27,10 +29,6 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_FILES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 _IDX_MAGIC = 0x803  # unsigned bytes in three dimensions
 _MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?"})
-
-
-class DataError(ValueError):
-    """Data cannot be used as given; the message says what to do."""
 
 
 class Table(NamedTuple):

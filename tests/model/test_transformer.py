@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from spectral_tf.config import ModelConfig
+from spectral_tf.model.inputs import scaled_rows
 from spectral_tf.model.presets import PRESETS, model_preset
-from spectral_tf.model.transformer import SpectralTransformer, scaled_rows
+from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.model.transformer import predict as eager_predict
 from spectral_tf.spectra import covariance
 from tests.problems import random_params, table
@@ -215,18 +216,20 @@ def test_wrong_shapes_are_refused_with_a_remedy():
         predict(fixed, random_params(fixed), jnp.ones((8, 10)))
 
 
-def test_looped_equals_unrolled_with_equal_weights():
-    looped = small(
-        num_blocks=6, looped=True, loop_prologue=1, loop_period=2, loop_epilogue=1
-    )
-    params, x = random_params(looped), table()
-    order = jnp.array([0, 1, 2, 1, 2, 3])
+@pytest.mark.parametrize("schedule", ["0 (1 2)*2 3", "0*3 ((1 2)*1 3)*1", "0*6"])
+def test_shared_equals_unrolled_with_equal_weights(schedule):
+    shared = small(num_blocks=6, schedule=schedule)
+    params, x = random_params(shared), table()
+    order = jnp.array(shared.block_order)
     copied = {"blocks": jax.tree.map(lambda leaf: leaf[order], params["blocks"])}
-    unrolled = looped.replace(looped=False)
-    a, inside = apply(looped, params, x, capture=True)
+    unrolled = shared.replace(schedule=None)
+    a, inside = apply(shared, params, x, capture=True)
     b, other = apply(unrolled, copied, x, capture=True)
     np.testing.assert_allclose(a.eigenvectors, b.eigenvectors, atol=1e-5)
     np.testing.assert_allclose(inside.eigenvectors, other.eigenvectors, atol=1e-5)
+    if schedule == "0*6":
+        looped, _ = apply(unrolled.replace(looped=True), params, x)
+        np.testing.assert_allclose(looped.eigenvectors, a.eigenvectors, atol=1e-6)
 
 
 @pytest.mark.slow

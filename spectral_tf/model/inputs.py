@@ -1,0 +1,121 @@
+"""Rows of a table as the network takes them: checked, centred, scaled, weighted."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float
+
+from spectral_tf.config import DataError, ModelConfig
+from spectral_tf.spectra import centred
+
+
+class Rows(NamedTuple):
+    """Input rows after scaling: `x [N, d]`, `mask [N]`, and the factor of lambda."""
+
+    x: Array
+    mask: Array
+    unscale: Array
+
+
+def scaled_rows(
+    config: ModelConfig,
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"] | None = None,
+) -> Rows:
+    r"""Centre the rows and scale them so that their covariance has unit trace.
+
+    With `attention_scale="sum"` rows satisfy :math:`\sum_i |x_i|^2 = 1`, with `"mean"`
+    :math:`\frac1N \sum_i |x_i|^2 = 1`: either way a linear head over the data is
+    exactly S u / tr S. The largest entry is divided out first, so any finite x is safe.
+    With `centre="network"` the scale is the same, but the rows keep their mean.
+
+    Args:
+        config: `centre`, `unit_trace` and `attention_scale` are read.
+        x: `[N, d]` rows.
+        mask: `[N]` True for valid rows; None means all.
+
+    Returns:
+        `Rows`; `unscale` turns eigenvalues of the scaled rows into those of x.
+
+    Source: ours.
+    """
+    mask = jnp.ones(x.shape[0], bool) if mask is None else mask
+    x = jnp.where(mask[:, None], x, 0.0)
+    count = jnp.maximum(jnp.sum(mask), 1).astype(x.dtype)
+    divisor = jnp.ones((), x.dtype) if config.attention_scale == "sum" else count
+    centre = lambda rows: rows if config.centre == "none" else centred(rows, mask)
+    is_centred = config.centre == "input"
+    if not config.unit_trace:
+        return Rows(centre(x) if is_centred else x, mask, divisor / count)
+    peak = _positive(jnp.max(jnp.abs(x)))
+    given = x / peak
+    rows = centre(given)
+    # Centring may leave rows far smaller than the mean was: scale once more.
+    inner = _positive(jnp.max(jnp.abs(rows)))
+    total = _positive(jnp.sum((rows / inner) ** 2))
+    rows = (rows if is_centred else given) / inner * jnp.sqrt(divisor / total)
+    return Rows(rows, mask, (peak * inner) ** 2 * total / count)
+
+
+def embedded_rows(config: ModelConfig, rows: Rows) -> Float[Array, "N f"]:
+    """What the embedding of a dense network reads: x, and where asked for N^-1/2.
+
+    With `centre="network"` every valid row has one more feature, :math:`N^{-1/2}`.
+    Two of them multiply to 1/N, so that one linear head averages the rows exactly
+    although a `sum` attention does not know N.
+
+    Args:
+        config: `centre` is read.
+        rows: `scaled_rows` of the instance.
+
+    Returns:
+        `[N, d]` or `[N, d + 1]`; zero where masked.
+
+    Source: ours.
+    """
+    if config.centre != "network":
+        return rows.x
+    count = jnp.maximum(jnp.sum(rows.mask), 1).astype(rows.x.dtype)
+    weight = jnp.where(rows.mask, jax.lax.rsqrt(count), 0.0)
+    return jnp.concatenate([rows.x, weight[:, None]], axis=1)
+
+
+def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
+    """`value`, or 1 where it is 0: a divisor for an all-zero table."""
+    return jnp.where(value > 0, value, 1.0)
+
+
+def check_rows(x: Any, mask: Any = None) -> None:
+    """Refuse rows that no network can use, before anything is compiled.
+
+    Args:
+        x: `[N, d]`; tracers pass with their shape alone.
+        mask: `[N]` True for valid rows, or None.
+
+    Raises:
+        DataError: if x is not a table, has no (valid) row, or NaN or infinity in one.
+
+    Source: ours.
+    """
+    shape = np.shape(x)
+    if len(shape) != 2 or 0 in shape:
+        raise DataError(
+            f"x has shape {shape}; expected [N, d] with N >= 1 rows and d >= 1 "
+            "columns. Use jax.vmap for a batch of tables."
+        )
+    if isinstance(x, Tracer) or isinstance(mask, Tracer):
+        return
+    valid = np.ones(shape[0], bool) if mask is None else np.asarray(mask)
+    if not valid.any():
+        raise DataError("mask leaves no valid row; expected at least one True.")
+    bad = ~np.isfinite(np.asarray(x)) & valid[:, None]
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise DataError(
+            f"x[{row}, {column}] is {np.asarray(x)[row, column]}; {bad.sum()} of the "
+            "entries of valid rows are not finite. Drop or impute them, or mask their "
+            "rows."
+        )

@@ -1,0 +1,215 @@
+"""Every composition, block by block, against the recursion it claims to run.
+
+Three independent descriptions must agree: the numpy recursion, the chain of gadget
+semantics, and the Flax forward with the assembled weights.
+"""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from spectral_tf.constructive import reference
+from spectral_tf.constructive.power_method import (
+    VARIANTS,
+    power_method_composition,
+    power_method_params,
+)
+from spectral_tf.constructive.registers import (
+    WARM_UP,
+    polish_steps,
+    root_normaliser,
+    start_rows,
+)
+from spectral_tf.constructive.squaring import trace_normaliser
+from spectral_tf.model.inputs import embedded_rows, scaled_rows
+from spectral_tf.model.params import unroll
+from spectral_tf.spectra import covariance
+from tests.problems import forward, spectrum_table, table
+
+ITERS = {"register": 7, "rms": 7, "accelerated": 10, "columns": 17, "squaring": 4}
+# d, k, N: N from d/2 to 10 d, k up to 8.
+SIZES = [(2, 1, 20), (2, 2, 3), (8, 3, 6), (10, 3, 50), (32, 4, 16), (64, 8, 100)]
+ACCURACY = {128: 0.1, 64: 0.1}
+SPECTRA = {
+    "power law": lambda d: np.arange(1, d + 1) ** -1.0,
+    "two equal pairs": lambda d: np.repeat([3.0, 2.0, 1.0], [2, 2, d - 4]),
+    "all equal": np.ones,
+    "condition 1e12": lambda d: np.append(np.arange(1, d) ** -1.0, 1e-12),
+    "steep": lambda d: np.geomspace(1, 1e-3, d),
+}
+
+
+def normalisers(variant, dim, k):
+    accuracy = ACCURACY.get(dim, 1e-3)
+    registers = {"register": k, "accelerated": min(k + 1, dim)}.get(variant, 1)
+    root = root_normaliser(accuracy, 1e-4, dim, registers)
+    return root, trace_normaliser(accuracy, 1e-4, dim), polish_steps(accuracy)
+
+
+def wanted(variant, x, k, iters):
+    """What the recursion holds after every block."""
+    dim = x.shape[1]
+    matrix = np.asarray(covariance(x), np.float64)
+    trace = np.trace(matrix)
+    sigma = matrix / trace if trace > 0 else matrix
+    root, reciprocal, polish = normalisers(variant, dim, k)
+    warm = WARM_UP if k > 1 or variant == "accelerated" else 0
+    start = start_rows(dim, min(k + 1, dim) if variant == "accelerated" else k)
+    if variant == "rms":
+        return reference.rms_recursion(sigma, start, iters, warm)
+    if variant == "columns":
+        return reference.columns_recursion(sigma, start, root, iters)
+    if variant == "squaring":
+        pair = (root, reciprocal)
+        return reference.squaring_recursion(sigma, start, pair, iters, polish)
+    if variant == "accelerated" and len(start) > k:
+        return reference.accelerated_recursion(sigma, start, root, iters, polish, warm)
+    return reference.register_recursion(sigma, start, root, iters, polish, warm)
+
+
+def held(layout, registers, names, k):
+    """The same quantities, read off the register tokens of one block."""
+    rows = layout.split(registers)
+    dim, found = layout.size("x"), {}
+    for name in names:
+        if name in ("u", "lam") and "u" in rows:
+            found[name] = rows[name] if name == "u" else rows["lam"][:, 0]
+        elif name == "b":
+            found[name] = rows["b"][0, 0]
+        elif name in ("a", "base"):
+            found[name] = rows[name][k : k + dim]
+        elif name in ("v", "w"):
+            found[name] = rows[name][-1]
+    return found
+
+
+def differences(variant, x, k, iters):
+    """Largest difference from the recursion after each block, and in the answer."""
+    dim = x.shape[1]
+    accuracy = ACCURACY.get(dim, 1e-3)
+    sizes = dim, k, iters, variant
+    config, params = power_method_params(*sizes, accuracy=accuracy)
+    layout = power_method_composition(*sizes, accuracy=accuracy).layout
+    estimate, inside = forward(config, params, x)
+    history = list(wanted(variant, x, k, iters))
+    assert len(history) == config.num_blocks
+    worst = []
+    for registers, want in zip(np.asarray(inside.state[1]), history, strict=True):
+        got = held(layout, registers, want, k)
+        assert got
+        worst.append(max(np.max(np.abs(got[n] - want[n])) for n in got))
+    last = history[-1]
+    vectors = last["found" if "found" in last else "u"][:k]
+    matrix = np.asarray(covariance(x), np.float64)
+    worst.append(np.max(np.abs(estimate.eigenvectors - vectors)))
+    values = estimate.eigenvalues / (np.trace(matrix) or 1.0)
+    worst.append(np.max(np.abs(values - last["lam"][:k])))
+    return max(worst)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("dim", "k", "num_samples"), SIZES)
+def test_every_block_follows_the_recursion_in_float64(variant, dim, k, num_samples):
+    x = table(num_samples, dim) + 2.0
+    assert differences(variant, x, k, ITERS[variant]) <= 1e-10
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_hundred_and_twenty_eight_features(variant):
+    iters = {"columns": 8, "squaring": 3}.get(variant, 7)
+    assert differences(variant, table(64, 128), 8, iters) <= 1e-10
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", SPECTRA)
+def test_spectra_of_every_kind(variant, name):
+    x = spectrum_table(SPECTRA[name](10), 30)
+    assert differences(variant, x, 5, ITERS[variant]) <= 1e-10
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("dim", "k", "num_samples"), [(2, 1, 4), (10, 3, 50)])
+def test_every_block_follows_the_recursion_in_float32(variant, dim, k, num_samples):
+    x = table(num_samples, dim)
+    assert differences(variant, x, k, ITERS[variant]) <= 1e-5
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_masked_rows_take_no_part(variant):
+    config, params = power_method_params(5, 2, 6, variant)
+    x, mask = table(30, 5), jnp.arange(30) < 11
+    masked, _ = forward(config, params, x.at[11:].set(jnp.nan), mask)
+    alone, _ = forward(config, params, x[:11])
+    np.testing.assert_allclose(masked.eigenvectors, alone.eigenvectors, atol=1e-10)
+    np.testing.assert_allclose(masked.eigenvalues, alone.eigenvalues, atol=1e-10)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_designed_gadgets_compute_what_the_module_computes(variant):
+    """Named rows through `semantics` equal the whole residual stream, every block."""
+    composition = power_method_composition(5, 3, 4, variant)
+    config, params = power_method_params(5, 3, 4, variant)
+    x = table(9, 5) + 1.0
+    features = embedded_rows(config, scaled_rows(config, x))
+    embedded = features @ params["embed_kernel"] + params["embed_bias"][None]
+    layout = composition.layout
+    stream = layout.split(np.concatenate([embedded, params["registers"]]))
+    _, inside = forward(config, params, x)
+    for block, index in enumerate(composition.order):
+        stream = composition.gadgets[index].semantics(stream)
+        tokens = np.concatenate([np.asarray(leaf[block]) for leaf in inside.state])
+        np.testing.assert_allclose(layout.join(stream), tokens, atol=1e-10)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_data_tokens_are_written_only_by_the_block_that_centres(variant):
+    composition = power_method_composition(5, 3, 4, variant)
+    config, params = power_method_params(5, 3, 4, variant)
+    _, inside = forward(config, params, table(9, 5) + 1.0)
+    data = np.asarray(inside.state[0])
+    for name, _ in composition.layout.sizes:
+        rows = data[:, :, composition.layout[name]]
+        if name in ("x", "c", "one", "work", "entry", "col", "pos", "next", "low"):
+            np.testing.assert_array_equal(rows, np.broadcast_to(rows[:1], rows.shape))
+        elif name not in ("r", "b"):  # data tokens write these and nobody reads them
+            assert not rows.any(), name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_unrolled_equals_looped(variant):
+    x = table(20, 5)
+    looped, few = power_method_params(5, 2, 4, variant)
+    unrolled, many = unroll(looped, few)
+    assert looped.num_unique_blocks <= 15
+    assert unrolled.num_unique_blocks == unrolled.num_blocks == looped.num_blocks
+    (a, _), (b, _) = forward(looped, few, x), forward(unrolled, many, x)
+    np.testing.assert_allclose(a.eigenvectors, b.eigenvectors, atol=1e-6)
+    np.testing.assert_allclose(a.eigenvalues, b.eigenvalues, rtol=1e-5)
+
+
+def test_sizes_are_those_of_the_docstrings():
+    for k, tau in itertools.product((1, 3), (6, 31)):
+        blocks = lambda variant, k=k, tau=tau: (
+            power_method_params(5, k, tau, variant)[0].num_blocks
+        )
+        # The paper's theorem: L = 1 + 2 tau + 4 k.
+        assert blocks("columns") == 1 + 2 * tau + 4 * k
+        warm = min(tau, WARM_UP) * (k - 1)
+        assert blocks("rms") == 1 + 2 * tau + warm + k + 2
+        epilogue = 8 if k > 1 else 6
+        assert blocks("register") == 1 + 4 * tau + 3 * (k - 1 + warm) + epilogue
+        assert blocks("squaring") == 2 + k * (3 * tau + 2 + 6 + 2 + 5)
+    columns = power_method_params(5, 2, 6, "columns")[0]
+    assert columns.block == ("attention",)
+    assert columns.norm == "none"
+    for variant in ("register", "rms", "accelerated", "squaring"):
+        heads = {power_method_params(d, 2, 3, variant)[0].num_heads for d in (3, 20)}
+        assert len(heads) == 1, variant

@@ -1,0 +1,51 @@
+"""The text that says which block's weights run where."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spectral_tf.config import ConfigError, parse_schedule, repeated
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [
+        ("0", (0,)),
+        ("0 1", (0, 1)),
+        ("0*3", (0, 0, 0)),
+        ("0 (1 2)*2 3", (0, 1, 2, 1, 2, 3)),
+        (" ( 0  1 )*1 2 ", (0, 1, 2)),
+        ("0 ((1*2 2)*2 3)*2", (0, *(1, 1, 2, 1, 1, 2, 3) * 2)),
+        ("(0 * 2) * 2", (0, 0, 0, 0)),
+    ],
+)
+def test_what_a_schedule_means(text, blocks):
+    assert parse_schedule(text) == blocks
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no blocks"),
+        ("0 (1", "open bracket"),
+        ("0 )*2", "cannot be read from"),
+        ("0 (1)", "cannot be read from"),
+        ("0 x", "cannot be read from ' x'"),
+        ("-1", "cannot be read"),
+        ("0*0", "repeats 0 times 1 block"),
+        ("()*3", "repeats 3 times 0 block"),
+        ("0 2", r"never runs block\(s\) \[1\]"),
+        ("1", r"never runs block\(s\) \[0\]"),
+        ("(0*9999)*9999", "10000000"),
+    ],
+)
+def test_a_schedule_that_cannot_be_read_is_named(text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_schedule(text)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.integers(1, 4))
+def test_repeated_is_read_back(blocks, count):
+    every = [*range(4), *blocks]
+    assert parse_schedule(repeated(every, count)) == tuple(every) * count
+    assert repeated(every, 0) == ""
