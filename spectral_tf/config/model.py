@@ -226,6 +226,11 @@ class ModelConfig(Config):
             f"ModelConfig.register_tokens={registers} must be >= num_components={k}: "
             "the first k register tokens are read; raise register_tokens.",
         )
+        require(
+            self.centre != "network" or self.readout == "linear",
+            f"ModelConfig.centre='network' needs readout='linear', not "
+            f"{self.readout!r}, which reads rows that nobody has centred.",
+        )
         if self.norm_groups is not None:
             used = self.norm_groups[0] * self.norm_groups[1]
             require(

@@ -111,7 +111,7 @@ def power_method_params(
         >>> import spectral_tf
         >>> config, params = spectral_tf.power_method_params(10, 3, 60)
         >>> config.num_blocks, config.num_unique_blocks, config.num_heads
-        (255, 8, 2)
+        (291, 8, 2)
 
     Source: DESIGN of the package, section 5 (ours), after He et al. (2025),
     arXiv:2501.01312, theorem on PCA by transformers.

@@ -26,6 +26,11 @@ def zeros(stream: Stream, *names: str) -> Stream:
     return {name: np.zeros_like(stream[name]) for name in names}
 
 
+def is_register(layout: ResidualLayout) -> np.ndarray:
+    """`[1, D]` map that reads 1 off a register and 0 off a data token."""
+    return np.ones((1, layout.size("pos"))) @ layout.read("pos")
+
+
 def centre(layout: ResidualLayout) -> Gadget:
     r"""X <- x - mean on every data token.
 
@@ -94,7 +99,8 @@ def multiply(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
         explain += ("mlp: u <- w, w <- 0",)
     else:
         gate, b = self_gate(layout, GATE), layout.read("b")
-        for query, row, factor in ((layout.read("one"), u, -0.5), (b, None, -1 / 16)):
+        flag = is_register(layout)
+        for query, row, factor in ((flag, u, -0.5), (b, None, -1 / 16)):
             head = Head(
                 query=stacked(query, gate[0]),
                 key=stacked(b, gate[1]),
@@ -400,10 +406,10 @@ def rayleigh(layout: ResidualLayout) -> Gadget:
 
 
 def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
-    r"""B <- factor * lam of the last register, on every token; lam <- 0.
+    r"""B <- factor * lam of the last register, on every register; lam <- 0.
 
-    One head with score :math:`1\cdot pos_l[R] = 1[l = R]` and V: lam -> b. The last
-    register is a guard: its quotient estimates an eigenvalue below those asked for.
+    One head with score :math:`1\cdot pos_l[R] = 1[l = R]` and V: lam -> b; the 1 of the
+    receiver is the sum of its code, which data tokens do not have. The last register is a guard: its quotient estimates an eigenvalue below those asked for.
 
     Args:
         layout: rows of the accelerated composition.
@@ -415,7 +421,7 @@ def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
     Source: ours.
     """
     head = Head(
-        query=layout.read("one"),
+        query=is_register(layout),
         key=layout.read("pos")[-1:],
         value=layout.read("lam"),
         out=layout.write("b", factor),
@@ -423,7 +429,8 @@ def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         guard = stream["pos"][:, -1:].T @ stream["lam"]
-        bound = stream["b"] + factor * stream["one"] * guard
+        flag = np.sum(stream["pos"], axis=-1, keepdims=True)
+        bound = stream["b"] + factor * flag * guard
         return stream | {"b": bound} | zeros(stream, "lam")
 
     return Gadget(
@@ -432,7 +439,7 @@ def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
         mlp=assign(layout, lam={}),
         semantics=semantics,
         explain=(
-            f"head 0 (all read the last register): b = {factor:g} lam of it",
+            f"head 0 (registers read the last one): b = {factor:g} lam of it",
             "mlp: lam <- 0",
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from spectral_tf.config import DataError, ModelConfig
+from spectral_tf.config import ConfigError, DataError, ModelConfig
 from spectral_tf.spectra import centred
 
 
@@ -118,4 +118,34 @@ def check_rows(x: Any, mask: Any = None) -> None:
             f"x[{row}, {column}] is {np.asarray(x)[row, column]}; {bad.sum()} of the "
             "entries of valid rows are not finite. Drop or impute them, or mask their "
             "rows."
+        )
+
+
+def check_fits(config: ModelConfig, x: Any) -> None:
+    """Refuse a table of another shape than the weights are made for.
+
+    Args:
+        config: `dim`, `num_samples` and `num_components` are read.
+        x: `[N, d]`.
+
+    Raises:
+        ConfigError: if d or N is another, or k > d.
+
+    Source: ours.
+    """
+    if config.dim is not None and x.shape[1] != config.dim:
+        raise ConfigError(
+            f"x has d={x.shape[1]} features, but these weights are for dim="
+            f"{config.dim}; reduce x to {config.dim} columns or build weights for its "
+            "d."
+        )
+    if config.num_components > x.shape[1]:
+        raise ConfigError(
+            f"num_components={config.num_components} must be <= d={x.shape[1]}, the "
+            "columns of x; lower num_components."
+        )
+    if config.num_samples is not None and x.shape[0] != config.num_samples:
+        raise ConfigError(
+            f"x has N={x.shape[0]} rows, but these weights are for num_samples="
+            f"{config.num_samples} (learned positions); give exactly that many."
         )

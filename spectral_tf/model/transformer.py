@@ -6,11 +6,6 @@ r"""The one transformer: rows of a table in, eigenpairs out.
 Constructed, trained and hot-started weights are parameters of this module. It is
 written for ONE instance; lift it with `jax.vmap`. There is no positional code on data
 tokens (unless `positions="learned"`), so the answer does not depend on the row order.
-
-Read-outs. `linear`: eigenvalues and eigenvectors are affine in the register.
-`rayleigh`: the register's vector u, and one more linear attention over the data,
-:math:`\lambda = \frac1N\sum_i \langle x_i, u\rangle^2 / |u|^2`. `flatten`: one linear
-map of all tokens, as the authors' code has it; it fixes N.
 """
 
 from collections.abc import Callable
@@ -25,22 +20,15 @@ from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.attention import contraction
 from spectral_tf.model.channels import ChannelBlock, register_codes
 from spectral_tf.model.dense import DenseBlock, fan_in
-from spectral_tf.model.inputs import Rows, check_rows, embedded_rows, scaled_rows
+from spectral_tf.model.inputs import (
+    Rows,
+    check_fits,
+    check_rows,
+    embedded_rows,
+    scaled_rows,
+)
+from spectral_tf.model.readout import Estimate, rayleigh, read_tokens
 from spectral_tf.spectra import canonical_sign, unit
-
-
-class Estimate(NamedTuple):
-    """Eigenpairs claimed for one instance.
-
-    Attributes:
-        eigenvalues: `[k]` in the units of x squared, as register j has rank j.
-        eigenvectors: `[k, d]` rows; unit norm where the read-out is `rayleigh`.
-
-    Source: ours.
-    """
-
-    eigenvalues: Array
-    eigenvectors: Array
 
 
 class Intermediates(NamedTuple):
@@ -137,8 +125,13 @@ class SpectralTransformer(nn.Module):
 
         Source: see the class.
         """
-        self._check(x, start)
         cfg = self.config
+        check_fits(cfg, x)
+        if start is not None and cfg.parameterisation == "dense":
+            raise ConfigError(
+                "start vectors of a dense network are parameters; set them in "
+                "params['registers'], or use parameterisation='equivariant'."
+            )
         rows = scaled_rows(cfg, x, mask)
         if cfg.parameterisation == "dense":
             block, extra = DenseBlock(cfg, parent=None), (rows.mask,)
@@ -164,29 +157,6 @@ class SpectralTransformer(nn.Module):
             return estimate, None
         vectors = jax.vmap(lambda one: read(one).eigenvectors)(history)
         return estimate, Intermediates(vectors, history)
-
-    def _check(self, x: Array, start: Array | None) -> None:
-        cfg = self.config
-        if cfg.dim is not None and x.shape[1] != cfg.dim:
-            raise ConfigError(
-                f"x has d={x.shape[1]} features, but these weights are for dim="
-                f"{cfg.dim}; reduce x to {cfg.dim} columns or build weights for its d."
-            )
-        if cfg.num_components > x.shape[1]:
-            raise ConfigError(
-                f"num_components={cfg.num_components} must be <= d={x.shape[1]}, the "
-                f"columns of x; lower num_components."
-            )
-        if cfg.num_samples is not None and x.shape[0] != cfg.num_samples:
-            raise ConfigError(
-                f"x has N={x.shape[0]} rows, but these weights are for num_samples="
-                f"{cfg.num_samples} (learned positions); give exactly that many."
-            )
-        if start is not None and cfg.parameterisation == "dense":
-            raise ConfigError(
-                "start vectors of a dense network are parameters; set them in "
-                "params['registers'], or use parameterisation='equivariant'."
-            )
 
     def _embed(self, rows: Rows) -> tuple[Array, Array]:
         """Dense tokens: x W + b (+ positions), and the registers."""
@@ -214,44 +184,30 @@ class SpectralTransformer(nn.Module):
 
     def _reader(self, rows: Rows) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
-        cfg, einsum = self.config, contraction(self.config)
+        cfg = self.config
         if cfg.parameterisation == "equivariant":
-            return lambda state: self._rayleigh(state[0][:, 0], rows)
+            return lambda state: rayleigh(cfg, state[0][:, 0], rows)
         dim, k = rows.x.shape[1], cfg.num_components
         flatten = cfg.readout == "flatten"
         # One token of everything gives all k pairs, or k tokens give one pair each.
         size = rows.x.shape[0] * cfg.width if flatten else cfg.width
         pairs = k if flatten else 1
-        kernel = self.param("vector_kernel", fan_in(size), (size, pairs * dim))
+        zeros = nn.initializers.zeros
+        kernels = {
+            "vector_kernel": self.param(
+                "vector_kernel", fan_in(size), (size, pairs * dim)
+            )
+        }
+        if cfg.readout != "rayleigh":
+            kernels["value_kernel"] = self.param(
+                "value_kernel", fan_in(size), (size, pairs)
+            )
+            kernels["value_bias"] = self.param("value_bias", zeros, (pairs,))
 
         def tokens_of(state: tuple[Array, Array]) -> Array:
             return state[0].reshape(1, -1) if flatten else state[1][:k]
 
-        def vectors_of(state: tuple[Array, Array]) -> Array:
-            return einsum("tD,Dd->td", tokens_of(state), kernel).reshape(k, dim)
-
-        if cfg.readout == "rayleigh":
-            return lambda state: self._rayleigh(vectors_of(state), rows)
-        value_kernel = self.param("value_kernel", fan_in(size), (size, pairs))
-        value_bias = self.param("value_bias", nn.initializers.zeros, (pairs,))
-
-        def read(state: tuple[Array, Array]) -> Estimate:
-            values = einsum("tD,Dv->tv", tokens_of(state), value_kernel)
-            values = (values + value_bias[None]).reshape(k)
-            return Estimate(values * rows.unscale, vectors_of(state))
-
-        return read
-
-    def _rayleigh(self, vectors: Float[Array, "k d"], rows: Rows) -> Estimate:
-        cfg, einsum = self.config, contraction(self.config)
-        vectors = unit(vectors)
-        scores = jnp.where(
-            rows.mask[:, None], einsum("nd,kd->nk", rows.x, vectors), 0.0
-        )
-        values = jnp.sum(scores**2, axis=0)
-        if cfg.attention_scale == "mean":
-            values /= jnp.maximum(jnp.sum(rows.mask), 1)
-        return Estimate(values * rows.unscale, vectors)
+        return lambda state: read_tokens(cfg, kernels, tokens_of(state), rows)
 
 
 def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple:

@@ -1,0 +1,84 @@
+r"""How eigenpairs are read off the tokens.
+
+`linear`: eigenvalues and eigenvectors are affine in the register.
+`rayleigh`: the register's vector u, and one more linear attention over the data,
+:math:`\lambda = \frac1N\sum_i \langle x_i, u\rangle^2 / |u|^2`. `flatten`: one linear
+map of all tokens, as the authors' code has it; it fixes N.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from spectral_tf.config import ModelConfig
+from spectral_tf.model.attention import contraction
+from spectral_tf.model.inputs import Rows
+from spectral_tf.spectra import unit
+
+
+class Estimate(NamedTuple):
+    """Eigenpairs claimed for one instance.
+
+    Attributes:
+        eigenvalues: `[k]` in the units of x squared, as register j has rank j.
+        eigenvectors: `[k, d]` rows; unit norm where the read-out is `rayleigh`.
+
+    Source: ours.
+    """
+
+    eigenvalues: Array
+    eigenvectors: Array
+
+
+def rayleigh(config: ModelConfig, vectors: Float[Array, "k d"], rows: Rows) -> Estimate:
+    """Unit vectors, and their Rayleigh quotients by one linear attention over the rows.
+
+    Args:
+        config: the model.
+        vectors: `[k, d]`, any scale.
+        rows: centred.
+
+    Returns:
+        The estimate.
+
+    Source: ours.
+    """
+    einsum = contraction(config)
+    vectors = unit(vectors)
+    scores = jnp.where(rows.mask[:, None], einsum("nd,kd->nk", rows.x, vectors), 0.0)
+    values = jnp.sum(scores**2, axis=0)
+    if config.attention_scale == "mean":
+        values /= jnp.maximum(jnp.sum(rows.mask), 1)
+    return Estimate(values * rows.unscale, vectors)
+
+
+def read_tokens(
+    config: ModelConfig,
+    kernels: Mapping[str, Array],
+    tokens: Float[Array, "t D"],
+    rows: Rows,
+) -> Estimate:
+    """Apply the read-out of a dense network.
+
+    Args:
+        config: the model.
+        kernels: `vector_kernel`, and unless the read-out is `rayleigh` `value_kernel`
+            and `value_bias`.
+        tokens: the k register tokens, or one row that holds every token (`flatten`).
+        rows: the input.
+
+    Returns:
+        The estimate.
+
+    Source: ours.
+    """
+    einsum, k = contraction(config), config.num_components
+    vectors = einsum("tD,Dd->td", tokens, kernels["vector_kernel"])
+    vectors = vectors.reshape(k, rows.x.shape[1])
+    if config.readout == "rayleigh":
+        return rayleigh(config, vectors, rows)
+    values = einsum("tD,Dv->tv", tokens, kernels["value_kernel"])
+    values = (values + kernels["value_bias"][None]).reshape(k)
+    return Estimate(values * rows.unscale, vectors)
