@@ -29,8 +29,13 @@ def scaled_rows(
 
     With `attention_scale="sum"` rows satisfy :math:`\sum_i |x_i|^2 = 1`, with `"mean"`
     :math:`\frac1N \sum_i |x_i|^2 = 1`: either way a linear head over the data is
-    exactly S u / tr S. The largest entry is divided out first, so any finite x is safe.
-    With `centre="network"` the scale is the same, but the rows keep their mean.
+    exactly S u / tr S. With `centre="network"` the scale is the same, but the network
+    subtracts the mean.
+
+    Rows are first taken relative to the first valid one (unless `centre="none"`) and
+    divided by the largest entry of that, so that any finite x is safe: one entry of the
+    differences is then +-1 and one row is 0, so centred rows have an entry of at least
+    1/2, and a large mean costs no digits.
 
     Args:
         config: `centre`, `unit_trace` and `attention_scale` are read.
@@ -42,22 +47,32 @@ def scaled_rows(
 
     Source: ours.
     """
-    mask = jnp.ones(x.shape[0], bool) if mask is None else mask
-    x = jnp.where(mask[:, None], x, 0.0)
-    count = jnp.maximum(jnp.sum(mask), 1).astype(x.dtype)
+    keep = lambda rows: rows if mask is None else jnp.where(mask[:, None], rows, 0.0)
+    valid = jnp.ones(x.shape[0], bool) if mask is None else mask
+    count = jnp.maximum(jnp.sum(valid), 1).astype(x.dtype)
     divisor = jnp.ones((), x.dtype) if config.attention_scale == "sum" else count
-    centre = lambda rows: rows if config.centre == "none" else centred(rows, mask)
-    is_centred = config.centre == "input"
+    x = keep(x)
     if not config.unit_trace:
-        return Rows(centre(x) if is_centred else x, mask, divisor / count)
-    peak = _positive(jnp.max(jnp.abs(x)))
-    given = x / peak
-    rows = centre(given)
-    # Centring may leave rows far smaller than the mean was: scale once more.
-    inner = _positive(jnp.max(jnp.abs(rows)))
-    total = _positive(jnp.sum((rows / inner) ** 2))
-    rows = (rows if is_centred else given) / inner * jnp.sqrt(divisor / total)
-    return Rows(rows, mask, (peak * inner) ** 2 * total / count)
+        rows = centred(x, mask) if config.centre == "input" else x
+        return Rows(rows, valid, divisor / count)
+    if config.centre == "none":
+        rows = x / 2
+    else:
+        first = x[0] if mask is None else x[jnp.argmax(mask)]
+        rows = keep(x / 2 - first[None] / 2)  # halves cannot overflow
+    peak = _positive(jnp.max(jnp.abs(rows)))
+    rows = rows / peak
+    inner = rows if config.centre == "none" else centred(rows, mask)
+    total = _positive(jnp.sum(inner**2))
+    if config.centre == "input":
+        rows = inner
+    unscale = (2 * peak) ** 2 * total / count
+    return Rows(rows * jnp.sqrt(divisor / total), valid, unscale)
+
+
+def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
+    """`value`, or 1 where it is 0: a divisor for an all-zero table."""
+    return jnp.where(value > 0, value, 1.0)
 
 
 def embedded_rows(config: ModelConfig, rows: Rows) -> Float[Array, "N f"]:
@@ -81,11 +96,6 @@ def embedded_rows(config: ModelConfig, rows: Rows) -> Float[Array, "N f"]:
     count = jnp.maximum(jnp.sum(rows.mask), 1).astype(rows.x.dtype)
     weight = jnp.where(rows.mask, jax.lax.rsqrt(count), 0.0)
     return jnp.concatenate([rows.x, weight[:, None]], axis=1)
-
-
-def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
-    """`value`, or 1 where it is 0: a divisor for an all-zero table."""
-    return jnp.where(value > 0, value, 1.0)
 
 
 def check_rows(x: Any, mask: Any = None) -> None:

@@ -263,10 +263,10 @@ class Runner:
                 found[target] = found[target] + value if target in found else value
         for target, values in head.constant.items():
             if (head.receiver, target) in wanted:
-                count = len(self.inputs.x) if head.sender == self.plan.data else None
-                value = self.constant(values)
-                if count is not None:
-                    value = jnp.broadcast_to(value, (count, values.shape[1]))
+                value: Any = values
+                if head.sender == self.plan.data:
+                    shape = (len(self.inputs.x), values.shape[1])
+                    value = jnp.broadcast_to(self.constant(values), shape)
                 found[target] = found[target] + value if target in found else value
         if head.sender == self.plan.data and self.masked:
             return {t: jnp.where(self.inputs.mask[:, None], v, 0.0) for t, v in found.items()}
@@ -281,6 +281,11 @@ class Runner:
             if is_square and np.array_equal(weights, np.eye(count)):
                 return value
             weights = self.constant(weights)
+        if isinstance(value, np.ndarray):
+            if value.shape[1] == 1 and np.all(value == value[0]):  # a sum of weights
+                total = jnp.sum(weights, axis=1, keepdims=True)
+                return float(value[0, 0]) * total if value[0, 0] != 1 else total
+            value = self.constant(value)
         if weights.shape[1] == 1:  # one sender, or data tokens that all weigh the same
             return weights * jnp.sum(value, axis=0, keepdims=True)
         return self.einsum("nm,mt->nt", weights, value)
@@ -338,7 +343,11 @@ class Runner:
         if (key, source) in self.moments:
             return self.moments[key, source]
         left, right = self._of_data(key, state), self._of_data(source, state)
-        moment = self.einsum("ns,nt->st", left, right)
+        if min(left.shape[1], right.shape[1]) == 1:  # a sum, which fuses with its input
+            moment = jnp.sum(left * right, axis=0, keepdims=True)
+            moment = moment.reshape(left.shape[1], right.shape[1])
+        else:
+            moment = self.einsum("ns,nt->st", left, right)
         self.moments[key, source] = moment
         return moment
 
