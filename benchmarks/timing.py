@@ -101,11 +101,12 @@ def time_host(
     *args: Any,
     repeats: int = 20,
     budget_s: float = math.inf,
+    threads: int | None = BLAS_THREADS,
 ) -> Timing:
-    """Time a numpy function by the same protocol, BLAS pinned to `BLAS_THREADS`."""
+    """Time a numpy function by the same protocol, BLAS pinned to `threads`."""
     pinned = contextlib.nullcontext()
     if threadpool_limits is not None:
-        pinned = threadpool_limits(limits=BLAS_THREADS, user_api="blas")
+        pinned = threadpool_limits(limits=threads, user_api="blas")
     with pinned:
         calls = _called(lambda: function(*args), repeats, budget_s)
     return Timing(lower_s=None, compile_s=None, **calls)

@@ -7,7 +7,10 @@ from spectral_tf.config import (
     ModelConfig,
     TrainConfig,
 )
+from spectral_tf.constructive.error_bound import ErrorBound, error_bound
+from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.constructive.trace import Trace, trace
 from spectral_tf.evaluation import Report, evaluate
 from spectral_tf.model.expand import expand
 from spectral_tf.model.params import unroll
@@ -29,21 +32,26 @@ __all__ = [
     "ConfigError",
     "DataError",
     "EnsembleConfig",
+    "ErrorBound",
     "Estimate",
     "Instance",
     "Intermediates",
     "ModelConfig",
     "Report",
     "SpectralTransformer",
+    "Trace",
     "TrainConfig",
     "TrainState",
     "batch_at",
+    "error_bound",
     "evaluate",
     "expand",
+    "fuse",
     "model_preset",
     "power_method_params",
     "predict",
     "pretrain",
     "sample_batch",
+    "trace",
     "unroll",
 ]

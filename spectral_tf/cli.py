@@ -9,7 +9,7 @@ import datetime
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -35,12 +35,18 @@ from spectral_tf.demo import DemoConfig, Network, compare, run_demo
 from spectral_tf.model.describe import cost_table
 from spectral_tf.model.params import ParamsError, load_weights, save_weights
 from spectral_tf.model.presets import PRESETS, model_preset
+from spectral_tf.report.stream_figure import (
+    check_figure,
+    composition_figure,
+    save_figure,
+)
 from spectral_tf.report.tables import HEADER, plain_table, table_rows
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.sampling.tables import load_table
 from spectral_tf.training.checkpoint import CheckpointError, restore_latest
+from spectral_tf.training.hot_start import trainable
 from spectral_tf.training.loop import Interrupted, NonFiniteError, Progress, pretrain
 
 BAD_INPUT = (
@@ -137,6 +143,14 @@ class Pretrain:
     run_dir: Path
     # Everything that decides the numbers of the run.
     train: Annotated[TrainConfig, Flat] = dataclasses.field(default_factory=TrainConfig)
+    # First weights; constructed: the power method for the one d of shapes.
+    init: Literal["random", "constructed"] = "random"
+    # constructed: rms trains at learning-rate 2e-3; register diverges above 1e-6.
+    init_variant: str = "rms"
+    # constructed: iterations, which decide the number of blocks.
+    init_iters: int = 4
+    # Start from this folder of weights or of a run instead, with its model.
+    init_weights: Path | None = None
     # Go on from the newest good checkpoint in run_dir, with its configuration.
     resume: bool = False
     # Shorten the run to about this many seconds.
@@ -144,11 +158,46 @@ class Pretrain:
     # Print the last metrics as JSON on stdout and nothing else.
     json: bool = False
 
+    def _start(self) -> tuple[TrainConfig, Any]:
+        """The run's configuration, and its first parameters unless they are random."""
+        train, folder = self.train, self.init_weights
+        if self.init == "random" and folder is None:
+            return train, None
+        require(
+            self.init == "random" or folder is None,
+            f"--init constructed and --init-weights {folder} both give the first "
+            "weights; leave one of them out.",
+        )
+        default, given = ModelConfig().to_dict(), train.model.to_dict()
+        read = ("num_components", "scalar_channels")  # the latter grows with k
+        lost = [name for name in given if given[name] != default[name]]
+        lost = [f"model.{name}" for name in lost if name not in read]
+        require(
+            not lost,
+            f"{', '.join(lost)} would be ignored: with --init constructed or "
+            "--init-weights the first weights decide the model; leave them out.",
+        )
+        start = self._constructed() if folder is None else _weights(folder)
+        model, params = trainable(*start)
+        return train.replace(model=model), params
+
+    def _constructed(self) -> tuple[ModelConfig, Any]:
+        dims = sorted({dim for dim, _ in self.train.shapes})
+        require(
+            len(dims) == 1,
+            f"shapes has d={', '.join(map(str, dims))}, but constructed weights are "
+            "for one d; give shapes that agree, e.g. --shapes 10 50 10 100.",
+        )
+        k = self.train.model.num_components
+        return power_method_params(dims[0], k, self.init_iters, self.init_variant)
+
     def run(self) -> int:
         """Run the command; the exit code."""
-        config = self.train
+        config, params = self.train, None
         if self.resume and config == TrainConfig():
             config = restore_latest(self.run_dir).config
+        else:
+            config, params = self._start()
         seen: list[Progress] = []
         with _Watch(quiet=self.json) as watch:
             watch.stage(f"{len(jax.devices())} device(s), {config.parallel}; compiling")
@@ -163,6 +212,7 @@ class Pretrain:
                 resume=self.resume,
                 max_seconds=self.max_seconds,
                 on_call=on_call,
+                init_params=params,
             )
         last = seen[0].metrics if seen else {}
         document = {"run_dir": str(self.run_dir), "step": int(state.step), **last}
@@ -253,12 +303,14 @@ class Construct:
     num_iters: int = 60
     # register, columns (the paper's), rms, squaring or accelerated.
     variant: str = "register"
-    # Relative error of the piecewise-linear normaliser.
-    accuracy: float = 1e-3
-    # Smallest eigenvalue, over the trace, whose vector is normalised.
-    smallest: float = 1e-4
+    # Relative error of the piecewise-linear normaliser; default: what deflation needs.
+    accuracy: float | None = None
+    # Smallest eigenvalue, over the trace, that is normalised; default min(1e-3, 1/4d).
+    smallest: float | None = None
     # Say what every head and every MLP does.
     explain: bool = False
+    # New PNG of the residual stream, its named rows over at most 40 blocks.
+    figure: Path | None = None
     # Folder for config.json and params.npz; must not exist. Default: only describe.
     out: Path | None = None
     # Print the summary as JSON on stdout and nothing else.
@@ -266,6 +318,8 @@ class Construct:
 
     def run(self) -> int:
         """Run the command; the exit code."""
+        if self.figure is not None:
+            check_figure(self.figure)
         sizes = self.dim, self.num_components, self.num_iters, self.variant
         options = Options(accuracy=self.accuracy, smallest=self.smallest)
         composition = power_method_composition(*sizes, **options)
@@ -273,13 +327,22 @@ class Construct:
         if self.out is not None:
             save_weights(self.out, config, params)
         blocks = explained(composition)
-        lines = summary(config, self.variant, self.num_iters)
+        lines = [f"{self.variant}:", *summary(config)]
         for block in blocks:
             lines.append(f"block {block['block']}: {block['name']}")
             lines += [f"    {line}" for line in block["explain"]] * self.explain
         if self.out is not None:
             lines.append(f"weights written to {self.out}")
-        document = {"config": config.to_dict(), "out": str(self.out), "blocks": blocks}
+        if self.figure is not None:
+            figure = composition_figure(composition, config, params)
+            save_figure(figure, self.figure)
+            lines.append(f"figure written to {self.figure}")
+        document = {
+            "config": config.to_dict(),
+            "out": str(self.out),
+            "figure": str(self.figure),
+            "blocks": blocks,
+        }
         _show(self.json, document, "\n".join(lines) + "\n")
         return 0
 
@@ -320,6 +383,8 @@ class Describe:
             "config": config.to_dict(),
             "rows": [dataclasses.asdict(row) for row in rows],
         }
+        if config.parameterisation == "dense":
+            head += "".join(f"{line}\n" for line in summary(config))
         table = plain_table(("part", "parameters", "FLOPs"), cells)
         _show(self.json, document, head + table)
         return 0

@@ -15,12 +15,19 @@ tokens, which needs N >= d; here they are register tokens of their own, so any N
 do.
 """
 
+import math
+
 import numpy as np
 
 from spectral_tf.config import repeated, require
 from spectral_tf.constructive import column_gadgets as make
 from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.registers import root_normaliser, start_rows
+from spectral_tf.constructive.normaliser import Normaliser
+from spectral_tf.constructive.registers import (
+    default_smallest,
+    root_normaliser,
+    start_rows,
+)
 from spectral_tf.constructive.residual_layout import ResidualLayout, columns_layout
 
 
@@ -49,8 +56,45 @@ def ring_and_worker(layout: ResidualLayout, start: np.ndarray) -> dict[str, np.n
     return rows
 
 
+def columns_normaliser(
+    dim: int, accuracy: float | None, smallest: float | None
+) -> Normaliser:
+    r"""The normaliser of `columns`, of one head per knot.
+
+    `polish` turns an error :math:`\epsilon` of a length into at most
+    :math:`\frac32\epsilon^2`, and the removal then leaves :math:`3\epsilon^2\lambda_1`
+    of the vector in the matrix, which must stay below the eigenvalues that count.
+
+    Args:
+        dim: d.
+        accuracy: relative error; None takes sqrt(smallest / 12).
+        smallest: as in `root_normaliser`; None takes `default_smallest`.
+
+    Returns:
+        The interpolant.
+
+    Raises:
+        ConfigError: if accuracy and smallest cannot hold together.
+
+    Source: ours.
+    """
+    smallest = default_smallest(dim) if smallest is None else smallest
+    accuracy = math.sqrt(max(smallest, 0) / 12) if accuracy is None else accuracy
+    normaliser = root_normaliser(accuracy, smallest, dim)
+    require(
+        3 * accuracy**2 < smallest,
+        f"accuracy={accuracy} cannot hold for eigenvalues down to smallest={smallest}: "
+        "removal needs 3 accuracy^2 < smallest; leave accuracy None.",
+    )
+    return normaliser
+
+
 def columns(
-    dim: int, k: int, num_iters: int, accuracy: float, smallest: float
+    dim: int,
+    k: int,
+    num_iters: int,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> Composition:
     """The `columns` composition.
 
@@ -58,8 +102,8 @@ def columns(
         dim: d.
         k: components.
         num_iters: tau >= k, the total over the k vectors, shared out evenly.
-        accuracy: of the normaliser; decides the number of heads.
-        smallest: eigenvalue over trace that is still normalised.
+        accuracy: of the normaliser; decides the number of heads; None chooses.
+        smallest: eigenvalue over trace that is still normalised; None chooses.
 
     Returns:
         1 + 2 tau + 4 k layers.
@@ -75,7 +119,7 @@ def columns(
         f"must be >= num_components={k}, e.g. {60 * k}.",
     )
     layout = columns_layout(dim, k)
-    normaliser = root_normaliser(accuracy, smallest, dim)
+    normaliser = columns_normaliser(dim, accuracy, smallest)
     gadgets = (
         make.covariance(layout),
         make.apply_columns(layout, in_heads=True),

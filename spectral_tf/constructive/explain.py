@@ -29,13 +29,11 @@ def explained(composition: Composition) -> list[dict[str, Any]]:
     ]
 
 
-def summary(config: ModelConfig, variant: str, num_iters: int) -> list[str]:
+def summary(config: ModelConfig) -> list[str]:
     """Layers, heads and width, and for `columns` the numbers of the paper's theorem.
 
     Args:
-        config: of the constructed network.
-        variant: its name.
-        num_iters: tau.
+        config: of a dense network; attention alone is taken for `columns`.
 
     Returns:
         Lines of text.
@@ -44,15 +42,17 @@ def summary(config: ModelConfig, variant: str, num_iters: int) -> list[str]:
     """
     k, blocks = config.num_components, config.num_blocks
     lines = [
-        f"{variant}: L = {blocks} blocks ({config.num_unique_blocks} with weights of "
+        f"L = {blocks} blocks ({config.num_unique_blocks} with weights of "
         f"their own), H = {config.num_heads} heads, width D = {config.width}, "
         f"{config.num_registers} register tokens",
         f"schedule: {config.schedule}",
     ]
-    if variant == "columns":
+    iterations, odd = divmod(blocks - 1 - 4 * k, 2)
+    if config.block == ("attention",) and iterations >= 1 and not odd:
         lines.append(
-            f"the paper's theorem: L = 1 + 2 tau + 4 k = {1 + 2 * num_iters + 4 * k} "
-            "layers of attention alone, and up to lambda_1^d C / eps^2 heads, which "
+            f"the paper's theorem: L = 1 + 2 tau + 4 k = {blocks} for tau = "
+            f"{iterations}, k = {k}, layers of attention alone, and up to "
+            "lambda_1^d C / eps^2 heads, which "
             f"grows with d; here the heads are {config.num_heads}, one for each knot "
             "of the normaliser, whatever d is"
         )

@@ -4,11 +4,11 @@ r"""Constructed weights, fast: by rules on the weights, never by another algorit
 2. A linear head over the data is re-associated:
    :math:`\sum_i V h_i \langle K h_i, Q h_j\rangle = (\sum_i V h_i (K h_i)^\top) Q h_j`,
    O(N) instead of O(N^2).
-3. A moment of rows that a loop does not write is computed before the loop.
-4. What is provably zero is dropped: zero maps, rows that stay zero, pairs of tokens that a
+3. A moment of rows that a loop does not write is computed before the loop. 4. What is
+provably zero is dropped: zero maps, rows that stay zero, pairs of tokens that a
    gate closes, by interval arithmetic.
-5. What the answer does not depend on is not computed.
-6. Equal blocks are one block in a loop, and moving rows costs nothing, because rows that
+5. What the answer does not depend on is not computed. 6. Equal blocks are one block in
+a loop, and moving rows costs nothing, because rows that
    are always used together are one array.
 
 `fusion/` holds the rules. Networks that they do not cover (softmax, equivariant, layer
@@ -60,7 +60,7 @@ def is_covered(config: ModelConfig) -> bool:
 
 
 def fuse(config: ModelConfig, params: Any) -> Fused:
-    """A function equal to `predict` to rounding, and fast where weights are constructed.
+    """A function equal to `predict` to rounding, fast where weights are constructed.
 
     Args:
         config: any model.

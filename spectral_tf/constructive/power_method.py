@@ -10,7 +10,7 @@ from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.registers import accelerated, register, rms
 from spectral_tf.constructive.squaring import squaring
 
-BUILDERS: dict[str, Callable[[int, int, int, float, float], Composition]] = {
+BUILDERS: dict[str, Callable[..., Composition]] = {
     "register": register,
     "columns": columns,
     "rms": rms,
@@ -23,8 +23,8 @@ VARIANTS = tuple(BUILDERS)
 class Options(TypedDict, total=False):
     """Keywords of both functions below."""
 
-    accuracy: float
-    smallest: float
+    accuracy: float | None
+    smallest: float | None
 
 
 def power_method_composition(
@@ -33,8 +33,8 @@ def power_method_composition(
     num_iters: int,
     variant: str = "register",
     *,
-    accuracy: float = 1e-3,
-    smallest: float = 1e-4,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> Composition:
     """The composition in named rows, before it becomes parameters.
 
@@ -43,8 +43,10 @@ def power_method_composition(
         num_components: k, `1 <= k <= d`.
         num_iters: tau, or for `squaring` the squarings per vector.
         variant: one of `VARIANTS`.
-        accuracy: relative error of the normaliser, in (0, 0.5).
-        smallest: smallest eigenvalue, over the trace, whose vector is normalised.
+        accuracy: relative error of the normaliser, in (0, 0.5); None chooses it so that
+            deflation holds for eigenvalues down to `smallest`.
+        smallest: smallest eigenvalue, over the trace, whose vector is normalised; None
+            takes min(1e-3, 1 / (4 d)).
 
     Returns:
         The composition.
@@ -78,8 +80,8 @@ def power_method_params(
     num_iters: int,
     variant: str = "register",
     *,
-    accuracy: float = 1e-3,
-    smallest: float = 1e-4,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> tuple[ModelConfig, dict[str, Any]]:
     r"""Weights whose forward pass runs the power method with deflation.
 
@@ -93,11 +95,12 @@ def power_method_params(
             model), `rms` (two blocks, a norm layer, exact), `accelerated` (Chebyshev),
             `columns` (the paper's attention-only network of 1 + 2 tau + 4 k layers) or
             `squaring` (depth O(k log n) for n power steps).
-        accuracy: relative error of the normaliser, in (0, 0.5); sets the number of
-        knots
-            by the bound in `normaliser.py`, not the accuracy of the vectors.
+        accuracy: relative error of the normaliser, in (0, 0.5); None chooses it, and
+            with it the number of knots, by the bounds in `normaliser.py`,
+            `registers.py` and `columns.py`.
         smallest: smallest eigenvalue, over the trace, whose vector is normalised;
-            vectors of smaller ones come out as 0 (all but `rms`).
+            vectors of smaller ones come out as 0 (all but `rms`). None takes
+            min(1e-3, 1 / (4 d)).
 
     Returns:
         `(ModelConfig, params)` for `SpectralTransformer`, `predict` and `fuse`. Equal

@@ -112,7 +112,7 @@ def rms_recursion(
         for _ in range(len(start) if index < warm_up else 1):
             rows = _unit_rows(deflated(rows))
             yield {"u": rows, "lam": lam}
-    for _ in range(len(start)):
+    for _ in range(len(start) + 1):
         rows = _unit_rows(deflated(rows))
         yield {"u": rows, "lam": lam}
     yield {"u": rows, "lam": lam}

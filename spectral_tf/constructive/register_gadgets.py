@@ -409,7 +409,8 @@ def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
     r"""B <- factor * lam of the last register, on every register; lam <- 0.
 
     One head with score :math:`1\cdot pos_l[R] = 1[l = R]` and V: lam -> b; the 1 of the
-    receiver is the sum of its code, which data tokens do not have. The last register is a guard: its quotient estimates an eigenvalue below those asked for.
+    receiver is the sum of its code, which data tokens do not have. The last register is
+    a guard: its quotient estimates an eigenvalue below those asked for.
 
     Args:
         layout: rows of the accelerated composition.

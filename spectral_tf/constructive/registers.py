@@ -97,12 +97,56 @@ def root_normaliser(
         1e-15 <= smallest <= 1 / (2 * dim),
         f"smallest={smallest} cannot hold: the squared norms would have the range "
         f"[smallest^2, 1], and a leading eigenvalue may be 1/d={1 / dim:.3g} of the "
-        f"trace; choose smallest in [1e-15, {1 / (2 * dim):.3g}], e.g. 1e-4.",
+        f"trace; choose smallest in [1e-15, {1 / (2 * dim):.3g}], or leave it None.",
     )
     longest = 1 + accuracy
     longest += (num_registers - 1) * longest**3 if num_registers > 1 else 0
     low, high = smallest**2, longest**2
     return Normaliser(low=low, high=high, num_knots=knots_for(accuracy, low, high))
+
+
+def default_smallest(dim: int) -> float:
+    """Eigenvalues down to a thousandth of the trace, or a quarter of their mean."""
+    return min(1e-3, 0.25 / dim)
+
+
+def deflating_normaliser(
+    dim: int, num_registers: int, accuracy: float | None, smallest: float | None
+) -> Normaliser:
+    r"""The normaliser of registers that deflate one another.
+
+    A register of length :math:`1 + \epsilon` takes from a later one all but :math:`1 -
+    (1 + \epsilon)^2 \approx -2\epsilon` of what that has along :math:`v_l`, and the
+    next product enlarges it by :math:`\lambda_l/\lambda_j`. It dies out if
+    :math:`2\epsilon\lambda_l < \lambda_j`; so the accuracy must be below half the
+    smallest eigenvalue, and is a quarter of it unless said otherwise.
+
+    Args:
+        dim: d.
+        num_registers: R.
+        accuracy: relative error; None takes smallest / 4 (1e-3 for one register).
+        smallest: as in `root_normaliser`; None takes `default_smallest`.
+
+    Returns:
+        The interpolant.
+
+    Raises:
+        ConfigError: if accuracy and smallest cannot hold together.
+
+    Source: ours.
+    """
+    smallest = default_smallest(dim) if smallest is None else smallest
+    if num_registers == 1:
+        return root_normaliser(accuracy or 1e-3, smallest, dim)
+    if accuracy is None:
+        accuracy = smallest / 4
+    normaliser = root_normaliser(accuracy, smallest, dim, num_registers)
+    require(
+        2 * accuracy < smallest,
+        f"accuracy={accuracy} cannot hold for eigenvalues down to smallest={smallest}: "
+        "deflation needs 2 accuracy < smallest; leave accuracy None.",
+    )
+    return normaliser
 
 
 def polish_steps(accuracy: float) -> int:
@@ -150,7 +194,11 @@ def iterations(multiply: str, one_round: tuple[int, ...], k: int, num: int) -> s
 
 
 def register(
-    dim: int, k: int, num_iters: int, accuracy: float, smallest: float
+    dim: int,
+    k: int,
+    num_iters: int,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> Composition:
     """The `register` composition: ReLU attention, ReLU MLPs, no norm.
 
@@ -158,8 +206,8 @@ def register(
         dim: d.
         k: components.
         num_iters: tau.
-        accuracy: of the normaliser.
-        smallest: eigenvalue over trace that is still normalised.
+        accuracy: of the normaliser; None chooses.
+        smallest: eigenvalue over trace that is still normalised; None chooses.
 
     Returns:
         1 + 4 tau + 3 (k - 1) (1 + min(tau, 6)) blocks, and 6 to 8 that polish and read
@@ -168,7 +216,7 @@ def register(
     Source: DESIGN of the package, section 5 (ours).
     """
     layout = register_layout(dim, k)
-    normaliser = root_normaliser(accuracy, smallest, dim, k)
+    normaliser = deflating_normaliser(dim, k, accuracy, smallest)
     gadgets = (
         make.centre(layout),
         make.multiply(layout),
@@ -179,7 +227,7 @@ def register(
         make.image(layout),
         make.rayleigh(layout),
     )
-    schedule = ["0", iterations("1", (2, 3, 4), k, num_iters), *_finish(k, accuracy)]
+    schedule = ["0", iterations("1", (2, 3, 4), k, num_iters), *_finish(k, normaliser)]
     return Composition(
         layout=layout,
         gadgets=gadgets,
@@ -190,15 +238,19 @@ def register(
     )
 
 
-def _finish(k: int, accuracy: float) -> list[str]:
+def _finish(k: int, normaliser: Normaliser) -> list[str]:
     """Orthonormalise (2 3 4), normalise (2 3), polish (5), eigenvalues (6 7)."""
-    steps = polish_steps(accuracy)
+    steps = polish_steps(normaliser.error_bound)
     last = "4 5" if k > 1 else ""
     return [repeated((2, 3, 4), k - 1), "2 3", repeated((5,), steps), last, "6 7"]
 
 
 def rms(
-    dim: int, k: int, num_iters: int, accuracy: float, smallest: float
+    dim: int,
+    k: int,
+    num_iters: int,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> Composition:
     """The `rms` composition: the norm layer normalises.
 
@@ -210,7 +262,7 @@ def rms(
         smallest: not used; every length is normalised.
 
     Returns:
-        1 + 2 tau + (k - 1) min(tau, 6) + k + 2 blocks.
+        1 + 2 tau + (k - 1) min(tau, 6) + k + 3 blocks.
 
     Source: ours.
     """
@@ -227,7 +279,7 @@ def rms(
     return Composition(
         layout=layout,
         gadgets=tuple(followed_by_norm(block, RMS_EPS) for block in blocks),
-        schedule=f"0 {iterations('1', (2,), k, num_iters)} 2*{k} 3 4",
+        schedule=f"0 {iterations('1', (2,), k, num_iters)} 2*{k + 1} 3 4",
         registers=_codes(layout),
         embed=("x", "one", "c"),
         vector_row="u",
@@ -236,7 +288,11 @@ def rms(
 
 
 def accelerated(
-    dim: int, k: int, num_iters: int, accuracy: float, smallest: float
+    dim: int,
+    k: int,
+    num_iters: int,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> Composition:
     """The `accelerated` composition: Chebyshev after a quarter of the iterations.
 
@@ -244,8 +300,8 @@ def accelerated(
         dim: d.
         k: components.
         num_iters: tau, those before the acceleration included.
-        accuracy: of the normaliser.
-        smallest: eigenvalue over trace that is still normalised.
+        accuracy: of the normaliser; None chooses.
+        smallest: eigenvalue over trace that is still normalised; None chooses.
 
     Returns:
         As `register`, and 3 k + 5 blocks that estimate b. One register more than k;
@@ -256,7 +312,7 @@ def accelerated(
     """
     count = min(k + 1, dim)
     layout = accelerated_layout(dim, count)
-    normaliser = root_normaliser(accuracy, smallest, dim, count)
+    normaliser = deflating_normaliser(dim, count, accuracy, smallest)
     gadgets = (
         make.centre(layout),
         make.multiply(layout, is_accelerated=True),
@@ -278,7 +334,7 @@ def accelerated(
     return Composition(
         layout=layout,
         gadgets=gadgets,
-        schedule=" ".join(filter(None, [*schedule, *_finish(count, accuracy)])),
+        schedule=" ".join(filter(None, [*schedule, *_finish(count, normaliser)])),
         registers=_codes(layout),
         embed=("x", "one", "c"),
         vector_row="u",

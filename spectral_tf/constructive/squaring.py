@@ -22,6 +22,7 @@ from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.normaliser import Normaliser, knots_for
 from spectral_tf.constructive.register_gadgets import centre
 from spectral_tf.constructive.registers import (
+    default_smallest,
     polish_steps,
     root_normaliser,
     start_rows,
@@ -50,7 +51,11 @@ def trace_normaliser(accuracy: float, smallest: float, dim: int) -> Normaliser:
 
 
 def squaring(
-    dim: int, k: int, num_iters: int, accuracy: float, smallest: float
+    dim: int,
+    k: int,
+    num_iters: int,
+    accuracy: float | None = None,
+    smallest: float | None = None,
 ) -> Composition:
     """The `squaring` composition.
 
@@ -58,9 +63,9 @@ def squaring(
         dim: d.
         k: components.
         num_iters: t, the squarings per vector, 1 <= t <= 40.
-        accuracy: of both normalisers.
+        accuracy: of both normalisers, whose error only scales; None chooses 0.05.
         smallest: eigenvalue, or trace of the deflated matrix, over the trace that is
-            still normalised.
+            still normalised; None chooses.
 
     Returns:
         2 + k (3 t + 11 + polishing) blocks.
@@ -75,6 +80,8 @@ def squaring(
         f"num_iters={num_iters} is the number of squarings per vector of `squaring`; "
         f"it must be <= {MOST_SQUARINGS}: 12 are 4096 power steps.",
     )
+    smallest = default_smallest(dim) if smallest is None else smallest
+    accuracy = 0.05 if accuracy is None else accuracy
     layout = squaring_layout(dim, k)
     root = root_normaliser(accuracy, smallest, dim)
     reciprocal = trace_normaliser(accuracy, smallest, dim)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spectral_tf.constructive import reference
+from spectral_tf.constructive.columns import columns_normaliser
 from spectral_tf.constructive.power_method import (
     VARIANTS,
     power_method_composition,
@@ -18,6 +19,8 @@ from spectral_tf.constructive.power_method import (
 )
 from spectral_tf.constructive.registers import (
     WARM_UP,
+    default_smallest,
+    deflating_normaliser,
     polish_steps,
     root_normaliser,
     start_rows,
@@ -31,7 +34,6 @@ from tests.problems import forward, spectrum_table, table
 ITERS = {"register": 7, "rms": 7, "accelerated": 10, "columns": 17, "squaring": 4}
 # d, k, N: N from d/2 to 10 d, k up to 8.
 SIZES = [(2, 1, 20), (2, 2, 3), (8, 3, 6), (10, 3, 50), (32, 4, 16), (64, 8, 100)]
-ACCURACY = {128: 0.1, 64: 0.1}
 SPECTRA = {
     "power law": lambda d: np.arange(1, d + 1) ** -1.0,
     "two equal pairs": lambda d: np.repeat([3.0, 2.0, 1.0], [2, 2, d - 4]),
@@ -42,10 +44,16 @@ SPECTRA = {
 
 
 def normalisers(variant, dim, k):
-    accuracy = ACCURACY.get(dim, 1e-3)
-    registers = {"register": k, "accelerated": min(k + 1, dim)}.get(variant, 1)
-    root = root_normaliser(accuracy, 1e-4, dim, registers)
-    return root, trace_normaliser(accuracy, 1e-4, dim), polish_steps(accuracy)
+    """Of the inverse root and of the reciprocal, and the Newton steps."""
+    if variant == "columns":
+        return columns_normaliser(dim, None, None), None, 1
+    if variant == "squaring":
+        smallest = default_smallest(dim)
+        root = root_normaliser(0.05, smallest, dim)
+        return root, trace_normaliser(0.05, smallest, dim), polish_steps(0.05)
+    registers = min(k + 1, dim) if variant == "accelerated" else k
+    root = deflating_normaliser(dim, registers, None, None)
+    return root, None, polish_steps(root.error_bound)
 
 
 def wanted(variant, x, k, iters):
@@ -88,10 +96,8 @@ def held(layout, registers, names, k):
 def differences(variant, x, k, iters):
     """Largest difference from the recursion after each block, and in the answer."""
     dim = x.shape[1]
-    accuracy = ACCURACY.get(dim, 1e-3)
-    sizes = dim, k, iters, variant
-    config, params = power_method_params(*sizes, accuracy=accuracy)
-    layout = power_method_composition(*sizes, accuracy=accuracy).layout
+    config, params = power_method_params(dim, k, iters, variant)
+    layout = power_method_composition(dim, k, iters, variant).layout
     estimate, inside = forward(config, params, x)
     history = list(wanted(variant, x, k, iters))
     assert len(history) == config.num_blocks
@@ -203,10 +209,10 @@ def test_sizes_are_those_of_the_docstrings():
         # The paper's theorem: L = 1 + 2 tau + 4 k.
         assert blocks("columns") == 1 + 2 * tau + 4 * k
         warm = min(tau, WARM_UP) * (k - 1)
-        assert blocks("rms") == 1 + 2 * tau + warm + k + 2
+        assert blocks("rms") == 1 + 2 * tau + warm + k + 3
         epilogue = 8 if k > 1 else 6
         assert blocks("register") == 1 + 4 * tau + 3 * (k - 1 + warm) + epilogue
-        assert blocks("squaring") == 2 + k * (3 * tau + 2 + 6 + 2 + 5)
+        assert blocks("squaring") == 2 + k * (3 * tau + 13 + polish_steps(0.05))
     columns = power_method_params(5, 2, 6, "columns")[0]
     assert columns.block == ("attention",)
     assert columns.norm == "none"

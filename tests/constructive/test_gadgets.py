@@ -109,7 +109,7 @@ def fill_columns(rng, name, stream):
 
 
 def gadgets_of(variant, dim, k):
-    composition = power_method_composition(dim, k, 8, variant, smallest=1e-3)
+    composition = power_method_composition(dim, k, 8, variant)
     return composition.layout, composition.gadgets
 
 

@@ -1,5 +1,7 @@
 """What constructed networks answer: against two oracles, any scale, bad arguments."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,11 +9,11 @@ import optax
 import pytest
 
 from spectral_tf.config import ConfigError, DataError, EnsembleConfig
+from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import VARIANTS, power_method_params
 from spectral_tf.evaluation import (
     evaluate,
     orthogonal_iteration_predict,
-    transformer_predict,
 )
 from spectral_tf.model.inputs import check_rows
 from spectral_tf.model.params import check_params, flatten_params
@@ -38,12 +40,17 @@ def test_the_weights_are_ordinary_parameters():
 ENOUGH = {"columns": 400, "squaring": 9}
 
 
+@functools.cache
+def compiled(variant):
+    """Fused, which equals dense by `test_fuse`: 200 iterations cost nothing."""
+    return jax.jit(fuse(*power_method_params(8, 2, ENOUGH.get(variant, 200), variant)))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("scale", [1e-15, 1.0, 1e15])
 def test_top_pairs_against_two_oracles(variant, scale):
     x = scale * table(60, 8, seed=3) + 5 * scale
-    config, params = power_method_params(8, 2, ENOUGH.get(variant, 200), variant)
-    estimate = predict(config, params, x)
+    estimate = compiled(variant)(x)
     unscaled = np.asarray(x, np.float64) / scale
     matrix = np.cov(unscaled.T, bias=True)
     values, vectors = top_eigenpairs(jnp.asarray(matrix, jnp.float32), 2)
@@ -82,20 +89,25 @@ def test_bad_arguments_are_named(arguments, message):
         ValueError, match=r"smallest=0\.3 cannot hold.*\[1e-15, 0\.125\]"
     ):
         power_method_params(4, 2, 5, smallest=0.3)
+    with pytest.raises(ValueError, match=r"accuracy=0\.01 cannot hold.*2 accuracy < "):
+        power_method_params(4, 2, 5, accuracy=0.01)
+    with pytest.raises(
+        ValueError, match=r"accuracy=0\.1 cannot hold.*3 accuracy\^2 < "
+    ):
+        power_method_params(4, 2, 5, "columns", accuracy=0.1)
     with pytest.raises(ValueError, match=r"num_iters=2 is the total.*>= num_comp"):
         power_method_params(4, 3, 2, "columns")
     with pytest.raises(ValueError, match=r"num_iters=60 .* squarings.*<= 40"):
         power_method_params(4, 3, 60, "squaring")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["register", "rms"])
 def test_a_thousand_instances_equal_orthogonal_iteration(variant):
     """Within 1e-4 of the same tau from the same start."""
     config, params = power_method_params(10, 3, 60, variant)
     ensemble = EnsembleConfig(dim=10, num_samples=100)
     batch = sample_batch(jax.random.key(1), ensemble, 1000)
-    ours = evaluate(transformer_predict(config, params), batch)
+    ours = evaluate(fuse(config, params), batch)
     classic = evaluate(orthogonal_iteration_predict(config, 60), batch)
     for one, other in zip(ours.cosine, classic.cosine, strict=True):
         assert one.mean == pytest.approx(other.mean, abs=1e-4)

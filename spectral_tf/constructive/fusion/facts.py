@@ -1,10 +1,12 @@
 r"""What must hold whatever the data: intervals of rows, followed through the network.
 
-For each token (data tokens share one) and each run an interval that contains every entry.
-[0, 0] is a row known to be zero. The rules are those of interval arithmetic, with two
+For each token (data tokens share one) and each run an interval that contains every
+entry. [0, 0] is a row known to be zero. The rules are those of interval arithmetic,
+with two
 consequences that make constructions fast:
 
-* a pair of tokens whose score cannot be positive is *closed* (relu gives 0), and so is one
+* a pair of tokens whose score cannot be positive is *closed* (relu gives 0), and so is
+one
   whose sender sends zeros;
 * a hidden unit whose input cannot be negative is linear.
 
@@ -31,7 +33,9 @@ def times(one: Interval, other: Interval) -> Interval:
     """Product of intervals, element by element, 0 times infinity being 0."""
     with np.errstate(invalid="ignore"):
         products = [a * b for a in one for b in other]
-    products = [np.nan_to_num(p, nan=0.0, posinf=np.inf, neginf=-np.inf) for p in products]
+    products = [
+        np.nan_to_num(p, nan=0.0, posinf=np.inf, neginf=-np.inf) for p in products
+    ]
     return np.minimum.reduce(products), np.maximum.reduce(products)
 
 

@@ -1,18 +1,19 @@
 r"""Weights as maps between runs of rows of the residual stream.
 
 **Merging.** A head is the bilinear form :math:`M = Q^\top K` and the map O V. Two heads
-with scores z + g and -z + g and opposite values are one head of weight
-:math:`relu(z+g) - relu(-z+g)`; if g is 0, that is z: a *linear* head. Heads that differ in
-g alone, and in a factor of the value, compute z once. Two hidden units
-that are each other's negatives are the linear map down * up.
+with scores z + g and -z + g and opposite values are one head of weight :math:`relu(z+g)
+- relu(-z+g)`; if g is 0, that is z: a *linear* head. Heads that differ in g alone, and
+in a factor of the value, compute z once. Two hidden units that are each other's
+negatives are the linear map down * up.
 
 **Rows.** A row that no block writes and no input reaches is *fixed*: on each token a
-number known before any data come. The others are cut into *runs*: neighbours that all maps
-treat alike, so that a map between two runs is a number times the identity, or is kept as a
-matrix. Moving a run to another one then costs nothing.
+number known before any data come. The others are cut into *runs*: neighbours that all
+maps treat alike, so that a map between two runs is a number times the identity, or is
+kept as a matrix. Moving a run to another one then costs nothing.
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,8 @@ def raw_block(
     ]
     heads = [head for head in heads if head.value.nnz and head.score.nnz]
     gains = tuple(
-        block.get(f"{place}_{kind}/norm/gain") for place, kind in enumerate(config.block)
+        block.get(f"{place}_{kind}/norm/gain")
+        for place, kind in enumerate(config.block)
     )
     width = config.width
     if "mlp" not in config.block:
@@ -233,23 +235,13 @@ def cut_rows(
     Source: ours.
     """
     embed = np.asarray(params["embed_kernel"], np.float64)
-    written = np.any(embed != 0, axis=0)
-    for block in blocks:
-        targets = [head.value for head in block.heads] + [block.linear, block.down]
-        for target in targets:
-            written[np.unique(target.tocoo().col)] = True
-        written |= block.constant != 0
-    if config.norm != "none":
-        groups, size = config.norm_groups or (1, config.width)
-        written[: groups * size] = True
+    written = _written(config, embed, blocks)
     free = sparse.diags(written.astype(float))
-    square: list[Sparse] = []
+    square, one_sided = [], [_csr(embed) @ free]
     for block in blocks:
         square += [free @ head.score @ free for head in block.heads]
         square += [free @ head.value @ free for head in block.heads]
         square.append(free @ block.linear @ free)
-    one_sided = [_csr(embed) @ free]
-    for block in blocks:
         one_sided += [block.up @ free, block.down @ free]
     for name in ("vector_kernel", "value_kernel"):
         if name in params:
@@ -263,12 +255,24 @@ def cut_rows(
     for matrix in one_sided:
         cuts |= _cuts(matrix.T.tocsr())
     edges = sorted({0, config.width, *cuts})
-    runs = [
-        slice(int(a), int(b))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-        if written[a]
-    ]
-    return ~written, tuple(runs)
+    pairs = itertools.pairwise(edges)
+    return ~written, tuple(slice(int(a), int(b)) for a, b in pairs if written[a])
+
+
+def _written(
+    config: ModelConfig, embed: np.ndarray, blocks: list[RawBlock]
+) -> np.ndarray:
+    """`[D]` rows that the input, a block or a norm writes."""
+    written = np.any(embed != 0, axis=0)
+    for block in blocks:
+        targets = [head.value for head in block.heads] + [block.linear, block.down]
+        for target in targets:
+            written[np.unique(target.tocoo().col)] = True
+        written |= block.constant != 0
+    if config.norm != "none":
+        groups, size = config.norm_groups or (1, config.width)
+        written[: groups * size] = True
+    return written
 
 
 def _cuts(matrix: Sparse) -> set[int]:
@@ -299,7 +303,9 @@ def as_block(matrix: Sparse) -> Block | None:
         return None
     rows, columns = matrix.shape
     coordinates = matrix.tocoo()
-    if rows == columns == matrix.nnz and np.array_equal(coordinates.row, coordinates.col):
+    if rows == columns == matrix.nnz and np.array_equal(
+        coordinates.row, coordinates.col
+    ):
         entries = coordinates.data
         if np.all(entries == entries[0]):
             return float(entries[0])

@@ -1,10 +1,11 @@
 """What is computed, at each place, between which token groups, on which rows.
 
-Register tokens that ever hold the same rows form a group; data tokens form the last one.
-A row of a group is *live* if the answer depends on it; nothing else is computed.
+Register tokens that ever hold the same rows form a group; data tokens form the last
+one. A row of a group is *live* if the answer depends on it; nothing else is computed.
 """
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class HeadPlan:
 
 @dataclasses.dataclass(frozen=True)
 class MlpPlan:
-    """The MLP on one group: terms cut to its tokens and to rows that may be non-zero."""
+    """The MLP on one group: cut to its tokens and to rows that may be non-zero."""
 
     group: int
     terms: MlpTerms
@@ -124,9 +125,7 @@ class MlpPlan:
     def sources(self, live: set[Place]) -> set[Place]:
         """Rows that it reads to write what is live."""
         found = {
-            (self.group, a)
-            for a, run in self.terms.linear
-            if (self.group, run) in live
+            (self.group, a) for a, run in self.terms.linear if (self.group, run) in live
         }
         if any((self.group, run) in live for run in self.terms.down):
             found |= {(self.group, run) for run in self.terms.up}
@@ -168,6 +167,7 @@ class Plan:
         live: rows that matter.
         start: (group, run) -> `[n, size]` register rows before the first block.
         params: outer parameters, float64.
+        uses: (run, run) of a moment of the data -> vectors that it multiplies, in all.
     """
 
     config: ModelConfig
@@ -178,6 +178,7 @@ class Plan:
     live: frozenset[Place]
     start: dict[Place, np.ndarray]
     params: dict[str, np.ndarray]
+    uses: dict[tuple[int, int], int]
 
     @property
     def data(self) -> int:
@@ -232,7 +233,24 @@ def make_plan(config: ModelConfig, params: Any) -> Plan | None:
         if registers[tokens, part].any()
     }
     live = _live(plans, groups, rows, config, outer)
-    return Plan(config, rows, groups, nodes, plans, live, start, outer)
+    uses = _uses(nodes, plans, groups)
+    return Plan(config, rows, groups, nodes, plans, live, start, outer, uses)
+
+
+def _uses(
+    nodes: Nodes, plans: dict[int, SitePlan], groups: tuple[slice, ...]
+) -> dict[tuple[int, int], int]:
+    """How many vectors of register tokens each moment of the data multiplies."""
+    uses: dict[tuple[int, int], int] = {}
+    for leaf in visits(nodes):
+        for head in plans[leaf.site].heads:
+            if head.sender != len(groups) or head.receiver == len(groups):
+                continue
+            count = groups[head.receiver].stop - groups[head.receiver].start
+            for key in {*head.by_receiver, *(b for _, b in head.both)}:
+                for source, _ in head.value:
+                    uses[key, source] = uses.get((key, source), 0) + count
+    return uses
 
 
 def _block_terms(block: RawBlock, rows: Rows) -> BlockTerms:
@@ -295,7 +313,7 @@ def _visit(
 def _token_groups(ever: np.ndarray) -> tuple[slice, ...]:
     """Neighbouring register tokens that ever hold the same rows."""
     edges = [0, *(np.flatnonzero(np.any(np.diff(ever, axis=0), axis=1)) + 1), len(ever)]
-    return tuple(slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(slice(a, b) for a, b in itertools.pairwise(edges))
 
 
 def _site_plan(
@@ -370,9 +388,7 @@ def _head_plan(
             if not (zero_here[a] or zero_there[b])
         },
         value={
-            (a, b): block
-            for (a, b), block in head.value.items()
-            if not zero_there[a]
+            (a, b): block for (a, b), block in head.value.items() if not zero_there[a]
         },
         constant={
             run: values[source]
@@ -391,11 +407,7 @@ def _cut_mlp(mlp: MlpTerms, tokens: slice, zero: np.ndarray) -> MlpTerms:
         read |= matrix.any(axis=0)
     kept = read | (bias > 0).any(axis=0)
     down = {run: matrix[kept] for run, matrix in mlp.down.items()}
-    linear = {
-        (a, b): block
-        for (a, b), block in mlp.linear.items()
-        if not zero[a]
-    }
+    linear = {(a, b): block for (a, b), block in mlp.linear.items() if not zero[a]}
     constant = {run: values[tokens] for run, values in mlp.constant.items()}
     return MlpTerms(
         linear=linear,
@@ -446,9 +458,7 @@ def normed_runs(rows: Rows, config: ModelConfig) -> list[list[int]]:
     ]
 
 
-def _normed_together(
-    rows: Rows, config: ModelConfig, live: set[Place]
-) -> set[Place]:
+def _normed_together(rows: Rows, config: ModelConfig, live: set[Place]) -> set[Place]:
     found = set()
     for runs in normed_runs(rows, config):
         for group in {group for group, run in live if run in runs}:

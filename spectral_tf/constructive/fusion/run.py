@@ -23,6 +23,8 @@ from spectral_tf.model.inputs import embedded_rows
 State = dict[Place, Any]
 ONE = -1
 """Stands for the constant 1 among the runs of data tokens, in a moment."""
+THIN = 1.5
+"""Cost of a multiplication by a few vectors over one in a large product."""
 UNROLLED = 12
 """Loops of at most so many blocks are written out."""
 
@@ -63,7 +65,10 @@ class Runner:
         used = np.flatnonzero(kernel.any(axis=1))
         low, high = (used[0], used[-1] + 1) if len(used) else (0, 0)
         inner = kernel[low:high]
-        if np.array_equal(inner, np.eye(*inner.shape)) and high - low == kernel.shape[1]:
+        if (
+            np.array_equal(inner, np.eye(*inner.shape))
+            and high - low == kernel.shape[1]
+        ):
             return features[:, low:high]
         return self.einsum("nf,fs->ns", features, self.constant(kernel))
 
@@ -88,7 +93,7 @@ class Runner:
         is_inside = lambda place: place in written or (has_norm and place[0] != data)
         zero = self.plan.sites[first_leaf(node.body).site].zero
         for head in (head for site in sites for head in site.heads):
-            if head.sender == data and head.kind == "linear":
+            if self._is_reassociated(head):
                 self._prepare(head, state, written)
         outside = {p: rows for p, rows in state.items() if not is_inside(p)}
         kept = dict(self.moments)
@@ -168,7 +173,7 @@ class Runner:
         updates: dict[Place, list[Any]],
     ) -> None:
         """Add what one head sends to the live rows of its receivers."""
-        if head.sender == self.plan.data and head.kind == "linear":
+        if self._is_reassociated(head):
             found = self.reassociated(head, wanted, state)
         else:
             found = self.direct(head, wanted, state)
@@ -176,6 +181,24 @@ class Runner:
             if self.plan.config.attention_scale == "mean":
                 rows = rows / self._num_tokens()
             updates.setdefault((head.receiver, run), []).append(rows)
+
+    def _is_reassociated(self, head: HeadPlan) -> bool:
+        """Whether a head goes by moments of the data: linear, and cheaper so.
+
+        Few vectors and few loops over many columns are cheaper one by one.
+        """
+        if head.sender != self.plan.data or head.kind != "linear":
+            return False
+        if head.receiver == self.plan.data:
+            return True
+        moments, vectors, count = 0, 0, len(self.inputs.x)
+        for key in {*head.by_receiver, *(b for _, b in head.both)}:
+            for source, _ in head.value:
+                a, b = self.plan.rows.size(key), self.plan.rows.size(source)
+                uses = self.plan.uses[key, source]
+                moments += (count + uses) * a * b
+                vectors += count * uses * (a + b)
+        return THIN * vectors >= moments
 
     def _num_tokens(self) -> Any:
         registers = self.plan.groups[-1].stop
@@ -269,7 +292,10 @@ class Runner:
                     value = jnp.broadcast_to(self.constant(values), shape)
                 found[target] = found[target] + value if target in found else value
         if head.sender == self.plan.data and self.masked:
-            return {t: jnp.where(self.inputs.mask[:, None], v, 0.0) for t, v in found.items()}
+            return {
+                t: jnp.where(self.inputs.mask[:, None], v, 0.0)
+                for t, v in found.items()
+            }
         return found
 
     def _mixed(self, head: HeadPlan, weights: Any, value: Any) -> Any:
@@ -293,7 +319,7 @@ class Runner:
     # Linear heads that read the data ------------------------------------------------
 
     def _factors(self, head: HeadPlan, state: State) -> dict[int, Any]:
-        """The score as a linear function of each sender: run of the data -> `[n, size]`."""
+        """The score, linear in each sender: run of the data -> `[n, size]`."""
         found: dict[int, Any] = {
             run: self.constant(factors) for run, factors in head.by_receiver.items()
         }
@@ -315,14 +341,13 @@ class Runner:
     def reassociated(
         self, head: HeadPlan, wanted: set[Place], state: State
     ) -> dict[int, Any]:
-        """Moments first: `sum_i key_i value_i^T`, then each receiver: O(N), not O(N n)."""
+        """Moments first, `sum_i key_i value_i^T`, then each receiver: O(N)."""
         found: dict[int, Any] = {}
         factors = self._factors(head, state)
         sources = [
             (source, target, block)
             for (source, target), block in head.value.items()
-            if (head.receiver, target) in wanted
-            and (self.plan.data, source) in state
+            if (head.receiver, target) in wanted and (self.plan.data, source) in state
         ]
         sources += [
             (ONE, target, values)
@@ -333,7 +358,9 @@ class Runner:
             for key, factor in factors.items():
                 if key != ONE and (self.plan.data, key) not in state:
                     continue
-                mixed = self.einsum("ns,st->nt", factor, self.moment(key, source, state))
+                mixed = self.einsum(
+                    "ns,st->nt", factor, self.moment(key, source, state)
+                )
                 mixed = self._mapped(mixed, block)
                 found[target] = found[target] + mixed if target in found else mixed
         return found
@@ -381,7 +408,9 @@ class Runner:
         new: dict[int, Any] = {}
         for _, run in wanted:
             new[run] = self._linear(plan, run, state)
-        hidden = self._hidden(plan, state) if any(r in new for r in terms.down) else None
+        hidden = (
+            self._hidden(plan, state) if any(r in new for r in terms.down) else None
+        )
         if hidden is not None:
             for run, matrix in terms.down.items():
                 if run in new:
