@@ -67,7 +67,7 @@ def columns_normaliser(
 
     Args:
         dim: d.
-        accuracy: relative error; None takes sqrt(smallest / 12).
+        accuracy: relative error; None takes 1e-3, or less if that is too much.
         smallest: as in `root_normaliser`; None takes `default_smallest`.
 
     Returns:
@@ -79,7 +79,8 @@ def columns_normaliser(
     Source: ours.
     """
     smallest = default_smallest(dim) if smallest is None else smallest
-    accuracy = math.sqrt(max(smallest, 0) / 12) if accuracy is None else accuracy
+    if accuracy is None:
+        accuracy = min(1e-3, math.sqrt(max(smallest, 0) / 12))
     normaliser = root_normaliser(accuracy, smallest, dim)
     require(
         3 * accuracy**2 < smallest,

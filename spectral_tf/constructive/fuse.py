@@ -21,6 +21,7 @@ from typing import Any
 from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ModelConfig
+from spectral_tf.constructive.fusion.answer import answer_tokens
 from spectral_tf.constructive.fusion.plan import Plan, make_plan
 from spectral_tf.constructive.fusion.run import Runner
 from spectral_tf.model.inputs import check_fits, check_rows, scaled_rows
@@ -95,7 +96,8 @@ def fuse(config: ModelConfig, params: Any) -> Fused:
         check_rows(x, mask)
         inputs = scaled_rows(config, x, mask)
         runner = Runner(plan, inputs, masked=mask is not None)
-        tokens = runner.tokens(runner.nodes(plan.nodes, runner.start()))
+        state = runner.nodes(plan.nodes, runner.start())
+        tokens = answer_tokens(plan, state, inputs.x.dtype)
         outer = {
             name: runner.constant(plan.params[name])
             for name in ("vector_kernel", "value_kernel", "value_bias")

@@ -128,16 +128,18 @@ def multiply(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
     )
 
 
-def normaliser_mlp(layout: ResidualLayout, normaliser: Normaliser, s: str) -> ReluMLP:
-    r"""R += f(s) with one unit per knot, and s <- 0 with one more, as s >= 0."""
-    hinges = normaliser.knots[:, None] * layout.read("one") - layout.read(s)
+def normaliser_mlp(
+    layout: ResidualLayout, normaliser: Normaliser, s: str, flag: str = "one"
+) -> ReluMLP:
+    """R += f(s) where `flag` is 1: a unit per knot; s <- 0 by one more, as s >= 0."""
+    hinges = normaliser.knots[:, None] * layout.read(flag) - layout.read(s)
     writes = [
         layout.write("r") * normaliser.coefficients[None],
         layout.write("r", normaliser.offset),
         layout.write(s, -1.0),
     ]
     return ReluMLP(
-        up=stacked(hinges, layout.read("one"), layout.read(s)),
+        up=stacked(hinges, layout.read(flag), layout.read(s)),
         down=np.concatenate(writes, axis=1),
     )
 

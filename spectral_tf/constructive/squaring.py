@@ -7,10 +7,13 @@ steps, after 3 t blocks instead of 4 n. One more product with B (so :math:`n = 2
 1`), two normalisations and Newton steps make it a unit vector; then :math:`B \leftarrow
 (I - vv^\top) B (I - vv^\top)`, and the next vector starts.
 
-*The trace*. If tr A = 1 and A is positive semi-definite, then :math:`1/d \le tr(A^2)
-\le 1` (Cauchy-Schwarz on the eigenvalues), so after the first division the normaliser's
-argument stays in a short range, and its error only changes the scale of A, never its
-eigenvectors. The first division, of the deflated matrix, has the range [smallest, 1].
+*The trace*. If A is positive semi-definite with trace t, then :math:`t^2/d \le tr(A^2)
+\le t^2` (Cauchy-Schwarz on the eigenvalues). The interpolant of 1/t lies above it, by
+at most its relative error :math:`\epsilon`; so after a division :math:`1 \le t \le 1 +
+\epsilon`, and the next trace lies in :math:`[1/d, (1+\epsilon)^2]`, which is the range
+of its knots: nothing accumulates, and the error only changes the scale of A, never its
+eigenvectors. (With the last knot at 1 the trace would square itself from there on.) The
+first division, of the deflated matrix, has the range [smallest, 1].
 """
 
 import numpy as np
@@ -41,13 +44,14 @@ def trace_normaliser(accuracy: float, smallest: float, dim: int) -> Normaliser:
         dim: d.
 
     Returns:
-        The interpolant on [min(smallest, 1/(2 d)), 1], with the fewest knots.
+        The interpolant on [min(smallest, 1/(2 d)), (1 + accuracy)^2], with the fewest
+        knots.
 
     Source: ours.
     """
-    low = min(smallest, 0.5 / dim)
-    knots = knots_for(accuracy, low, 1.0, 1.0)
-    return Normaliser(low=low, high=1.0, num_knots=knots, power=1.0)
+    low, high = min(smallest, 0.5 / dim), (1 + accuracy) ** 2
+    knots = knots_for(accuracy, low, high, 1.0)
+    return Normaliser(low=low, high=high, num_knots=knots, power=1.0)
 
 
 def squaring(

@@ -130,20 +130,22 @@ def trace(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
     Args:
         layout: `squaring_layout`.
         normaliser: f, of power 1. After a squaring of a matrix of trace 1 the trace
-            lies in [1/d, 1].
+            lies in [1/d, 1], up to the square of f's error.
 
     Returns:
-        The gadget. On other tokens r becomes f(0); nobody reads it.
+        The gadget; r is written where it is read alone, since what a later reset leaves
+        of it, in short arithmetic, would be read with it.
 
     Source: ours.
     """
     col = layout.read("col")
     head = Head(query=col, key=col, value=layout.read("s"), out=layout.write("t"))
-    mlp = joined(normaliser_mlp(layout, normaliser, "t"), assign(layout, s={}))
+    divide = normaliser_mlp(layout, normaliser, "t", "col")
+    mlp = joined(divide, assign(layout, s={}))
 
     def semantics(stream: Stream) -> Stream:
         total = stream["t"] + stream["col"] * (stream["col"].T @ stream["s"])
-        inverse = stream["r"] + normaliser(total)
+        inverse = stream["r"] + stream["col"] * normaliser(total)
         return stream | {"r": inverse} | zeros(stream, "s", "t")
 
     return Gadget(
@@ -208,7 +210,8 @@ def worker_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
         normaliser: f, of power 1/2.
 
     Returns:
-        The gadget. On other tokens r becomes f(0); nobody reads it.
+        The gadget; r is written where it is read alone, since what a later reset leaves
+        of it, in short arithmetic, would be read with it.
 
     Source: ours, as `register_gadgets.squared_norm`.
     """
@@ -217,13 +220,13 @@ def worker_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         squared = stream["t"] + np.sum(stream["v"] ** 2, axis=-1, keepdims=True)
-        inverse = stream["r"] + normaliser(squared)
+        inverse = stream["r"] + stream["work"] * normaliser(squared)
         return stream | {"r": inverse} | zeros(stream, "t")
 
     return Gadget(
         name="norm",
         heads=(head,),
-        mlp=normaliser_mlp(layout, normaliser, "t"),
+        mlp=normaliser_mlp(layout, normaliser, "t", "work"),
         semantics=semantics,
         explain=(
             "head 0 (worker to itself): t = |v|^2",

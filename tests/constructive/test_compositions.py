@@ -43,10 +43,10 @@ SPECTRA = {
 }
 
 
-def normalisers(variant, dim, k):
+def normalisers(variant, dim, k, accuracy=None):
     """Of the inverse root and of the reciprocal, and the Newton steps."""
     if variant == "columns":
-        return columns_normaliser(dim, None, None), None, 1
+        return columns_normaliser(dim, accuracy, None), None, 1
     if variant == "squaring":
         smallest = default_smallest(dim)
         root = root_normaliser(0.05, smallest, dim)
@@ -56,13 +56,13 @@ def normalisers(variant, dim, k):
     return root, None, polish_steps(root.error_bound)
 
 
-def wanted(variant, x, k, iters):
+def wanted(variant, x, k, iters, accuracy=None):
     """What the recursion holds after every block."""
     dim = x.shape[1]
     matrix = np.asarray(covariance(x), np.float64)
     trace = np.trace(matrix)
     sigma = matrix / trace if trace > 0 else matrix
-    root, reciprocal, polish = normalisers(variant, dim, k)
+    root, reciprocal, polish = normalisers(variant, dim, k, accuracy)
     warm = WARM_UP if k > 1 or variant == "accelerated" else 0
     start = start_rows(dim, min(k + 1, dim) if variant == "accelerated" else k)
     if variant == "rms":
@@ -93,13 +93,14 @@ def held(layout, registers, names, k):
     return found
 
 
-def differences(variant, x, k, iters):
+def differences(variant, x, k, iters, accuracy=None):
     """Largest difference from the recursion after each block, and in the answer."""
     dim = x.shape[1]
-    config, params = power_method_params(dim, k, iters, variant)
-    layout = power_method_composition(dim, k, iters, variant).layout
+    sizes = dim, k, iters, variant
+    config, params = power_method_params(*sizes, accuracy=accuracy)
+    layout = power_method_composition(*sizes, accuracy=accuracy).layout
     estimate, inside = forward(config, params, x)
-    history = list(wanted(variant, x, k, iters))
+    history = list(wanted(variant, x, k, iters, accuracy))
     assert len(history) == config.num_blocks
     worst = []
     for registers, want in zip(np.asarray(inside.state[1]), history, strict=True):
@@ -128,7 +129,9 @@ def test_every_block_follows_the_recursion_in_float64(variant, dim, k, num_sampl
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_hundred_and_twenty_eight_features(variant):
     iters = {"columns": 8, "squaring": 3}.get(variant, 7)
-    assert differences(variant, table(64, 128), 8, iters) <= 1e-10
+    # Fewer knots are fewer heads: that of `columns` would have 170.
+    accuracy = 0.02 if variant == "columns" else None
+    assert differences(variant, table(64, 128), 8, iters, accuracy) <= 1e-10
 
 
 @pytest.mark.usefixtures("x64")

@@ -37,7 +37,7 @@ def test_the_weights_are_ordinary_parameters():
         assert all(np.all(np.isfinite(leaf)) for leaf in leaves)
 
 
-ENOUGH = {"columns": 400, "squaring": 9}
+ENOUGH = {"columns": 400, "squaring": 12}
 
 
 @functools.cache

@@ -246,7 +246,8 @@ def _uses(
         for head in plans[leaf.site].heads:
             if head.sender != len(groups) or head.receiver == len(groups):
                 continue
-            count = groups[head.receiver].stop - groups[head.receiver].start
+            tokens = groups[head.receiver]
+            count = int(tokens.stop - tokens.start)
             for key in {*head.by_receiver, *(b for _, b in head.both)}:
                 for source, _ in head.value:
                     uses[key, source] = uses.get((key, source), 0) + count
@@ -313,7 +314,7 @@ def _visit(
 def _token_groups(ever: np.ndarray) -> tuple[slice, ...]:
     """Neighbouring register tokens that ever hold the same rows."""
     edges = [0, *(np.flatnonzero(np.any(np.diff(ever, axis=0), axis=1)) + 1), len(ever)]
-    return tuple(slice(a, b) for a, b in itertools.pairwise(edges))
+    return tuple(slice(int(a), int(b)) for a, b in itertools.pairwise(edges))
 
 
 def _site_plan(

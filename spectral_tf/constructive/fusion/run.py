@@ -488,26 +488,3 @@ class Runner:
             width = self.plan.rows.size(run)
             self._put(state, (group, run), joined[:, first : first + width])
             first += width
-
-    def tokens(self, state: State) -> Any:
-        """`[k, D]` the register tokens that are read; rows nobody reads are zero."""
-        k, plan = self.plan.config.num_components, self.plan
-        parts = []
-        for group, tokens in enumerate(plan.groups):
-            if tokens.start >= k:
-                break
-            count = tokens.stop - tokens.start
-            columns, place = [], 0
-            fixed = np.flatnonzero(plan.rows.fixed)
-            for run, part in enumerate(plan.rows.runs):
-                if part.start > place:
-                    inside = (fixed >= place) & (fixed < part.start)
-                    columns.append(self.constant(plan.rows.values[tokens, inside]))
-                rows = state.get((group, run))
-                zeros = jnp.zeros((count, plan.rows.size(run)), self.dtype)
-                columns.append(zeros if rows is None else rows)
-                place = part.stop
-            inside = fixed >= place
-            columns.append(self.constant(plan.rows.values[tokens, inside]))
-            parts.append(jnp.concatenate(columns, axis=1))
-        return jnp.concatenate(parts, axis=0)[:k]

@@ -1,0 +1,36 @@
+"""The register tokens that the read-out reads, put together from runs."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from spectral_tf.constructive.fusion.plan import Place, Plan
+
+
+def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
+    """`[k, D]` the first k register tokens; rows that nobody reads are zero.
+
+    Args:
+        plan: of the network.
+        state: after the last block.
+        dtype: of the data.
+
+    Returns:
+        The tokens.
+
+    Source: ours.
+    """
+    k, parts = plan.config.num_components, []
+    for group, tokens in enumerate(plan.groups):
+        if tokens.start >= k:
+            break
+        count = tokens.stop - tokens.start
+        columns = jnp.zeros((count, plan.config.width), dtype)
+        fixed = np.flatnonzero(plan.rows.fixed)
+        columns = columns.at[:, fixed].set(plan.rows.values[tokens].astype(dtype))
+        for run, part in enumerate(plan.rows.runs):
+            if (group, run) in state:
+                columns = columns.at[:, part].set(state[group, run])
+        parts.append(columns)
+    return jnp.concatenate(parts, axis=0)[:k]

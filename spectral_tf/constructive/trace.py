@@ -1,0 +1,113 @@
+r"""What a network's vectors are after every block: quotients, angles and lengths.
+
+*Angles*. In the eigenbasis of the covariance a vector has the coordinates
+:math:`c_i = \langle v_i, u\rangle`, and its angle to :math:`v_i` satisfies
+
+.. math:: \tan\theta_i = \sqrt{\textstyle\sum_{j\ne i} c_j^2}\, /\, |c_i| .
+
+The sum has positive terms only, so a small angle keeps its digits; an arccos of
+:math:`|c_i|` would lose every angle below the root of the rounding unit.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from spectral_tf.config import ModelConfig
+from spectral_tf.model.inputs import check_rows, scaled_rows
+from spectral_tf.model.transformer import SpectralTransformer
+from spectral_tf.spectra import covariance, einsum, rayleigh_quotients, top_eigenpairs
+
+
+class Trace(NamedTuple):
+    """The vectors that the read-out would answer after each of the L blocks.
+
+    Attributes:
+        rayleigh: `[L, k]` Rayleigh quotients with the covariance, in units of x
+            squared; 0 for a zero vector.
+        angles: `[L, k, d]` radians in [0, pi/2] from vector j to eigenvector i, signs
+            ignored; pi/2 for a zero vector.
+        length_error: `[L, k]` | |u| - 1 |; 0 to rounding where the read-out makes unit
+            vectors, in constructed networks the error of the normaliser.
+
+    Source: ours.
+    """
+
+    rayleigh: Array
+    angles: Array
+    length_error: Array
+
+
+def trace(
+    config: ModelConfig,
+    params: Any,
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"] | None = None,
+) -> Trace:
+    """Follow the vectors of any network, constructed or trained, through its blocks.
+
+    Args:
+        config: the model.
+        params: its parameters.
+        x: `[N, d]` rows; any finite scale.
+        mask: `[N]` True for valid rows; None means all.
+
+    Returns:
+        `Trace`; eigenvectors are ordered by descending eigenvalue, all d of them.
+
+    Raises:
+        ConfigError: if x has another d, or N, than the weights are made for.
+        DataError: if x has no (valid) row, or NaN or infinity in one.
+
+    Numerics:
+        Angles are right to a few rounding units of the dtype, however small. Where
+        eigenvalues are equal, the angle to one of their eigenvectors means nothing.
+
+    Example:
+        >>> import jax, spectral_tf
+        >>> config, params = spectral_tf.power_method_params(5, 2, 30)
+        >>> x = jax.random.normal(jax.random.key(0), (40, 5))
+        >>> spectral_tf.trace(config, params, x).angles.shape == (
+        ...     config.num_blocks, 2, 5
+        ... )
+        True
+
+    Source: ours; Golub & Van Loan (2013), section 8.2, for the quotients.
+    """
+    check_rows(x, mask)
+    return _trace(config, params, x, mask)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _trace(config: ModelConfig, params: Any, x: Array, mask: Array | None) -> Trace:
+    model = SpectralTransformer(config)
+    inside: Any = model.apply({"params": params}, x, mask, capture=True)[1]
+    # Rows of unit trace, so that the squares of any finite x stay in range.
+    rows = scaled_rows(ModelConfig(attention_scale="mean"), x, mask)
+    matrix = covariance(rows.x, rows.mask)
+    shape = inside.eigenvectors.shape
+    vectors = inside.eigenvectors.reshape(-1, shape[-1])
+    peak = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
+    scaled = vectors / jnp.where(peak > 0, peak, 1.0)
+    length = peak[:, 0] * jnp.linalg.norm(scaled, axis=-1)
+    return Trace(
+        rayleigh=rayleigh_quotients(matrix, scaled).reshape(shape[:2]) * rows.unscale,
+        angles=_angles(matrix, scaled).reshape(shape),
+        length_error=jnp.abs(length - 1.0).reshape(shape[:2]),
+    )
+
+
+def _angles(
+    matrix: Float[Array, "d d"], vectors: Float[Array, "n d"]
+) -> Float[Array, "n d"]:
+    """Angles to all eigenvectors, see the top of this file."""
+    dim = matrix.shape[0]
+    _, basis = top_eigenpairs(matrix, dim)
+    coordinates = einsum("nd,id->ni", vectors, basis)
+    others = jnp.ones((dim, dim), basis.dtype) - jnp.eye(dim, dtype=basis.dtype)
+    outside = jnp.sqrt(einsum("ni,ij->nj", coordinates**2, others))
+    is_zero = jnp.all(vectors == 0, axis=-1, keepdims=True)
+    return jnp.where(is_zero, jnp.pi / 2, jnp.arctan2(outside, jnp.abs(coordinates)))
