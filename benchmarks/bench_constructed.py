@@ -136,7 +136,7 @@ OURS = (
 PCA_CASES = ((256, 10_000, 8), (1024, 20_000, 8))
 
 
-def sklearn_solver(k: int, **options: Any) -> Callable[[np.ndarray], np.ndarray]:
+def sklearn_solver(k: int, **options: Any) -> Callable[[np.ndarray], Any]:
     return lambda x: PCA(k, random_state=SEED, **options).fit(x).components_
 
 
@@ -171,6 +171,8 @@ K = 4
 
 def lanczos(matvecs: int) -> Callable[[Any], Any]:
     """Matfree's Lanczos with full reorthogonalisation."""
+    assert eig is not None
+    assert decomp is not None
     solve = eig.eigh_partial(decomp.tridiag_sym(matvecs, materialize=True))
 
     def run(x: Any) -> Any:

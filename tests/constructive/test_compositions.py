@@ -70,6 +70,7 @@ def wanted(variant, x, k, iters, accuracy=None):
     if variant == "columns":
         return reference.columns_recursion(sigma, start, root, iters)
     if variant == "squaring":
+        assert reciprocal is not None
         pair = (root, reciprocal)
         return reference.squaring_recursion(sigma, start, pair, iters, polish)
     if variant == "accelerated" and len(start) > k:

@@ -288,8 +288,9 @@ def test_what_is_computed_for_whom():
     # Data tokens: x and c, and no MLP. (r of a data token is written; nobody reads it.)
     names = {(g, plan.rows.runs[run].start) for g, run in plan.live if g == data}
     assert names == {(data, 0), (data, 21)}
-    groups = fusion_plan(*network("squaring")).groups
-    assert [one.stop - one.start for one in groups] == [2, 6, 1]
+    plan = fusion_plan(*network("squaring"))
+    assert plan is not None
+    assert [one.stop - one.start for one in plan.groups] == [2, 6, 1]
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=40))

@@ -149,7 +149,7 @@ def _bilinear(factors: np.ndarray, one: Interval, size: int) -> Interval:
     """`[T, T]` interval of <factors of j, rows of i>."""
     if size == 1:
         return times(exactly(factors), (one[0][None], one[1][None]))
-    both = factors.any(axis=1)[:, None] & ~is_zero(one)[None]
+    both = np.any(factors, axis=1, keepdims=True) & ~is_zero(one)[None]
     return np.where(both, -np.inf, 0.0), np.where(both, np.inf, 0.0)
 
 
@@ -238,7 +238,7 @@ def after_mlp(
     Source: ours.
     """
     is_linear, inner = linear_units(block, terms, held)
-    everywhere = is_linear.all(axis=0)
+    everywhere = np.asarray(is_linear.all(axis=0))
     cut = mlp_terms(block, rows, everywhere) if everywhere.any() else terms
     rest = ~everywhere
     hidden = relu((inner[0][:, rest], inner[1][:, rest]))

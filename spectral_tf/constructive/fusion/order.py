@@ -20,9 +20,9 @@ class Leaf(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """A body that runs `count` times."""
+    """A body that runs so many times."""
 
-    count: int
+    times: int
     body: "Nodes"
 
 
@@ -116,7 +116,7 @@ def visits(nodes: Nodes) -> list[Leaf]:
         if isinstance(node, Leaf):
             found.append(node)
         else:
-            found.extend(visits(node.body) * node.count)
+            found.extend(visits(node.body) * node.times)
     return found
 
 

@@ -307,7 +307,7 @@ def _visit(
     after, linear = facts.after_mlp(block, terms.mlp, middle, rows)
     for gain in terms.gains[1:]:
         after = facts.after_norm(after, rows, gain)
-    everywhere = linear.all(axis=0)
+    everywhere = np.asarray(linear.all(axis=0))
     return SiteFacts(held.zero(), middle.zero(), pairs, everywhere), after
 
 
@@ -335,7 +335,7 @@ def _site_plan(
                     )
     mlp = mlp_terms(block, rows, found.linear)
     mlps = [
-        MlpPlan(group, _cut_mlp(mlp, tokens, found.middle[tokens].all(axis=0)))
+        MlpPlan(group, _cut_mlp(mlp, tokens, np.asarray(found.middle[tokens].all(axis=0))))
         for group, tokens in enumerate(every)
     ]
     zero = {
@@ -360,8 +360,8 @@ def _head_plan(
 ) -> HeadPlan:
     receiver, sender = ends
     to, source = every[receiver], every[sender]
-    zero_here = found.before[to].all(axis=0)
-    zero_there = found.before[source].all(axis=0)
+    zero_here = np.asarray(found.before[to].all(axis=0))
+    zero_there = np.asarray(found.before[source].all(axis=0))
     is_data = receiver == len(every) - 1 or sender == len(every) - 1
     inner = pairs[to, source]
     return HeadPlan(
@@ -427,7 +427,7 @@ def _live(
     outer: dict[str, np.ndarray],
 ) -> frozenset[Place]:
     """Rows on which the answer depends, by repeated looking back."""
-    read = outer["vector_kernel"].any(axis=1)
+    read = np.asarray(outer["vector_kernel"].any(axis=1))
     if "value_kernel" in outer:
         read |= outer["value_kernel"].any(axis=1)
     live = {

@@ -77,8 +77,8 @@ class Runner:
         for node in nodes:
             if isinstance(node, Leaf):
                 state = self.block(node, state)
-            elif node.count * len(leaves(node.body)) <= UNROLLED:
-                for _ in range(node.count):
+            elif node.times * len(leaves(node.body)) <= UNROLLED:
+                for _ in range(node.times):
                     state = self.nodes(node.body, state)
             else:
                 state = self.loop(node, state)
@@ -109,7 +109,7 @@ class Runner:
 
         inside = {p: r for p, r in state.items() if is_inside(p) and p not in zero}
         inside = self._closed_carry(body, inside)
-        finished, _ = jax.lax.scan(body, inside, None, length=node.count)
+        finished, _ = jax.lax.scan(body, inside, None, length=node.times)
         self.moments = kept
         return outside | finished
 
@@ -271,7 +271,7 @@ class Runner:
         return self.einsum("ns,ms->nm", self.constant(factors), rows)
 
     def _mapped(self, rows: Any, block: Block) -> Any:
-        if isinstance(block, float):
+        if not isinstance(block, np.ndarray):
             return rows if block == 1.0 else block * rows
         return self.einsum("ns,st->nt", rows, self.constant(block))
 
