@@ -159,7 +159,7 @@ def polish_steps(accuracy: float) -> int:
 
 def start_rows(dim: int, count: int) -> np.ndarray:
     """`[count, d]` start vectors of the registers, the package's default ones."""
-    config = ModelConfig(num_components=count)
+    config = ModelConfig(num_components=count, scalar_channels=2 * count + 2)
     rows = np.asarray(gaussian_start(config, count, dim, np.float32), np.float64)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

@@ -123,7 +123,7 @@ class _Records:
             save_checkpoint(self.run_dir, self.config, state, {"horizon": horizon})
 
 
-def pretrain(
+def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     config: TrainConfig,
     run_dir: Path | str | None = None,
     *,
@@ -131,11 +131,12 @@ def pretrain(
     max_seconds: float | None = None,
     on_call: Callable[[Progress], None] | None = None,
     devices: Sequence[Device] | None = None,
+    init_params: Any = None,
 ) -> TrainState:
     """Pre-train on instances sampled on the devices.
 
     Args:
-        config: everything that decides the numbers.
+        config: everything that decides the numbers, but for `init_params`.
         run_dir: where config.json, metrics.jsonl and checkpoints go; None keeps
             nothing.
         resume: go on from the newest verified checkpoint in `run_dir`.
@@ -145,6 +146,9 @@ def pretrain(
             stored with the state.
         on_call: called with `Progress` after every compiled call.
         devices: defaults to all.
+        init_params: start from these parameters of `config.model` (a hot start), with
+            those that are exactly 0 held there, see `free_gradients`; None draws them
+            from `config.seed`. A resumed run does not look at them.
 
     Returns:
         The final state, replicated on the devices.
@@ -152,6 +156,7 @@ def pretrain(
     Raises:
         CheckpointError: if `run_dir` holds a run already and resume is False, or
             nothing can be resumed, or a checkpoint cannot be written.
+        ParamsError: if `init_params` do not fit `config.model`; nothing is written.
         NonFiniteError: if a loss or norm is not finite.
         Interrupted: after Ctrl-C or SIGTERM, with a checkpoint saved.
 
@@ -167,7 +172,7 @@ def pretrain(
     Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
-    state, horizon = _begin(config, folder, resume)
+    state, horizon = _begin(config, folder, resume, init_params)
     records = _Records(folder, config)
     run = _Run(config, parallel_steps(config, devices), records, on_call)
     records.open(int(state.step))
@@ -176,7 +181,7 @@ def pretrain(
 
 
 def _begin(
-    config: TrainConfig, folder: Path | None, resume: bool
+    config: TrainConfig, folder: Path | None, resume: bool, init_params: Any
 ) -> tuple[TrainState, int]:
     """Fresh or restored state, and the horizon."""
     if resume:
@@ -188,7 +193,7 @@ def _begin(
         raise CheckpointError(
             f"{folder} holds a run already; resume it, or choose another run folder."
         )
-    return init_state(config), config.num_steps
+    return init_state(config, init_params), config.num_steps
 
 
 class _Run:

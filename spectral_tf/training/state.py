@@ -8,7 +8,12 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from spectral_tf.config import TrainConfig
-from spectral_tf.model.params import init_params
+from spectral_tf.model.params import (
+    check_params,
+    flatten_params,
+    init_params,
+    unflatten_params,
+)
 
 
 class TrainState(NamedTuple):
@@ -68,19 +73,60 @@ def learning_rate(
     return config.learning_rate * jnp.where(past < 0, warm, decayed)
 
 
-def init_state(config: TrainConfig, params: Any = None) -> TrainState:
+def init_state(
+    config: TrainConfig, params: Any = None, *, hold_zeros: bool = True
+) -> TrainState:
     """A state at step 0.
 
     Args:
         config: the run; `config.seed` gives the fresh parameters.
-        params: start from these instead (a hot start), of `config.model`.
+        params: start from these instead (a hot start): constructed, trained, any that
+            fit `config.model`. They are taken as they are, bit for bit.
+        hold_zeros: hold those of `params` that are exactly 0 where they are, see
+            `free_gradients`. Fresh parameters are never held.
 
     Returns:
-        The state.
+        The state. A weight that is held has an infinite second moment, which the
+        checkpoints keep.
+
+    Raises:
+        ParamsError: if params do not fit `config.model`; it names every leaf that
+            does not.
 
     Source: ours.
     """
+    step = jnp.zeros((), jnp.int32)
     if params is None:
         params = init_params(config.model, jax.random.key(config.seed))
+        return TrainState(step, params, optimiser(config).init(params))
+    check_params(config.model, params)
+    flat = flatten_params(params)
+    params = unflatten_params({path: jnp.asarray(flat[path]) for path in flat})
     opt_state = optimiser(config).init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, opt_state)
+    if hold_zeros:
+        moment = lambda leaf: jnp.where(leaf == 0, jnp.inf, jnp.zeros_like(leaf))
+        opt_state = optax.tree.set(opt_state, nu=jax.tree.map(moment, params))
+    return TrainState(step, params, opt_state)
+
+
+def free_gradients(state: TrainState, grads: Any) -> Any:
+    """Gradients with 0 for every weight that is held.
+
+    Most constructed weights are 0, and these zeros keep data tokens from having a
+    vector to iterate. No step that gives them one is small, because the next norm makes
+    it of unit length, and registers then deflate by it. So a hot start moves the other
+    weights only. Adam alone does not move a weight of infinite second moment; here its
+    gradient is left out of the clipped norm as well.
+
+    Args:
+        state: of `init_state`.
+        grads: as `state.params`.
+
+    Returns:
+        As `grads`; they themselves if nothing is held.
+
+    Source: ours.
+    """
+    second = optax.tree.get(state.opt_state, "nu")
+    hold = lambda moment, leaf: jnp.where(jnp.isinf(moment), 0.0, leaf)
+    return jax.tree.map(hold, second, grads)

@@ -20,7 +20,12 @@ from spectral_tf.objective import LOSSES, eigenvalue_loss
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import batch_at
 from spectral_tf.spectra import abs_cosine
-from spectral_tf.training.state import TrainState, learning_rate, optimiser
+from spectral_tf.training.state import (
+    TrainState,
+    free_gradients,
+    learning_rate,
+    optimiser,
+)
 
 Metrics = dict[str, Array]
 
@@ -154,6 +159,7 @@ def train_step(
     grads, metrics = gradients(
         config, state, key, axis_name=axis_name, num_shards=num_shards
     )
+    grads = free_gradients(state, grads)
     updates, opt_state = optimiser(config).update(grads, state.opt_state, state.params)
     rate = learning_rate(config, state.step, horizon)
     updates = jax.tree.map(lambda update: -rate * update, updates)

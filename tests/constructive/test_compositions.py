@@ -205,6 +205,12 @@ def test_unrolled_equals_looped(variant):
     np.testing.assert_allclose(a.eigenvalues, b.eigenvalues, rtol=1e-5)
 
 
+def test_many_components():
+    for variant in VARIANTS:
+        config, _ = power_method_params(20, 17, 17, variant)
+        assert config.num_components == 17
+
+
 def test_sizes_are_those_of_the_docstrings():
     for k, tau in itertools.product((1, 3), (6, 31)):
         blocks = lambda variant, k=k, tau=tau: (

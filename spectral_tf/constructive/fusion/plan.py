@@ -335,7 +335,9 @@ def _site_plan(
                     )
     mlp = mlp_terms(block, rows, found.linear)
     mlps = [
-        MlpPlan(group, _cut_mlp(mlp, tokens, np.asarray(found.middle[tokens].all(axis=0))))
+        MlpPlan(
+            group, _cut_mlp(mlp, tokens, np.asarray(found.middle[tokens].all(axis=0)))
+        )
         for group, tokens in enumerate(every)
     ]
     zero = {
