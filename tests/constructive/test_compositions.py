@@ -131,7 +131,7 @@ def test_every_block_follows_the_recursion_in_float64(variant, dim, k, num_sampl
 def test_a_hundred_and_twenty_eight_features(variant):
     iters = {"columns": 8, "squaring": 3}.get(variant, 7)
     # Fewer knots are fewer heads: that of `columns` would have 170.
-    accuracy = 0.02 if variant == "columns" else None
+    accuracy = 0.018 if variant == "columns" else None
     assert differences(variant, table(64, 128), 8, iters, accuracy) <= 1e-10
 
 

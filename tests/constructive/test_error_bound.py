@@ -102,15 +102,8 @@ def check_family(name, variant, dtype, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
-def test_tables_in_float32(name):
-    for variant in ("register", "rms"):
-        check_family(name, variant, np.float32, 40)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("name", FAMILIES)
 def test_ten_thousand_tables(name):
-    """17 families of 2 x 300; `python -m pytest -m long tests/constructive`."""
+    """17 families of 2 x 300, in float32."""
     for variant in ("register", "rms"):
         check_family(name, variant, np.float32, 300)
 
