@@ -249,7 +249,7 @@ def counted(B: int, d: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def counts_text(B: int, d: int, counts: dict[str, dict[str, float]]) -> str:
+def counts_text(counts: dict[str, dict[str, float]], B: int, d: int) -> str:
     """One line per counted network, and what a roofline makes of it."""
     lines = []
     for variant, one in counts.items():
@@ -333,7 +333,7 @@ def bench(part: str, is_smoke: bool, out: Path) -> str:
     cases, measure, names, smoke = PARTS[part]
     is_cosine, shown, kept = part == "small", [], {}
     notes: list[str] = []
-    cases = smoke if is_smoke else cases
+    cases: Any = smoke if is_smoke else cases
     before = {case: theirs(*case) if part == "pca" else [] for case in cases}
     for case in cases:
         label = " ".join(f"{n}={v}" for n, v in zip(names, case, strict=True))
@@ -345,7 +345,7 @@ def bench(part: str, is_smoke: bool, out: Path) -> str:
         best = least or min(enough or rows, key=lambda row: row.timing.median_s)
         extra = counted(*case) if part == "small" else {}
         if extra:
-            notes.append(counts_text(*case, extra))
+            notes.append(counts_text(extra, *case))
         for row in rows:
             shown.append(
                 (
