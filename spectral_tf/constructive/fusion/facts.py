@@ -194,13 +194,10 @@ def after_heads(
     return after, pairs
 
 
-def linear_units(
-    block: RawBlock, terms: MlpTerms, held: Held
-) -> tuple[np.ndarray, Interval]:
+def linear_units(terms: MlpTerms, held: Held) -> tuple[np.ndarray, Interval]:
     """`[T, units]`: units whose input is >= 0, and the interval of every unit's input.
 
     Args:
-        block: merged; its units in the order of `terms` without linear ones.
         terms: with every unit.
         held: after the attention.
 
@@ -209,7 +206,6 @@ def linear_units(
 
     Source: ours.
     """
-    del block
     total = exactly(terms.bias)
     for run, matrix in terms.up.items():
         positive = np.clip(matrix, 0, None).sum(axis=0)
@@ -237,7 +233,7 @@ def after_mlp(
 
     Source: ours.
     """
-    is_linear, inner = linear_units(block, terms, held)
+    is_linear, inner = linear_units(terms, held)
     everywhere = np.asarray(is_linear.all(axis=0))
     cut = mlp_terms(block, rows, everywhere) if everywhere.any() else terms
     rest = ~everywhere

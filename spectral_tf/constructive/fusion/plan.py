@@ -469,11 +469,6 @@ def _normed_together(rows: Rows, config: ModelConfig, live: set[Place]) -> set[P
     return found
 
 
-def leaf_sites(nodes: Nodes) -> list[int]:
-    """Sites below some nodes."""
-    return [leaf.site for leaf in leaves(nodes)]
-
-
 def first_leaf(nodes: Nodes) -> Leaf:
     """The leaf that runs first."""
     node = nodes[0]
