@@ -7,6 +7,7 @@ from spectral_tf.config import (
     ModelConfig,
     TrainConfig,
 )
+from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.error_bound import ErrorBound, error_bound
 from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import power_method_params
@@ -20,6 +21,7 @@ from spectral_tf.model.transformer import (
     Intermediates,
     SpectralTransformer,
     predict,
+    predict_from_covariance,
 )
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import batch_at, sample_batch
@@ -43,6 +45,7 @@ __all__ = [
     "TrainConfig",
     "TrainState",
     "batch_at",
+    "equivariant_power_method",
     "error_bound",
     "evaluate",
     "expand",
@@ -50,6 +53,7 @@ __all__ = [
     "model_preset",
     "power_method_params",
     "predict",
+    "predict_from_covariance",
     "pretrain",
     "sample_batch",
     "trace",

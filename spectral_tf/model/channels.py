@@ -30,11 +30,13 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.attention import attention_weights, contraction, unit_rows
 from spectral_tf.model.dense import ACTIVATIONS
+from spectral_tf.model.inputs import Rows
+from spectral_tf.model.moment import Moment
 
 Vectors = Float[Array, "k C d"]
 Scalars = Float[Array, "k c"]
@@ -68,19 +70,24 @@ class CrossAttention(nn.Module):
         self,
         vectors: Vectors,
         scalars: Scalars,
-        x: Float[Array, "N d"],
-        mask: Bool[Array, " N"],
+        data: Rows | Moment,
     ) -> tuple[Vectors, Scalars]:
-        """Updates `[k, C, d]` and `[k, c]` from rows x `[N, d]`; scalars get zero."""
+        """Updates `[k, C, d]` and `[k, c]` from the data; scalars get zero."""
         cfg, einsum = self.config, contraction(self.config)
         shape = (cfg.vector_channels, cfg.cross_heads)
         query = self.param("query", cross_query_init(cfg), shape)
         out = self.param("out", cross_out_init(cfg), shape[::-1])
-        scores = einsum("nd,khd->hkn", x, einsum("kcd,ch->khd", vectors, query))
-        weights = attention_weights(
-            scores, mask[None], kind=cfg.cross_attention, scale=cfg.attention_scale
-        )
-        image = einsum("hkn,nd->khd", weights, x)
+        queries = einsum("kcd,ch->khd", vectors, query)
+        if isinstance(data, Moment):
+            image = einsum("khd,de->khe", queries, data.matrix)
+        else:
+            weights = attention_weights(
+                einsum("nd,khd->hkn", data.x, queries),
+                data.mask[None],
+                kind=cfg.cross_attention,
+                scale=cfg.attention_scale,
+            )
+            image = einsum("hkn,nd->khd", weights, data.x)
         if cfg.cross_norm:
             image = unit_rows(image, cfg.norm_eps)
         return einsum("khd,hc->kcd", image, out), jnp.zeros_like(scalars)
@@ -175,13 +182,12 @@ class ChannelResidual(nn.Module):
     def __call__(
         self,
         state: tuple[Vectors, Scalars],
-        x: Float[Array, "N d"],
-        mask: Bool[Array, " N"],
+        data: Rows | Moment,
     ) -> tuple[Vectors, Scalars]:
         """The state `[k, C, d]`, `[k, c]` after the sublayer."""
         cfg, (vectors, scalars) = self.config, state
         if self.kind == "cross":
-            more, extra = CrossAttention(cfg, name="attention")(*state, x, mask)
+            more, extra = CrossAttention(cfg, name="attention")(*state, data)
         elif self.kind == "self":
             more, extra = SelfAttention(cfg, name="attention")(*state)
         else:
@@ -204,15 +210,14 @@ class ChannelBlock(nn.Module):
     def __call__(
         self,
         state: tuple[Vectors, Scalars],
-        x: Float[Array, "N d"],
-        mask: Bool[Array, " N"],
+        data: Rows | Moment,
     ) -> tuple[Vectors, Scalars]:
         """The state `[k, C, d]`, `[k, c]` after the block."""
         last = len(self.config.block) - 1
         for index, kind in enumerate(self.config.block):
             state = ChannelResidual(
                 self.config, kind, index == last, name=f"{index}_{kind}"
-            )(state, x, mask)
+            )(state, data)
         return state
 
 

@@ -19,6 +19,11 @@ class Rows(NamedTuple):
     mask: Array
     unscale: Array
 
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.x.shape[1]
+
 
 def scaled_rows(
     config: ModelConfig,
@@ -131,6 +136,31 @@ def check_rows(x: Any, mask: Any = None) -> None:
         )
 
 
+def check_dim(config: ModelConfig, dim: int) -> None:
+    """Refuse another number of features than the weights are made for.
+
+    Args:
+        config: `dim` and `num_components` are read.
+        dim: d.
+
+    Raises:
+        ConfigError: if d is another, or k > d.
+
+    Source: ours.
+    """
+    if config.dim is not None and dim != config.dim:
+        raise ConfigError(
+            f"x has d={dim} features, but these weights are for dim="
+            f"{config.dim}; reduce x to {config.dim} columns or build weights for its "
+            "d."
+        )
+    if config.num_components > dim:
+        raise ConfigError(
+            f"num_components={config.num_components} must be <= d={dim}, the "
+            "columns of x; lower num_components."
+        )
+
+
 def check_fits(config: ModelConfig, x: Any) -> None:
     """Refuse a table of another shape than the weights are made for.
 
@@ -143,17 +173,7 @@ def check_fits(config: ModelConfig, x: Any) -> None:
 
     Source: ours.
     """
-    if config.dim is not None and x.shape[1] != config.dim:
-        raise ConfigError(
-            f"x has d={x.shape[1]} features, but these weights are for dim="
-            f"{config.dim}; reduce x to {config.dim} columns or build weights for its "
-            "d."
-        )
-    if config.num_components > x.shape[1]:
-        raise ConfigError(
-            f"num_components={config.num_components} must be <= d={x.shape[1]}, the "
-            "columns of x; lower num_components."
-        )
+    check_dim(config, x.shape[1])
     if config.num_samples is not None and x.shape[0] != config.num_samples:
         raise ConfigError(
             f"x has N={x.shape[0]} rows, but these weights are for num_samples="

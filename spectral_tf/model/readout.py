@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.attention import contraction
 from spectral_tf.model.inputs import Rows
+from spectral_tf.model.moment import Moment
 from spectral_tf.spectra import unit
 
 
@@ -32,13 +33,15 @@ class Estimate(NamedTuple):
     eigenvectors: Array
 
 
-def rayleigh(config: ModelConfig, vectors: Float[Array, "k d"], rows: Rows) -> Estimate:
-    """Unit vectors, and their Rayleigh quotients by one linear attention over the rows.
+def rayleigh(
+    config: ModelConfig, vectors: Float[Array, "k d"], data: Rows | Moment
+) -> Estimate:
+    """Unit vectors, and their Rayleigh quotients by one linear attention over the data.
 
     Args:
         config: the model.
         vectors: `[k, d]`, any scale.
-        rows: centred.
+        data: centred rows, or their moment.
 
     Returns:
         The estimate.
@@ -47,6 +50,10 @@ def rayleigh(config: ModelConfig, vectors: Float[Array, "k d"], rows: Rows) -> E
     """
     einsum = contraction(config)
     vectors = unit(vectors)
+    if isinstance(data, Moment):
+        values = einsum("kd,de,ke->k", vectors, data.matrix, vectors)
+        return Estimate(values * data.unscale, vectors)
+    rows = data
     scores = jnp.where(rows.mask[:, None], einsum("nd,kd->nk", rows.x, vectors), 0.0)
     values = jnp.sum(scores**2, axis=0)
     if config.attention_scale == "mean":

@@ -22,11 +22,13 @@ from spectral_tf.model.channels import ChannelBlock, register_codes
 from spectral_tf.model.dense import DenseBlock, fan_in
 from spectral_tf.model.inputs import (
     Rows,
+    check_dim,
     check_fits,
     check_rows,
     embedded_rows,
     scaled_rows,
 )
+from spectral_tf.model.moment import Moment, check_reads_moment_only, scaled_moment
 from spectral_tf.model.readout import Estimate, rayleigh, read_tokens
 from spectral_tf.spectra import canonical_sign, unit
 
@@ -100,7 +102,7 @@ class SpectralTransformer(nn.Module):
     @nn.compact
     def __call__(
         self,
-        x: Float[Array, "N d"],
+        x: Float[Array, "N d"] | Moment,
         mask: Bool[Array, " N"] | None = None,
         start: Float[Array, "k d"] | None = None,
         *,
@@ -109,7 +111,8 @@ class SpectralTransformer(nn.Module):
         """Estimate the top eigenpairs of the covariance of x.
 
         Args:
-            x: `[N, d]` rows, any finite scale.
+            x: `[N, d]` rows, any finite scale; or their `scaled_moment` (equivariant
+                with linear cross attention).
             mask: `[N]` True for valid rows; None means all.
             start: `[k, d]` start vectors of the registers (equivariant only); None
                 takes the fixed-seed Gaussian ones.
@@ -126,19 +129,24 @@ class SpectralTransformer(nn.Module):
         Source: see the class.
         """
         cfg = self.config
-        check_fits(cfg, x)
         if start is not None and cfg.parameterisation == "dense":
             raise ConfigError(
                 "start vectors of a dense network are parameters; set them in "
                 "params['registers'], or use parameterisation='equivariant'."
             )
-        rows = scaled_rows(cfg, x, mask)
-        if cfg.parameterisation == "dense":
-            block, extra = DenseBlock(cfg, parent=None), (rows.mask,)
-            state = self._embed(rows)
+        if isinstance(x, Moment):
+            check_reads_moment_only(cfg)
+            check_dim(cfg, x.dim)
+            data, dtype = x, x.matrix.dtype
         else:
-            block, extra = ChannelBlock(cfg, parent=None), (rows.x, rows.mask)
-            state = self._channels(x.shape[1], x.dtype, start)
+            check_fits(cfg, x)
+            data, dtype = scaled_rows(cfg, x, mask), x.dtype
+        if isinstance(data, Rows) and cfg.parameterisation == "dense":
+            block, extra = DenseBlock(cfg, parent=None), (data.mask,)
+            state = self._embed(data)
+        else:
+            block, extra = ChannelBlock(cfg, parent=None), (data,)
+            state = self._channels(data.dim, dtype, start)
 
         def init_blocks(key: Array) -> Any:
             init = lambda one: block.init(one, state, *extra)["params"]
@@ -151,7 +159,7 @@ class SpectralTransformer(nn.Module):
             return state, state if capture else None
 
         state, history = run_blocks(cfg, step, state, params)
-        read = self._reader(rows)
+        read = self._reader(data)
         estimate = read(state)
         if not capture:
             return estimate, None
@@ -182,12 +190,12 @@ class SpectralTransformer(nn.Module):
         scalars = register_codes(cfg)[: cfg.num_components].astype(dtype)
         return vectors.at[:, 0].set(first), scalars
 
-    def _reader(self, rows: Rows) -> Callable[[tuple[Array, Array]], Estimate]:
+    def _reader(self, data: Rows | Moment) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
         cfg = self.config
-        if cfg.parameterisation == "equivariant":
-            return lambda state: rayleigh(cfg, state[0][:, 0], rows)
-        dim, k = rows.x.shape[1], cfg.num_components
+        if isinstance(data, Moment) or cfg.parameterisation == "equivariant":
+            return lambda state: rayleigh(cfg, state[0][:, 0], data)
+        rows, dim, k = data, data.dim, cfg.num_components
         flatten = cfg.readout == "flatten"
         # One token of everything gives all k pairs, or k tokens give one pair each.
         size = rows.x.shape[0] * cfg.width if flatten else cfg.width
@@ -268,4 +276,41 @@ def predict(
     """
     check_rows(x, mask)
     estimate, _ = SpectralTransformer(config).apply({"params": params}, x, mask)
+    return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))
+
+
+def predict_from_covariance(
+    config: ModelConfig,
+    params: Any,
+    covariance: Float[Array, "d d"],
+    start: Float[Array, "k d"] | None = None,
+) -> Estimate:
+    """What `predict` answers for any rows with this covariance.
+
+    Args:
+        config: an equivariant model with linear cross attention: it reads the rows only
+            through their covariance (`model/moment.py`).
+        params: its parameters.
+        covariance: `[d, d]` symmetric positive semi-definite; any finite scale.
+        start: `[k, d]` start vectors of the registers; None takes the fixed-seed ones.
+
+    Returns:
+        `Estimate(eigenvalues [k], eigenvectors [k, d])`, rows with canonical sign.
+
+    Raises:
+        ConfigError: if the network reads more of the rows than their covariance, or
+            k > d.
+
+    Example:
+        >>> import jax.numpy as jnp, spectral_tf
+        >>> config, params = spectral_tf.equivariant_power_method(2, 60)
+        >>> covariance = jnp.diag(jnp.array([4.0, 2.0, 1.0]))
+        >>> spectral_tf.predict_from_covariance(config, params, covariance).eigenvalues
+        Array([4., 2.], dtype=float32)
+
+    Source: ours.
+    """
+    moment = scaled_moment(config, covariance)
+    model = SpectralTransformer(config)
+    estimate, _ = model.apply({"params": params}, moment, None, start)
     return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))

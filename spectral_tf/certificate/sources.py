@@ -1,0 +1,225 @@
+r"""A symmetric matrix as a certificate sees it: products, a norm, a bound on the rest.
+
+`Matrix` holds S itself; `Rows` a table with fewer rows than columns, whose S is never
+formed. What both must answer, for columns Q that are (nearly) orthonormal, is an upper
+bound of the largest eigenvalue of S on the orthogonal complement of their span.
+
+*From a Cholesky factor.* Let :math:`A = \sigma I - S + Q C Q^\top` for any symmetric C.
+If A is positive definite, then :math:`x^\top S x < \sigma |x|^2` for every x orthogonal
+to Q. A floating-point Cholesky factorisation that runs to completion proves that A has
+no eigenvalue below :math:`-\gamma_{n+1}/(1-\gamma_{n+1}) \operatorname{tr} A`; so
+:math:`\sigma` plus that and the rounding of A's entries is a bound. (Rump, 2006, BIT
+46, "Verification of positive definiteness".) For a table, with P the projector on the
+complement, :math:`P S P` has the non-zero eigenvalues of :math:`X P X^\top / N =
+G - W W^\top`, with :math:`G = X X^\top / N` and :math:`W = X Q / \sqrt N`.
+
+*From what is left.* On the complement, the largest eigenvalue is at most the Frobenius
+norm of :math:`P S P`, whose square is :math:`|S|_F^2 - 2 |S Q|_F^2 + |Q^\top S Q|_F^2`;
+and, S being semi-definite, at most its trace, :math:`\operatorname{tr} S -
+\operatorname{tr} Q^\top S Q`. Cheap, and used alone where a factorisation is too large.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import get_lapack_funcs
+
+from spectral_tf.moments import UNIT_ROUNDOFF
+
+LARGEST_FACTOR = 6144
+"""Largest matrix that is factorised."""
+SMALL = 64
+"""Up to this size the complement's eigenvalue is computed to choose sigma."""
+LANCZOS_STEPS = 12
+"""Beyond, it is estimated by so many steps."""
+
+
+class Complement(NamedTuple):
+    """An upper bound on the orthogonal complement of a span, and how it was proven."""
+
+    bound: float
+    method: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """S, given as it is.
+
+    Attributes:
+        values: `[d, d]` exactly symmetric.
+        error: bound on the 2-norm of its error.
+        is_semidefinite: whether the matrix that it stands for is a covariance.
+    """
+
+    values: np.ndarray
+    error: float
+    is_semidefinite: bool
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return len(self.values)
+
+    @functools.cached_property
+    def norm(self) -> float:
+        """Frobenius."""
+        return float(np.linalg.norm(self.values))
+
+    @property
+    def slack(self) -> float:
+        """For products of d terms."""
+        return self.error + 2 * (self.dim + 4) * UNIT_ROUNDOFF * self.norm
+
+    def product(self, columns: np.ndarray) -> np.ndarray:
+        """`[d, m]` S times the columns."""
+        return self.values @ columns
+
+    def complement(
+        self, basis: np.ndarray, image: np.ndarray, target: float
+    ) -> Complement:
+        """A bound of S on the complement of `basis`."""
+        inner = basis.T @ image
+        top = float(np.linalg.norm(inner))
+        rest = self.norm**2 - 2 * np.linalg.norm(image) ** 2 + top**2
+        # The difference of squares is exact to a few roundings of the largest.
+        rest += 16 * (self.dim + 4) * UNIT_ROUNDOFF * self.norm**2
+        left = math.sqrt(max(rest, 0.0))
+        if self.is_semidefinite:
+            trace = float(np.trace(self.values) - np.trace(inner))
+            rounding = 4 * self.dim * UNIT_ROUNDOFF * float(np.trace(self.values))
+            left = min(left, trace + rounding + self.dim * self.slack)
+        cheap = Complement(left + self.slack, "trace")
+        if self.dim > LARGEST_FACTOR or self.dim == basis.shape[1]:
+            return cheap
+        lifted = inner + max(top, self.norm / self.dim) * np.eye(len(inner))
+        spread = basis @ lifted
+        deflated = spread @ basis.T
+        np.subtract(self.values, deflated, out=deflated)
+        size = self.norm + float(np.linalg.norm(spread))
+        rounding = 4 * (basis.shape[1] + 8) * UNIT_ROUNDOFF * size
+        return proven(deflated, rounding + self.slack, target, cheap)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """A centred table X with N < d; S = X^T X / N is not formed.
+
+    Attributes:
+        x: `[N, d]` centred rows.
+        error: bound on the 2-norm of the error of S that comes with them.
+    """
+
+    x: np.ndarray
+    error: float
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.x.shape[1]
+
+    @functools.cached_property
+    def norm(self) -> float:
+        """The trace."""
+        return float(np.linalg.norm(self.x) ** 2 / len(self.x))
+
+    @property
+    def slack(self) -> float:
+        """For a product of d and one of N terms."""
+        steps = sum(self.x.shape) + 8
+        return self.error + 2 * steps * UNIT_ROUNDOFF * self.norm
+
+    def product(self, columns: np.ndarray) -> np.ndarray:
+        """`[d, m]` S times the columns."""
+        return self.x.T @ (self.x @ columns) / len(self.x)
+
+    def complement(
+        self, basis: np.ndarray, image: np.ndarray, target: float
+    ) -> Complement:
+        """A bound of S on the complement of `basis`."""
+        trace = self.norm - float(np.trace(basis.T @ image))
+        cheap = Complement(max(trace, 0.0) + (self.dim + 1) * self.slack, "trace")
+        if len(self.x) > LARGEST_FACTOR:
+            return cheap
+        part = self.x @ basis
+        deflated = (self.x @ self.x.T - part @ part.T) / len(self.x)
+        return proven(deflated, 2 * self.slack, target, cheap)
+
+
+Source = Matrix | Rows
+"""Whose `dim`, `norm` (at least that of |S|), `slack` (rounding of a product and the
+error of S), `product` and `complement` a certificate is made of."""
+
+
+def proven(
+    matrix: np.ndarray, rounding: float, target: float, cheap: Complement
+) -> Complement:
+    """A bound of the largest eigenvalue, proven by Cholesky factorisations.
+
+    Args:
+        matrix: `[n, n]`; its upper triangle is read as a symmetric matrix.
+        rounding: bound on the 2-norm of the error of its entries.
+        target: a bound above this is of no use.
+        cheap: a bound that is known already, returned if nothing better is found.
+
+    Returns:
+        The smallest bound found.
+
+    Source: see the module.
+    """
+    size = len(matrix)
+    estimate = largest_eigenvalue(matrix)
+    spread = max(float(np.linalg.norm(matrix)) / size, abs(estimate)) or 1.0
+    floor = estimate + 1e-6 * spread
+    if size <= SMALL:
+        tries = [estimate + 1e-10 * spread, floor, estimate + 1e-3 * spread]
+    else:
+        tries = [floor + share * (target - floor) for share in (0.05, 0.4, 0.8)]
+    (potrf,) = get_lapack_funcs(("potrf",), (matrix,))
+    for sigma in tries:
+        shifted = -matrix
+        shifted[np.diag_indices(size)] += sigma
+        total = float(np.trace(shifted))
+        # The transpose is in the order that LAPACK wants, so that nothing is copied.
+        is_bad = potrf(shifted.T, lower=1, clean=0, overwrite_a=1)[1] != 0
+        if total <= 0 or is_bad:
+            continue
+        steps = (size + 2) * UNIT_ROUNDOFF
+        bound = sigma + 1.1 * steps * total + 2 * UNIT_ROUNDOFF * spread + rounding
+        bound += 2 * UNIT_ROUNDOFF * abs(sigma)
+        return Complement(bound, "inertia") if bound < cheap.bound else cheap
+    return cheap
+
+
+def largest_eigenvalue(matrix: np.ndarray) -> float:
+    """An estimate from below: exact for small matrices, by Lanczos for large ones.
+
+    Args:
+        matrix: `[n, n]` symmetric.
+
+    Returns:
+        The estimate. It only chooses what is then proven.
+
+    Source: Golub & Van Loan (2013), section 10.1.
+    """
+    size = len(matrix)
+    if size <= SMALL:
+        return float(np.linalg.eigvalsh(matrix)[-1])
+    vector = np.random.default_rng(0).standard_normal(size)
+    basis, alphas, betas = [vector / np.linalg.norm(vector)], [], []
+    for _ in range(LANCZOS_STEPS):
+        image = matrix @ basis[-1]
+        alphas.append(float(image @ basis[-1]))
+        for _ in range(2):
+            for other in basis:
+                image -= (image @ other) * other
+        length = float(np.linalg.norm(image))
+        if length <= 1e-12 * abs(alphas[0]):
+            break
+        betas.append(length)
+        basis.append(image / length)
+    off = betas[: len(alphas) - 1]
+    small = np.diag(alphas) + np.diag(off, 1) + np.diag(off, -1)
+    return float(np.linalg.eigvalsh(small)[-1])

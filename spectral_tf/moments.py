@@ -1,0 +1,218 @@
+r"""Mean and covariance of a table in one pass, in parts, with a bound on the rounding.
+
+Everything is in float64 and relative to a shift a (the mean of the first rows), in
+units of a power of two s, so that neither a large mean nor a large or tiny scale costs
+digits:
+
+.. math:: M = \sum_i y_i y_i^\top,\quad t = \sum_i y_i,\quad y_i = (x_i - a)/s,\qquad
+   S = \frac{s^2}{N}\Bigl(M - \frac{t t^\top}{N}\Bigr).
+
+*Rounding.* y has a relative error of at most u = 2^-53 in each entry; a product of c
+rows, summed in any order, is off by at most :math:`\gamma_c |Y|^\top |Y|`, whose 2-norm
+is at most :math:`\gamma_c \operatorname{tr} M`; each further part adds u tr M. So with
+parts of at most c rows and p parts the 2-norm of the error of S is at most
+:math:`(c + p + 12)\,u\,s^2 \operatorname{tr} M / N` (first order, the constant is
+generous). Source: Higham (2002), Accuracy and Stability, section 3.5.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from spectral_tf.config import DataError
+
+CHUNK_BYTES = 1 << 25
+"""Rows are taken in parts of at most so many bytes."""
+MOST_ROWS = 8192
+"""And at most so many rows: the bound on the rounding grows with them."""
+UNIT_ROUNDOFF = 2.0**-53
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Sums over the rows of a table. Immutable: `updated` returns another one.
+
+    Attributes:
+        count: N, rows so far.
+        shift: `[d]` what was subtracted from every row.
+        scale: power of two by which every row was divided.
+        total: `[d]` sum of the shifted, scaled rows.
+        second: `[d, d]` sum of their outer products.
+        parts: in how many parts the rows came.
+        part_rows: rows of the longest part.
+
+    Source: ours.
+    """
+
+    count: int
+    shift: np.ndarray
+    scale: float
+    total: np.ndarray
+    second: np.ndarray
+    parts: int
+    part_rows: int
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return len(self.shift)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """`[d]` mean of the rows."""
+        return self.shift + self.scale * (self.total / self.count)
+
+    @property
+    def scaled_covariance(self) -> np.ndarray:
+        """`[d, d]` covariance (1/N) of the rows divided by `scale`; symmetric."""
+        mean = self.total / self.count
+        return self.second / self.count - np.outer(mean, mean)
+
+    @property
+    def scaled_error(self) -> float:
+        """Bound on the 2-norm of the rounding error of `scaled_covariance`."""
+        steps = self.part_rows + self.parts + 12
+        trace = float(np.trace(self.second))
+        return 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
+
+    def updated(self, rows: np.ndarray) -> "Moments":
+        """The sums with more rows.
+
+        Args:
+            rows: `[n, d]` finite numbers, any real type; taken in parts.
+
+        Returns:
+            New moments.
+
+        Raises:
+            DataError: if the sums overflow: entries further apart than 1e150.
+
+        Source: ours.
+        """
+        count, total, second = self.count, self.total, self.second
+        parts, longest = self.parts, self.part_rows
+        for part in split(rows):
+            shifted = scaled_part(part, self.shift, self.scale)
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = total + shifted.sum(axis=0)
+                second = second + shifted.T @ shifted
+            count, parts = count + len(part), parts + 1
+            longest = max(longest, len(part))
+        if not np.isfinite(np.trace(second)):
+            raise DataError(
+                "the rows are too far apart for sums of squares: some are more than "
+                "1e150 times as large as the first ones. Remove or rescale them."
+            )
+        return dataclasses.replace(
+            self,
+            count=count,
+            total=total,
+            second=second,
+            parts=parts,
+            part_rows=longest,
+        )
+
+
+def moments_of(chunks: Iterable[np.ndarray]) -> Moments:
+    """Moments of a table that comes in chunks of rows.
+
+    Args:
+        chunks: arrays `[n, d]` with the same d, n >= 1; only one is held at a time.
+
+    Returns:
+        The moments.
+
+    Raises:
+        DataError: if there is no chunk, or the sums overflow.
+
+    Source: ours.
+    """
+    moments: Moments | None = None
+    for chunk in chunks:
+        moments = (moments or empty_moments(chunk)).updated(chunk)
+    if moments is None:
+        raise DataError("there are no rows; expected at least one chunk of rows.")
+    return moments
+
+
+def empty_moments(rows: np.ndarray) -> Moments:
+    """Sums over no rows, with shift and scale chosen for tables like this one.
+
+    Args:
+        rows: `[n, d]` the first rows, n >= 1.
+
+    Returns:
+        Moments of count 0.
+
+    Source: ours.
+    """
+    first = next(iter(split(rows)))
+    shift, scale = shift_and_scale(first)
+    dim = rows.shape[1]
+    return Moments(0, shift, scale, np.zeros(dim), np.zeros((dim, dim)), 0, 0)
+
+
+def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
+    """The mean of some rows, and a power of two near their largest deviation.
+
+    Args:
+        rows: `[n, d]` finite numbers.
+
+    Returns:
+        `(shift [d], scale)`; scale is 1 where all rows are equal.
+
+    Source: ours.
+    """
+    halves = np.asarray(rows, np.float64) / 2  # halves cannot overflow
+    shift = halves.mean(axis=0) * 2 if _is_moderate(halves) else 2 * halves[0]
+    peak = float(np.max(np.abs(halves - shift / 2)))
+    # Beyond 2^1000 or below its inverse the scale itself would over- or underflow.
+    exponent = min(max(math.frexp(peak)[1] + 1, -1000), 1000) if peak > 0 else 0
+    return shift, math.ldexp(1.0, exponent)
+
+
+def _is_moderate(halves: np.ndarray) -> bool:
+    """Whether a sum of these cannot overflow."""
+    return float(np.max(np.abs(halves))) < 1e300 / len(halves)
+
+
+def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray:
+    """`(rows - shift) / scale` in float64.
+
+    Args:
+        rows: `[n, d]`.
+        shift: `[d]`.
+        scale: power of two.
+
+    Returns:
+        `[n, d]`.
+
+    Source: ours.
+    """
+    shifted = np.array(rows, np.float64)  # a copy: the caller's rows stay
+    if max(abs(scale), float(np.max(np.abs(shift)))) > 1e300:
+        shifted /= 2.0
+        shifted -= shift / 2
+        shifted /= scale / 2
+        return shifted
+    shifted -= shift
+    shifted /= scale
+    return shifted
+
+
+def split(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Parts of at most `MOST_ROWS` rows and `CHUNK_BYTES` bytes in float64.
+
+    Args:
+        rows: `[n, d]`.
+
+    Returns:
+        Views of the rows, in order.
+
+    Source: ours.
+    """
+    most = max(1, min(MOST_ROWS, CHUNK_BYTES // (8 * max(1, rows.shape[1]))))
+    for low in range(0, len(rows), most):
+        yield rows[low : low + most]
