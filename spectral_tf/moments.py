@@ -1,8 +1,8 @@
 r"""Mean and covariance of a table in one pass, in parts, with a bound on the rounding.
 
 Everything is in float64 and relative to a shift a (the mean of the first rows), in
-units of a power of two s, so that neither a large mean nor a large or tiny scale costs
-digits:
+units of a power of two s (1 for ordinary tables), so that neither a large mean nor an
+extreme scale costs digits:
 
 .. math:: M = \sum_i y_i y_i^\top,\quad t = \sum_i y_i,\quad y_i = (x_i - a)/s,\qquad
    S = \frac{s^2}{N}\Bigl(M - \frac{t t^\top}{N}\Bigr).
@@ -20,13 +20,16 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
 from spectral_tf.config import DataError
 
-CHUNK_BYTES = 1 << 25
-"""Rows are taken in parts of at most so many bytes."""
+PART_BYTES = 1 << 22
+"""Rows are taken in parts of about so many bytes, or of d rows if that is more."""
 MOST_ROWS = 8192
-"""And at most so many rows: the bound on the rounding grows with them."""
+"""And of at most so many rows: the bound on the rounding grows with them."""
+ORDINARY = 100
+"""Deviations between 2^-100 and 2^100 are not scaled."""
 UNIT_ROUNDOFF = 2.0**-53
 
 
@@ -39,7 +42,7 @@ class Moments:
         shift: `[d]` what was subtracted from every row.
         scale: power of two by which every row was divided.
         total: `[d]` sum of the shifted, scaled rows.
-        second: `[d, d]` sum of their outer products.
+        second: `[d, d]` sum of their outer products; the upper triangle.
         parts: in how many parts the rows came.
         part_rows: rows of the longest part.
 
@@ -68,7 +71,8 @@ class Moments:
     def scaled_covariance(self) -> np.ndarray:
         """`[d, d]` covariance (1/N) of the rows divided by `scale`; symmetric."""
         mean = self.total / self.count
-        return self.second / self.count - np.outer(mean, mean)
+        upper = np.triu(self.second / self.count - np.outer(mean, mean))
+        return upper + np.triu(upper, 1).T
 
     @property
     def scaled_error(self) -> float:
@@ -91,13 +95,15 @@ class Moments:
 
         Source: ours.
         """
-        count, total, second = self.count, self.total, self.second
+        count, total = self.count, self.total
+        second = np.array(self.second, order="F")
         parts, longest = self.parts, self.part_rows
+        (syrk,) = get_blas_funcs(("syrk",), (second,))
         for part in split(rows):
             shifted = scaled_part(part, self.shift, self.scale)
             with np.errstate(over="ignore", invalid="ignore"):
                 total = total + shifted.sum(axis=0)
-                second = second + shifted.T @ shifted
+                second = syrk(1.0, shifted.T, 1.0, second, overwrite_c=1)
             count, parts = count + len(part), parts + 1
             longest = max(longest, len(part))
         if not np.isfinite(np.trace(second)):
@@ -151,7 +157,8 @@ def empty_moments(rows: np.ndarray) -> Moments:
     first = next(iter(split(rows)))
     shift, scale = shift_and_scale(first)
     dim = rows.shape[1]
-    return Moments(0, shift, scale, np.zeros(dim), np.zeros((dim, dim)), 0, 0)
+    second = np.zeros((dim, dim), order="F")
+    return Moments(0, shift, scale, np.zeros(dim), second, 0, 0)
 
 
 def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
@@ -170,7 +177,7 @@ def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
     peak = float(np.max(np.abs(halves - shift / 2)))
     # Beyond 2^1000 or below its inverse the scale itself would over- or underflow.
     exponent = min(max(math.frexp(peak)[1] + 1, -1000), 1000) if peak > 0 else 0
-    return shift, math.ldexp(1.0, exponent)
+    return shift, math.ldexp(1.0, exponent) if abs(exponent) > ORDINARY else 1.0
 
 
 def _is_moderate(halves: np.ndarray) -> bool:
@@ -187,23 +194,20 @@ def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray
         scale: power of two.
 
     Returns:
-        `[n, d]`.
+        `[n, d]`, a new array, row after row in memory.
 
     Source: ours.
     """
-    shifted = np.array(rows, np.float64)  # a copy: the caller's rows stay
-    if max(abs(scale), float(np.max(np.abs(shift)))) > 1e300:
-        shifted /= 2.0
-        shifted -= shift / 2
-        shifted /= scale / 2
-        return shifted
-    shifted -= shift
-    shifted /= scale
-    return shifted
+    if scale == 1.0:
+        return np.subtract(rows, shift[None], dtype=np.float64, order="C")
+    half = np.multiply(rows, 0.5, dtype=np.float64, order="C")  # cannot overflow
+    half -= shift[None] / 2
+    half /= scale / 2
+    return half
 
 
 def split(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Parts of at most `MOST_ROWS` rows and `CHUNK_BYTES` bytes in float64.
+    """Parts of `PART_BYTES` in float64, at least d and at most `MOST_ROWS` rows.
 
     Args:
         rows: `[n, d]`.
@@ -213,6 +217,7 @@ def split(rows: np.ndarray) -> Iterator[np.ndarray]:
 
     Source: ours.
     """
-    most = max(1, min(MOST_ROWS, CHUNK_BYTES // (8 * max(1, rows.shape[1]))))
+    dim = max(1, rows.shape[1])
+    most = min(MOST_ROWS, max(dim, PART_BYTES // (8 * dim)))
     for low in range(0, len(rows), most):
         yield rows[low : low + most]

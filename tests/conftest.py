@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 # Before the first import of jax's backends and of matplotlib.
 os.environ["MPLBACKEND"] = "Agg"
+# scikit-learn's checks of array API input are skipped without it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 # Most of the time goes into compiling small programs once: do not optimise them.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 

@@ -24,6 +24,10 @@ ROOMS: dict[str, set[str]] = {
     "training": {"config", "spectra", "sampling", "model", "objective"},
     "evaluation": {"config", "spectra", "sampling", "model"},
 }
+ROOMS["estimators"] = {
+    *("config", "spectra", "moments", "certificate", "model", "constructive"),
+    "training.checkpoint",
+}
 ROOMS["report"] = {*ROOMS}
 ROOMS["demo"] = {*ROOMS}
 ROOMS["__init__"] = {*ROOMS} - {"__init__"}

@@ -107,7 +107,7 @@ def certify(
             f"x has shape {x.shape}; expected a table [N, d] of finite numbers."
         )
     if len(x) < x.shape[1]:
-        source, scale = rows_source(x)
+        source, scale, _ = rows_source(x)
     else:
         moments = moments_of([x])
         source, scale = moments_source(moments), moments.scale
@@ -137,22 +137,24 @@ def moments_source(moments: Moments) -> Matrix:
     return Matrix(moments.scaled_covariance, moments.scaled_error, True)
 
 
-def rows_source(x: np.ndarray) -> tuple[Rows, float]:
+def rows_source(x: np.ndarray) -> tuple[Rows, float, np.ndarray]:
     """A table with few rows, centred and scaled.
 
     Args:
         x: `[N, d]` finite.
 
     Returns:
-        `(rows, scale)`: eigenvalues of x are scale^2 times those of these rows.
+        `(rows, scale, mean [d])`: eigenvalues of x are scale^2 times those of these
+        rows.
 
     Source: ours; the mean is taken twice, so that what is left of it is rounding.
     """
     shift, scale = shift_and_scale(next(iter(split(x))))
     rows = scaled_part(x, shift, scale)
-    rows -= rows.mean(axis=0)
+    centre = rows.mean(axis=0)
+    rows -= centre
     left = rows.mean(axis=0)
     # Rows relative to their own mean: y - left; S differs by |left|^2, entries by u.
     trace = float(np.linalg.norm(rows) ** 2 / len(rows))
     error = float(left @ left) * (1 + 1e-12) + 8 * UNIT_ROUNDOFF * trace
-    return Rows(rows, error), scale
+    return Rows(rows, error), scale, shift + scale * centre

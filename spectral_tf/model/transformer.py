@@ -248,6 +248,8 @@ def predict(
     params: Any,
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
+    *,
+    start: Float[Array, "k d"] | None = None,
 ) -> Estimate:
     """Top eigenpairs of one instance by a transformer; `vmap` it for many.
 
@@ -256,6 +258,8 @@ def predict(
         params: its parameters: constructed, trained, or anything between.
         x: `[N, d]` rows; any finite scale.
         mask: `[N]` True for valid rows; None means all.
+        start: `[k, d]` start vectors of the registers (equivariant only); None takes
+            the fixed-seed ones.
 
     Returns:
         `Estimate(eigenvalues [k], eigenvectors [k, d])`, rows with canonical sign.
@@ -275,7 +279,8 @@ def predict(
     Source: He et al. (2025), arXiv:2501.01312.
     """
     check_rows(x, mask)
-    estimate, _ = SpectralTransformer(config).apply({"params": params}, x, mask)
+    model = SpectralTransformer(config)
+    estimate, _ = model.apply({"params": params}, x, mask, start)
     return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))
 
 

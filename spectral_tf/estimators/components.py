@@ -1,0 +1,158 @@
+"""How many components: a number, a share of the variance, all, or Minka's choice."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from spectral_tf.config import ConfigError, require
+from spectral_tf.estimators.engines import rank_limit
+from spectral_tf.estimators.solution import Solution, Summary
+
+FIRST_GUESS = 4
+"""Components to begin with where a share of the variance is asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Components that were asked for.
+
+    Attributes:
+        number: k, or None where it depends on the eigenvalues.
+        most: min(N, d).
+        share: of the variance, or None.
+        total: variance of all columns, in the source's units.
+        count: N.
+    """
+
+    number: int | None
+    most: int
+    share: float | None
+    total: float
+    count: int
+
+    def solved(self, solve: Callable[[int], Solution]) -> Solution:
+        """The solution with as many components as asked for.
+
+        Args:
+            solve: gives the top k for any k.
+
+        Returns:
+            The solution.
+        """
+        if self.number is not None:
+            return solve(self.number)
+        if self.share is None:
+            solution = solve(self.most)
+            values = solution.eigenvalues * self.count / (self.count - 1)
+            return first_of(solution, minka(values, self.count))
+        k = min(FIRST_GUESS, self.most)
+        while True:
+            solution = solve(k)
+            reached = np.cumsum(solution.eigenvalues) >= self.share * self.total
+            if reached.any() or k == self.most:
+                enough = int(np.argmax(reached)) + 1 if reached.any() else k
+                return first_of(solution, enough)
+            k = min(2 * k, self.most)
+
+
+def component_count(wanted: int | float | str | None, summary: Summary) -> Wanted:
+    """Check what was asked for against the table.
+
+    Args:
+        wanted: the parameter `n_components`.
+        summary: of the table.
+
+    Returns:
+        What to solve for.
+
+    Raises:
+        ConfigError: if it is out of bounds.
+
+    Source: the rules of `sklearn.decomposition.PCA`.
+    """
+    most, count = rank_limit(summary.source), summary.count
+    most = min(most, count)
+    make = lambda number, share=None: Wanted(number, most, share, summary.total, count)
+    if wanted is None:
+        return make(most)
+    if isinstance(wanted, str):
+        dim = summary.source.dim
+        require(
+            wanted == "mle",
+            f"n_components={wanted!r} is unknown; give a number, a share in (0, 1), "
+            "None or 'mle'.",
+        )
+        require(
+            count >= dim,
+            f"n_components='mle' needs as many rows as columns, not {count} rows and "
+            f"{dim} columns; give a number.",
+        )
+        return make(None)
+    if isinstance(wanted, float | np.floating) and 0 < wanted < 1:
+        return make(None, float(wanted))
+    is_whole = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
+    if not is_whole or not 1 <= wanted <= most:
+        raise ConfigError(
+            f"n_components={wanted!r} must be a whole number in 1..{most} = "
+            f"min(n_samples={count}, n_features={summary.source.dim}), a share of the "
+            "variance in (0, 1), None or 'mle'."
+        )
+    return make(int(wanted))
+
+
+def first_of(solution: Solution, k: int) -> Solution:
+    """The first k eigenpairs of a solution, with the certificate of those."""
+    certificate = solution.certificate
+    if certificate is not None:
+        entries = certificate.entries[:k]
+        certificate = dataclasses.replace(certificate, entries=entries)
+    return dataclasses.replace(
+        solution,
+        eigenvalues=solution.eigenvalues[:k],
+        eigenvectors=solution.eigenvectors[:k],
+        certificate=certificate,
+    )
+
+
+def minka(values: np.ndarray, count: int) -> int:
+    """Minka's choice of the number of components.
+
+    Args:
+        values: `[d]` variances, descending.
+        count: N.
+
+    Returns:
+        k >= 1.
+
+    Source: Minka (2000), Automatic choice of dimensionality for PCA; scikit-learn's
+    own evaluation of it, so that the numbers agree.
+    """
+    from sklearn.decomposition._pca import _infer_dimension
+
+    return max(int(_infer_dimension(values, count)), 1)
+
+
+def precision_of(
+    components: np.ndarray, variances: np.ndarray, noise: float, covariance: np.ndarray
+) -> np.ndarray:
+    r"""The inverse of :math:`W^\top \operatorname{diag}(v - \sigma^2) W + \sigma^2 I`.
+
+    Args:
+        components: W `[k, d]`, orthonormal rows.
+        variances: v `[k]`.
+        noise: sigma^2.
+        covariance: `[d, d]` that matrix.
+
+    Returns:
+        `[d, d]`: by the matrix inversion lemma, where W has fewer rows than columns
+        and sigma^2 > 0, else by a pseudo-inverse.
+
+    Source: Tipping & Bishop (1999), section 3.
+    """
+    if len(components) == components.shape[1] or noise <= 0:
+        return np.linalg.pinv(covariance, hermitian=True)
+    shares = np.maximum(1 - noise / np.maximum(variances, noise), 0.0)
+    precision = -(components.T * shares) @ components
+    precision.flat[:: len(precision) + 1] += 1.0
+    return precision / noise

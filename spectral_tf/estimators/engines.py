@@ -1,0 +1,363 @@
+"""Who proposes the eigenpairs: a constructed network, a trained one, or LAPACK.
+
+A table reaches a network as its covariance (`model/moment.py`), or where it has fewer
+rows than columns as it is. Compiled programs are shared: the number of columns (and of
+rows) is rounded up to a bucket and filled with zeros, which changes no answer, because
+zero columns stay zero in an equivariant network and rows are masked.
+
+The constructed network runs in passes of `PASS` iterations, each starting from the
+vectors that the last one left, until the residuals are small beside the gaps, or will
+not become so within `max_iter`.
+"""
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.linalg
+
+from spectral_tf.certificate.sources import Matrix, Rows, Source
+from spectral_tf.config import ConfigError, ModelConfig, require
+from spectral_tf.constructive.equivariant import equivariant_power_method
+from spectral_tf.model.moment import check_reads_moment_only
+from spectral_tf.model.params import load_weights
+from spectral_tf.model.transformer import predict, predict_from_covariance
+from spectral_tf.training.checkpoint import restore_latest
+
+PASS = 30
+"""Iterations of one forward pass of the constructed network."""
+MARGIN = 1e-3
+"""Iterate until angles look smaller than this times the tolerance."""
+MOST_COMPONENTS = 32
+"""Beyond, an exact solver costs less than iterating so many vectors."""
+ENGINES = ("auto", "constructed", "pretrained", "exact")
+
+Weights = str | Path | tuple[ModelConfig, Any]
+
+
+class Proposal(NamedTuple):
+    """Eigenpairs of a source, in its units, and where they come from.
+
+    Attributes:
+        eigenvalues: `[k]` descending.
+        eigenvectors: `[k, d]` rows.
+        engine: `constructed`, `pretrained`, `pretrained, constructed` or `exact`.
+        products: with S, that the network took.
+    """
+
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
+    engine: str
+    products: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Which engine runs, and why.
+
+    Attributes:
+        engine: one of `ENGINES` but `auto`.
+        reason: one sentence.
+        network: of the pre-trained engine.
+        is_refined: whether the constructed network goes on from the trained answer.
+    """
+
+    engine: str
+    reason: str
+    network: tuple[ModelConfig, Any] | None = None
+    is_refined: bool = False
+
+
+def choose_engine(
+    engine: str, weights: Weights | None, k: int, source: Source
+) -> Choice:
+    """Decide which engine proposes k eigenpairs of a source.
+
+    Args:
+        engine: one of `ENGINES`.
+        weights: of a trained network: a folder of weights or of a run, or
+            `(config, params)`.
+        k: how many.
+        source: S.
+
+    Returns:
+        The choice.
+
+    Raises:
+        ConfigError: for an unknown engine, or `pretrained` without weights that fit.
+
+    Source: ours.
+    """
+    require(
+        engine in ENGINES,
+        f"engine={engine!r} is unknown; choose one of {', '.join(ENGINES)}.",
+    )
+    require(
+        engine == "pretrained" or engine == "auto" or weights is None,
+        f"engine={engine!r} does not read weights; leave weights None, or use "
+        "engine='pretrained' or 'auto'.",
+    )
+    most = rank_limit(source)
+    if engine == "pretrained":
+        if weights is None:
+            raise ConfigError(
+                "engine='pretrained' needs weights=: the folder of a run of "
+                "`spectral-tf pretrain`, a folder of weights, or (config, params)."
+            )
+        network = load_network(weights)
+        problem = misfit(network[0], k)
+        require(problem is None, f"engine='pretrained': {problem}")
+        return Choice(engine, "as asked", network)
+    if engine != "auto":
+        return Choice(engine, "as asked")
+    if k > MOST_COMPONENTS or k >= most:
+        reason = (
+            f"{k} of at most {most} components are asked for; networks propose up to "
+            f"{MOST_COMPONENTS}, and fewer than all"
+        )
+        return Choice("exact", reason)
+    if weights is None:
+        return Choice("constructed", "no trained weights were given")
+    network = load_network(weights)
+    problem = misfit(network[0], k)
+    if problem is not None:
+        return Choice("constructed", f"the trained weights do not fit: {problem}")
+    reason = "the trained network proposes, the constructed one refines"
+    return Choice("pretrained", reason, network, is_refined=True)
+
+
+def rank_limit(source: Source) -> int:
+    """How many eigenvalues can differ from zero."""
+    return min(source.x.shape) if isinstance(source, Rows) else source.dim
+
+
+def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
+    """A trained network from a run, a folder of weights, or as it is.
+
+    Args:
+        weights: folder, or `(config, params)`.
+
+    Returns:
+        `(config, params)`.
+
+    Raises:
+        ConfigError: if there is nothing of the kind.
+
+    Source: ours.
+    """
+    if isinstance(weights, tuple):
+        return weights
+    folder = Path(weights).expanduser()
+    require(
+        folder.is_dir(),
+        f"weights={str(weights)!r} is not a folder (looked in {Path.cwd()}); give the "
+        "folder of a run of `spectral-tf pretrain`, or of saved weights.",
+    )
+    if (folder / "checkpoints").is_dir():
+        restored = restore_latest(folder)
+        return restored.config.model, restored.state.params
+    return load_weights(folder)
+
+
+def misfit(config: ModelConfig, k: int) -> str | None:
+    """Why a trained network cannot propose k eigenpairs; None if it can."""
+    try:
+        check_reads_moment_only(config)
+    except ConfigError as error:
+        return str(error)
+    if k > config.register_rows:
+        return (
+            f"n_components={k} is beyond the {config.register_rows} that the weights "
+            "are trained for; ask for fewer, or train with more max_components."
+        )
+    return None
+
+
+def propose(
+    choice: Choice,
+    source: Source,
+    k: int,
+    *,
+    tol: float,
+    max_iter: int,
+    start: np.ndarray,
+) -> Proposal:
+    """Run the chosen engine.
+
+    Args:
+        choice: of `choose_engine`.
+        source: S.
+        k: how many pairs.
+        tol: radians that the answer should reach.
+        max_iter: most iterations of the constructed network.
+        start: `[n, d]` start vectors, n >= k; those beyond k guard the last gap.
+
+    Returns:
+        The proposal.
+
+    Source: ours.
+    """
+    if choice.engine == "exact":
+        return exact(source, k)
+    if choice.network is None:
+        return constructed(source, k, tol, max_iter, start)
+    first = pretrained(choice.network, source, k, start)
+    if not choice.is_refined:
+        return first
+    start = np.concatenate([first.eigenvectors, start[k:]])
+    refined = constructed(source, k, tol, max_iter, start)
+    products = first.products + refined.products
+    return refined._replace(engine="pretrained, constructed", products=products)
+
+
+def exact(source: Source, k: int) -> Proposal:
+    """LAPACK: `eigh` of the covariance, `svd` of a table with few rows."""
+    if isinstance(source, Matrix):
+        low = source.dim - k
+        values, columns = scipy.linalg.eigh(
+            source.values, subset_by_index=(low, source.dim - 1)
+        )
+        return Proposal(values[::-1], columns.T[::-1], "exact", 0)
+    _, scales, rows = np.linalg.svd(source.x, full_matrices=False)
+    return Proposal(scales[:k] ** 2 / len(source.x), rows[:k], "exact", 0)
+
+
+def pretrained(
+    network: tuple[ModelConfig, Any], source: Source, k: int, start: np.ndarray
+) -> Proposal:
+    """One forward pass of a trained network."""
+    config, params = network
+    config = config.replace(num_components=k)
+    run = Forward.of(source)
+    values, vectors = run(config, params, start[:k])
+    return in_order(values, vectors, "pretrained", config.num_products)
+
+
+def constructed(
+    source: Source, k: int, tol: float, max_iter: int, start: np.ndarray
+) -> Proposal:
+    """The power method in passes, until it is accurate or will not become so."""
+    run, count = Forward.of(source), len(start)
+    config, params = constructed_network(count)
+    goal, vectors, last = MARGIN * tol, start, math.inf
+    products, values = 0, np.zeros(count)
+    while products < max_iter:
+        values, vectors = run(config, params, vectors)
+        products += PASS
+        angle = apparent_angle(source, values, vectors, k)
+        if angle <= goal:
+            break
+        passes_left = (max_iter - products) / PASS
+        if angle > tol and math.isfinite(last):
+            speed = math.log(max(last / angle, 1.0))
+            if speed * passes_left < math.log(angle / tol):
+                break
+        last = angle
+    return in_order(values[:k], vectors[:k], "constructed", products)
+
+
+@functools.cache
+def constructed_network(count: int) -> tuple[ModelConfig, Any]:
+    """The network of one pass, with `count` registers."""
+    return equivariant_power_method(count, PASS)
+
+
+def apparent_angle(
+    source: Source, values: np.ndarray, vectors: np.ndarray, k: int
+) -> float:
+    """Largest residual over its gap among the first k; not a proof."""
+    images = source.product(vectors.T).T
+    left = np.linalg.norm(images - values[:, None] * vectors, axis=1)
+    gaps = np.abs(np.diff(values))
+    if len(values) == k:  # all of them: nothing below the last
+        gaps = np.append(gaps, math.inf)
+    own = np.minimum(np.r_[math.inf, gaps[: k - 1]], gaps[:k])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        angles = left[:k] / own
+    return float(np.max(np.where(left[:k] == 0, 0.0, angles)))
+
+
+def in_order(
+    values: np.ndarray, vectors: np.ndarray, engine: str, products: int
+) -> Proposal:
+    """The proposal with eigenvalues descending."""
+    order = np.argsort(-values, kind="stable")
+    return Proposal(values[order], vectors[order], engine, products)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """Runs an equivariant network on one source, padded to a bucket.
+
+    Attributes:
+        data: the covariance `[d', d']`, or the rows `[N', d']`.
+        mask: `[N']` of the rows, None for a covariance.
+        dim: d.
+        dtype: float64 where the backend has it at full speed or nearly so.
+    """
+
+    data: jax.Array
+    mask: jax.Array | None
+    dim: int
+    dtype: Any
+
+    @classmethod
+    def of(cls, source: Source) -> "Forward":
+        """Move the source to the device."""
+        dtype = np.float32 if jax.default_backend() == "tpu" else np.float64
+        dim = source.dim
+        with jax.enable_x64(True):
+            if isinstance(source, Matrix):
+                data = padded(source.values, (bucket(dim), bucket(dim)), dtype)
+                return cls(jnp.asarray(data), None, dim, dtype)
+            count = len(source.x)
+            data = padded(source.x, (bucket(count), bucket(dim)), dtype)
+            mask = jnp.arange(bucket(count)) < count
+            return cls(jnp.asarray(data), mask, dim, dtype)
+
+    def __call__(
+        self, config: ModelConfig, params: Any, start: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`(eigenvalues [k], eigenvectors [k, d])` in float64."""
+        with jax.enable_x64(True):
+            params = jax.tree.map(lambda leaf: jnp.asarray(leaf, self.dtype), params)
+            wide = (len(start), self.data.shape[1])
+            vectors = jnp.asarray(padded(start, wide, self.dtype))
+            found = _forward(config, params, self.data, self.mask, vectors)
+            values, rows = (np.asarray(leaf, np.float64) for leaf in found)
+        return values, rows[:, : self.dim]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _forward(
+    config: ModelConfig, params: Any, data: Any, mask: Any, start: Any
+) -> tuple[Any, Any]:
+    if mask is None:
+        found = predict_from_covariance(config, params, data, start)
+    else:
+        found = predict(config, params, data, mask, start=start)
+    return found.eigenvalues, found.eigenvectors
+
+
+def bucket(size: int) -> int:
+    """The next of 8, 12, 16, 24, 32, 48, 64, ...: at most half as large again."""
+    power = 8
+    while power < size:
+        if power * 3 // 2 >= size:
+            return power * 3 // 2
+        power *= 2
+    return power
+
+
+def padded(array: np.ndarray, shape: tuple[int, int], dtype: Any) -> np.ndarray:
+    """The array in the corner of a zero array; itself where it fits exactly."""
+    if array.shape == shape:
+        return np.asarray(array, dtype)
+    out = np.zeros(shape, dtype)
+    out[: array.shape[0], : array.shape[1]] = array
+    return out

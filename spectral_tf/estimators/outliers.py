@@ -1,0 +1,335 @@
+"""Outliers: rows that the leading components cannot reconstruct."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from spectral_tf.config import ConfigError, require
+from spectral_tf.estimators.engines import Weights
+from spectral_tf.estimators.pca import SpectralPCA
+from spectral_tf.estimators.validation import validated
+
+QUANTILE = 1.959963984540054
+"""The 97.5 % point of the standard normal distribution."""
+MAD = 1.482602218505602
+"""Median absolute deviation to standard deviation, for normal numbers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Why rows are strange.
+
+    Attributes:
+        distance: `[N]` from each row to its reconstruction; units of the table.
+        residual: `[N, d]` row minus reconstruction.
+        feature_share: `[N, d]` share of each feature in the squared distance; rows sum
+            to 1, or are 0 where the distance is.
+        component_score: `[N, k]` coordinate in each component over its standard
+            deviation: how unusual the row is inside the model.
+        names: of the features.
+
+    Source: ours.
+    """
+
+    distance: np.ndarray
+    residual: np.ndarray
+    feature_share: np.ndarray
+    component_score: np.ndarray
+    names: tuple[str, ...]
+
+    def sentence(self, row: int, most: int = 3) -> str:
+        """The features and the component that made a row strange, in words.
+
+        Args:
+            row: index.
+            most: features named.
+
+        Returns:
+            One sentence.
+        """
+        share, left = self.feature_share[row], self.residual[row]
+        order = np.argsort(-share, kind="stable")[:most]
+        parts = [
+            f"{self.names[i]} is {abs(left[i]):.4g} "
+            f"{'above' if left[i] > 0 else 'below'} its reconstruction ({share[i]:.0%})"
+            for i in order
+            if share[i] > 0.005
+        ]
+        text = ", ".join(parts) or "no feature differs from its reconstruction"
+        scores = self.component_score[row]
+        if len(scores):
+            top = int(np.argmax(np.abs(scores)))
+            text += f"; component {top + 1} is {scores[top]:+.1f} standard deviations"
+        return f"{text}."
+
+
+class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
+    """Outliers by the distance of a row from its reconstruction by k components.
+
+    Args:
+        n_components: k as an int, or a share of the variance in (0, 1); at most
+            min(N, d) - 1, so that something is left to judge by.
+        contamination: share of outliers in the training rows, in (0, 0.5], which sets
+            the threshold; `"auto"`: the 97.5 % point that the distances would have
+            without outliers, from their median and median absolute deviation.
+        robust: find the components of the rows scaled to unit distance from their
+            spatial median, so that outliers among the training rows do not attract
+            them.
+        engine, weights, tol, fallback, max_iter, random_state: as `SpectralPCA`.
+
+    Attributes: `pca_` (with `certificate_`), `center_` `[d]`, `offset_`,
+    `n_components_`, `n_iter_`, `n_features_in_`.
+
+    Example:
+        >>> import numpy as np
+        >>> from spectral_tf.estimators import SpectralOutlierDetector
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6))
+        >>> x += 0.1 * rng.normal(size=x.shape)
+        >>> x[7, 4] += 5
+        >>> detector = SpectralOutlierDetector(n_components=2).fit(x)
+        >>> int(np.argmin(detector.score_samples(x)))
+        7
+
+    Source: the distance: Jackson & Mudholkar (1979); the threshold: Hubert, Rousseeuw
+    & Vanden Branden (2005), ROBPCA, section 2; `robust`: Locantore et al. (1999).
+    """
+
+    def __init__(
+        self,
+        n_components: int | float = 0.9,
+        *,
+        contamination: float | str = "auto",
+        robust: bool = False,
+        engine: str = "auto",
+        weights: Weights | None = None,
+        tol: float = 1e-3,
+        fallback: str = "eigh",
+        max_iter: int = 600,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.contamination = contamination
+        self.robust = robust
+        self.engine = engine
+        self.weights = weights
+        self.tol = tol
+        self.fallback = fallback
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: Any = None) -> "SpectralOutlierDetector":
+        """Learn the components and the threshold.
+
+        Args:
+            X: `[N, d]`, N >= 2 and d >= 2.
+            y: not used.
+
+        Returns:
+            self.
+
+        Raises:
+            ValueError: for a table or a parameter that cannot be used.
+        """
+        del y
+        self._check_contamination()
+        x = validated(self, X, reset=True, rows=2, columns=2)
+        centre = spatial_median(x) if self.robust else None
+        rows = x if centre is None else on_sphere(x, centre)
+        self.pca_ = self._fitted_pca(rows)
+        self.center_ = self.pca_.mean_ if centre is None else centre.astype(x.dtype)
+        self.n_components_ = self.pca_.n_components_
+        self.n_iter_ = self.pca_.n_iter_
+        scores = (x - self.center_) @ self.pca_.components_.T
+        self._spread = spread_of(scores)
+        distances = self._distances(x)
+        if self.contamination == "auto":
+            self.offset_ = -robust_threshold(distances)
+        else:
+            self.offset_ = np.percentile(-distances, 100 * float(self.contamination))
+        return self
+
+    def _check_contamination(self) -> None:
+        value = self.contamination
+        is_share = isinstance(value, float | int | np.number) and not isinstance(
+            value, bool
+        )
+        if value != "auto" and not (is_share and 0 < float(value) <= 0.5):
+            raise ConfigError(
+                f"contamination={value!r} must be 'auto' or a share in (0, 0.5]."
+            )
+
+    def _fitted_pca(self, rows: np.ndarray) -> SpectralPCA:
+        most = min(rows.shape) - 1
+        k = self.n_components
+        is_share = isinstance(k, float | np.floating) and 0 < k < 1
+        is_whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
+        require(
+            is_share or (is_whole and 1 <= k <= most),
+            f"n_components={k!r} must be a share of the variance in (0, 1) or a whole "
+            f"number in 1..{most} = min(n_samples={len(rows)}, "
+            f"n_features={rows.shape[1]}) - 1, so that something is left to judge by.",
+        )
+        make = lambda k: SpectralPCA(
+            k,
+            engine=self.engine,
+            weights=self.weights,
+            tol=self.tol,
+            fallback=self.fallback,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        ).fit(rows)
+        pca = make(k)
+        return pca if pca.n_components_ <= most else make(most)
+
+    def _rows(self, X: ArrayLike) -> np.ndarray:
+        check_is_fitted(self)
+        return validated(self, X)
+
+    def _residual(self, x: np.ndarray) -> np.ndarray:
+        centred = x - self.center_
+        return centred - (centred @ self.pca_.components_.T) @ self.pca_.components_
+
+    def _distances(self, x: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(self._residual(x), axis=1)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Minus the distance of each row from its reconstruction.
+
+        Args:
+            X: `[N, d]`.
+
+        Returns:
+            `[N]`; the lower, the stranger.
+        """
+        return -self._distances(self._rows(X))
+
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """`score_samples - offset_`: negative for outliers.
+
+        Args:
+            X: `[N, d]`.
+
+        Returns:
+            `[N]`.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """-1 for outliers, 1 for others.
+
+        Args:
+            X: `[N, d]`.
+
+        Returns:
+            `[N]` of int.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain(self, X: ArrayLike) -> Explanation:
+        """Which features and components made rows strange.
+
+        Args:
+            X: `[N, d]`.
+
+        Returns:
+            The parts of every row's distance.
+        """
+        x = self._rows(X)
+        residual = self._residual(x)
+        squares = residual**2
+        total = squares.sum(axis=1, keepdims=True)
+        scores = (x - self.center_) @ self.pca_.components_.T
+        return Explanation(
+            distance=np.sqrt(total[:, 0]),
+            residual=residual,
+            feature_share=np.divide(
+                squares, total, out=np.zeros_like(squares), where=total > 0
+            ),
+            component_score=scores / self._spread,
+            names=column_names(getattr(self, "feature_names_in_", None), x.shape[1]),
+        )
+
+
+def spread_of(scores: np.ndarray) -> np.ndarray:
+    """`[k]` robust standard deviations; 1 where there is none."""
+    spread = MAD * np.median(np.abs(scores - np.median(scores, axis=0)), axis=0)
+    spread = np.where(spread > 0, spread, scores.std(axis=0))
+    return np.where(spread > 0, spread, 1.0)
+
+
+def robust_threshold(distances: np.ndarray) -> float:
+    """The 97.5 % point of distances, as if there were no outliers among them.
+
+    To the power 2/3 they are nearly normal (Wilson & Hilferty, 1931), so the point
+    follows from their median and median absolute deviation.
+
+    Args:
+        distances: `[N]` >= 0.
+
+    Returns:
+        The threshold.
+
+    Source: Hubert, Rousseeuw & Vanden Branden (2005), ROBPCA, section 2.
+    """
+    cubes = np.asarray(distances, np.float64) ** (2 / 3)
+    middle = float(np.median(cubes))
+    spread = MAD * float(np.median(np.abs(cubes - middle)))
+    return float((middle + QUANTILE * spread) ** 1.5)
+
+
+def spatial_median(x: np.ndarray, steps: int = 100) -> np.ndarray:
+    """The point with the least sum of distances to the rows.
+
+    Args:
+        x: `[N, d]`.
+        steps: at most, of Weiszfeld's iteration.
+
+    Returns:
+        `[d]` float64.
+
+    Source: Weiszfeld (1937); rows at the point itself weigh nothing, as in Vardi &
+    Zhang (2000).
+    """
+    rows = np.asarray(x, np.float64)
+    centre = np.median(rows, axis=0)
+    for _ in range(steps):
+        lengths = np.linalg.norm(rows - centre, axis=1)
+        weights = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        if not weights.any():
+            break
+        moved = weights @ rows / weights.sum()
+        is_still = np.linalg.norm(moved - centre) <= 1e-9 * np.median(lengths)
+        centre = moved
+        if is_still:
+            break
+    return centre
+
+
+def on_sphere(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Rows scaled to unit distance from a centre; those at it become zero.
+
+    Args:
+        x: `[N, d]`.
+        centre: `[d]`.
+
+    Returns:
+        `[N, d]`.
+
+    Source: Locantore et al. (1999), Robust principal component analysis for
+    functional data.
+    """
+    rows = x - centre.astype(x.dtype)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+
+
+def column_names(names: Sequence[str] | None, dim: int) -> tuple[str, ...]:
+    """Names of the features; `x0`, `x1`, ... where there are none."""
+    made_up = [f"x{index}" for index in range(dim)]
+    return tuple(map(str, made_up if names is None else names))

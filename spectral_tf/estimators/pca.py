@@ -1,0 +1,288 @@
+"""Principal component analysis by a transformer, as scikit-learn has it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from spectral_tf.certificate import Certificate
+from spectral_tf.config import ConfigError, require
+from spectral_tf.estimators.components import component_count, precision_of
+from spectral_tf.estimators.engines import Weights, rank_limit
+from spectral_tf.estimators.solution import Options, Solution, Summary, solve
+from spectral_tf.estimators.validation import validated
+from spectral_tf.moments import Moments, empty_moments
+
+
+class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """PCA whose components a transformer proposes and a certificate checks.
+
+    Attributes and conventions are those of `sklearn.decomposition.PCA`; what is more:
+    `certificate_` (or None), `engine_`, `engine_reason_`, `n_iter_` (products with the
+    covariance that networks took; 1 for none), `n_samples_`.
+
+    Args:
+        n_components: k as an int; a share of the variance in (0, 1); None for all;
+            `"mle"` for Minka's choice.
+        engine: `constructed` (weights that run the power method, any table),
+            `pretrained` (trained weights, see `weights`), `exact` (LAPACK), or `auto`:
+            constructed, after a proposal of the trained network if `weights` fit;
+            exact for more than 32 or for all components.
+        weights: folder of a run of `spectral-tf pretrain` or of saved weights, or
+            `(config, params)`.
+        certify: whether `certificate_` is computed; without it nothing is replaced.
+        tol: radians: a component is certified if its angle to the true one is proven
+            to be smaller.
+        fallback: what happens to components that are not: `eigh` replaces them by an
+            exact solver's, `warn` keeps them with a `CertificateWarning`, `raise`
+            raises `CertificateError`.
+        whiten: scale the transformed columns to unit variance.
+        max_iter: most iterations of the constructed network.
+        random_state: of the start vectors; None is a fixed seed.
+
+    Example:
+        >>> import numpy as np
+        >>> from spectral_tf.estimators import SpectralPCA
+        >>> x = np.random.default_rng(0).normal(size=(200, 5)) * [9.0, 5, 2, 1, 1]
+        >>> pca = SpectralPCA(n_components=2).fit(x)
+        >>> pca.certificate_.status
+        ('certified', 'certified')
+
+    Source: ours; the model is Tipping & Bishop (1999) where it is probabilistic.
+    """
+
+    components_: np.ndarray
+    explained_variance_: np.ndarray
+    certificate_: Certificate | None
+
+    def __init__(
+        self,
+        n_components: int | float | str | None = None,
+        *,
+        engine: str = "auto",
+        weights: Weights | None = None,
+        certify: bool = True,
+        tol: float = 1e-3,
+        fallback: str = "eigh",
+        whiten: bool = False,
+        max_iter: int = 600,
+        random_state: Any = None,
+    ) -> None:
+        self.n_components = n_components
+        self.engine = engine
+        self.weights = weights
+        self.certify = certify
+        self.tol = tol
+        self.fallback = fallback
+        self.whiten = whiten
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: Any = None) -> "SpectralPCA":
+        """Find the components of a table.
+
+        Args:
+            X: `[N, d]` rows are samples, N >= 2; finite real numbers.
+            y: not used.
+
+        Returns:
+            self.
+
+        Raises:
+            ValueError: for a table or a parameter that cannot be used; the message
+                says what to do.
+        """
+        del y
+        options = self._options()
+        x = validated(self, X, reset=True, rows=2)
+        self._moments = None
+        self._fitted(Summary.of_rows(x), options, x.dtype)
+        return self
+
+    def partial_fit(
+        self, X: ArrayLike | Iterator[ArrayLike], y: Any = None
+    ) -> "SpectralPCA":
+        """Add rows to those seen so far, and find the components of all of them.
+
+        Exact, unlike incremental SVDs: the mean and the covariance of all rows are
+        kept (d^2 numbers), and iteration starts from the last components.
+
+        Args:
+            X: `[n, d]` rows, or an iterator over such chunks (see `read_chunks`), of
+                which only one is held at a time.
+            y: not used.
+
+        Returns:
+            self.
+
+        Raises:
+            ValueError: as `fit`; if a chunk of an iterator is refused, nothing of that
+                iterator is added.
+        """
+        del y
+        options = self._options()
+        chunks: Iterable[Any] = X if isinstance(X, Iterator) else [X]
+        moments: Moments | None = getattr(self, "_moments", None)
+        dtype = None
+        for chunk in chunks:
+            at_least = 2 if moments is None else 1
+            x = validated(self, chunk, reset=moments is None, rows=at_least)
+            moments = (moments or empty_moments(x)).updated(x)
+            dtype = x.dtype if dtype is None else np.promote_types(dtype, x.dtype)
+        require(dtype is not None, "the iterator has no chunks; give at least one.")
+        assert moments is not None
+        start = getattr(self, "components_", None) if self._has_seen() else None
+        self._fitted(Summary.of_moments(moments), options, dtype, start)
+        self._moments = moments
+        return self
+
+    def _has_seen(self) -> bool:
+        return getattr(self, "_moments", None) is not None
+
+    def _options(self) -> Options:
+        options = Options(
+            engine=self.engine,
+            weights=self.weights,
+            certify=self.certify,
+            tol=self.tol,
+            fallback=self.fallback,
+            max_iter=self.max_iter,
+            random_state=self.random_state,
+        )
+        options.check()
+        return options
+
+    def _fitted(
+        self,
+        summary: Summary,
+        options: Options,
+        dtype: Any,
+        start: np.ndarray | None = None,
+    ) -> None:
+        """Set what `fit` learns; nothing is set if anything fails."""
+        unit = summary.variance_unit
+        solution = component_count(self.n_components, summary).solved(
+            lambda k: solve(summary, k, options, start)
+        )
+        self._set(solution, summary, unit, dtype)
+
+    def _set(
+        self, solution: Solution, summary: Summary, unit: float, dtype: Any
+    ) -> None:
+        values = solution.eigenvalues * unit
+        k, total = len(values), summary.total * unit
+        most = rank_limit(summary.source)
+        rest = max(total - float(values.sum()), 0.0)
+        self.components_ = solution.eigenvectors.astype(dtype)
+        self.explained_variance_ = values.astype(dtype)
+        ratio = values / total if total > 0 else np.zeros(k)
+        self.explained_variance_ratio_ = ratio.astype(dtype)
+        scales = np.sqrt(values * (summary.count - 1))
+        self.singular_values_ = scales.astype(dtype)
+        self.mean_ = summary.mean.astype(dtype)
+        self.noise_variance_ = dtype.type(rest / (most - k) if k < most else 0.0)
+        self.n_components_ = k
+        self.n_samples_ = summary.count
+        self.engine_ = solution.engine
+        self.engine_reason_ = solution.reason
+        self.n_iter_ = max(solution.products, 1)
+        certificate = solution.certificate
+        self.certificate_ = certificate and certificate.in_units(unit)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Coordinates of rows in the components.
+
+        Args:
+            X: `[N, d]`.
+
+        Returns:
+            `[N, k]`.
+        """
+        check_is_fitted(self)
+        x = validated(self, X)
+        scores = (x - self.mean_) @ self.components_.T
+        return scores / self._whitening() if self.whiten else scores
+
+    def _whitening(self) -> np.ndarray:
+        """Standard deviations of the scores; tiny ones are raised, as scikit-learn."""
+        scale = np.sqrt(self.explained_variance_)
+        return np.maximum(scale, np.finfo(scale.dtype).eps)
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """Rows from coordinates in the components.
+
+        Args:
+            X: `[N, k]`.
+
+        Returns:
+            `[N, d]`.
+        """
+        check_is_fitted(self)
+        scores = np.asarray(X)
+        if scores.ndim != 2 or scores.shape[1] != self.n_components_:
+            raise ConfigError(
+                f"X has shape {scores.shape}; inverse_transform expects [N, "
+                f"{self.n_components_}], the coordinates that transform returns."
+            )
+        if self.whiten:
+            scores = scores * self._whitening()
+        return scores @ self.components_ + self.mean_
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """Log-likelihood of each row under the probabilistic model.
+
+        Args:
+            X: `[N, d]`.
+
+        Returns:
+            `[N]` in nats.
+        """
+        check_is_fitted(self)
+        centred = validated(self, X) - self.mean_
+        precision = self.get_precision()
+        fit = np.sum(centred * (centred @ precision), axis=1)
+        sign, logdet = np.linalg.slogdet(precision)
+        logdet = logdet if sign > 0 else -np.inf
+        return -0.5 * (fit + len(precision) * np.log(2 * np.pi) - logdet)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Mean log-likelihood of rows under the probabilistic model.
+
+        Args:
+            X: `[N, d]`.
+            y: not used.
+
+        Returns:
+            Nats per row.
+        """
+        del y
+        return float(np.mean(self.score_samples(X)))
+
+    def get_covariance(self) -> np.ndarray:
+        """`[d, d]` covariance of the probabilistic model."""
+        check_is_fitted(self)
+        excess = np.maximum(self.explained_variance_ - self.noise_variance_, 0.0)
+        covariance = (self.components_.T * excess) @ self.components_
+        covariance.flat[:: len(covariance) + 1] += self.noise_variance_
+        return covariance
+
+    def get_precision(self) -> np.ndarray:
+        """`[d, d]` inverse of `get_covariance`."""
+        check_is_fitted(self)
+        return precision_of(
+            self.components_,
+            self.explained_variance_,
+            float(self.noise_variance_),
+            self.get_covariance(),
+        )

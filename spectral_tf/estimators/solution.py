@@ -1,0 +1,270 @@
+"""From a table to certified eigenpairs: summarise, propose, certify, replace."""
+
+import dataclasses
+import warnings
+from typing import Any
+
+import numpy as np
+
+from spectral_tf.certificate import (
+    Certificate,
+    CertificateError,
+    CertificateWarning,
+)
+from spectral_tf.certificate.block import certify_source
+from spectral_tf.certificate.certify import moments_source, rows_source
+from spectral_tf.certificate.sources import Source
+from spectral_tf.config import DataError, require
+from spectral_tf.estimators.engines import (
+    ENGINES,
+    Proposal,
+    Weights,
+    choose_engine,
+    exact,
+    propose,
+    rank_limit,
+)
+from spectral_tf.moments import Moments, moments_of
+
+FALLBACKS = ("eigh", "warn", "raise")
+SEAM = 1e-6
+"""Certified and exact components stand beside one another if orthogonal to this."""
+GUARDS = 1
+"""Further start vectors, so that the gap below the last component is seen."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """How eigenpairs are found and checked; the parameters of `SpectralPCA`."""
+
+    engine: str = "auto"
+    weights: Weights | None = None
+    certify: bool = True
+    tol: float = 1e-3
+    fallback: str = "eigh"
+    max_iter: int = 600
+    random_state: Any = None
+
+    def check(self) -> None:
+        """Refuse what is out of bounds.
+
+        Raises:
+            ConfigError: naming the parameter, its value and what is expected.
+        """
+        require(
+            self.engine in ENGINES,
+            f"engine={self.engine!r} is unknown; choose one of {', '.join(ENGINES)}.",
+        )
+        require(
+            self.fallback in FALLBACKS,
+            f"fallback={self.fallback!r} is unknown; choose one of "
+            f"{', '.join(FALLBACKS)}.",
+        )
+        is_angle = isinstance(self.tol, float | int | np.number)
+        require(
+            is_angle and 0 < self.tol < 1.5,
+            f"tol={self.tol!r} must be a number in (0, 1.5): the largest angle, in "
+            "radians, that counts as certified; e.g. 1e-3.",
+        )
+        is_count = isinstance(self.max_iter, int | np.integer)
+        require(
+            is_count and self.max_iter >= 1,
+            f"max_iter={self.max_iter!r} must be a whole number >= 1, e.g. 600.",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What is kept of a table to find its principal components.
+
+    Attributes:
+        source: its covariance (1/N), or where N < d its centred rows; both divided
+            by `scale` (squared).
+        mean: `[d]`.
+        scale: power of two.
+        count: N.
+        total: trace of the source.
+    """
+
+    source: Source
+    mean: np.ndarray
+    scale: float
+    count: int
+    total: float
+
+    @classmethod
+    def of_rows(cls, x: np.ndarray) -> "Summary":
+        """Of a table `[N, d]` of finite numbers."""
+        if len(x) >= x.shape[1]:
+            return cls.of_moments(moments_of([x]))
+        rows, scale, mean = rows_source(x)
+        return cls(rows, mean, scale, len(x), rows.norm)
+
+    @classmethod
+    def of_moments(cls, moments: Moments) -> "Summary":
+        """Of sums over rows."""
+        source = moments_source(moments)
+        total = float(np.trace(source.values))
+        return cls(source, moments.mean, moments.scale, moments.count, total)
+
+    @property
+    def variance_unit(self) -> float:
+        """What turns eigenvalues of the source into variances with 1 / (N - 1)."""
+        unit = self.scale * self.scale * (self.count / (self.count - 1))
+        if not np.isfinite(unit * max(self.total, 1e-300)):
+            raise DataError(
+                "the variance of the columns is beyond the largest float64; divide "
+                "the table by a constant."
+            )
+        return unit
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """Eigenpairs of a summary, in the source's units.
+
+    Attributes:
+        eigenvalues: `[k]` descending, >= 0.
+        eigenvectors: `[k, d]` unit rows, entry of largest magnitude positive.
+        certificate: None if none was asked for.
+        engine: who found them.
+        reason: why that engine.
+        products: with S that networks took.
+    """
+
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
+    certificate: Certificate | None
+    engine: str
+    reason: str
+    products: int
+
+
+def start_vectors(dim: int, count: int, random_state: Any) -> np.ndarray:
+    """`[count, d]` random unit vectors: of a fixed seed for None, else of the seed.
+
+    Args:
+        dim: d.
+        count: how many.
+        random_state: None, an int, a numpy Generator or RandomState.
+
+    Returns:
+        Rows.
+
+    Source: ours.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31 - 1)
+    rng = np.random.default_rng(0 if random_state is None else random_state)
+    rows = rng.standard_normal((count, dim))
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def solve(
+    summary: Summary, k: int, options: Options, start: np.ndarray | None = None
+) -> Solution:
+    """Top k eigenpairs of a summary, certified.
+
+    Args:
+        summary: of a table.
+        k: how many, 1 to min(N, d).
+        options: checked.
+        start: `[m, d]` vectors to start from, e.g. the last answer; None is random.
+
+    Returns:
+        The solution.
+
+    Raises:
+        ConfigError: if the engine cannot propose k pairs of this table.
+        CertificateError: with `fallback="raise"`, if a component is not certified.
+
+    Warns:
+        CertificateWarning: with `fallback="warn"`, if a component is not certified.
+
+    Source: ours.
+    """
+    source = summary.source
+    choice = choose_engine(options.engine, options.weights, k, source)
+    count = min(k + GUARDS, rank_limit(source))
+    first = start_vectors(source.dim, count, options.random_state)
+    if start is not None:
+        first[: min(k, len(start))] = start[:k]
+    proposal = propose(
+        choice, source, k, tol=options.tol, max_iter=options.max_iter, start=first
+    )
+    certificate = None
+    if options.certify:
+        proposal, certificate = checked(source, proposal, options)
+    vectors = signed(proposal.eigenvectors)
+    return Solution(
+        eigenvalues=np.maximum(proposal.eigenvalues, 0.0),
+        eigenvectors=vectors,
+        certificate=certificate,
+        engine=proposal.engine,
+        reason=choice.reason,
+        products=proposal.products,
+    )
+
+
+def checked(
+    source: Source, proposal: Proposal, options: Options
+) -> tuple[Proposal, Certificate]:
+    """The proposal with its certificate; loose components replaced if so asked.
+
+    Args:
+        source: S.
+        proposal: eigenpairs.
+        options: `tol` and `fallback` are read.
+
+    Returns:
+        `(proposal, certificate)`.
+
+    Source: ours.
+    """
+    values, vectors = proposal.eigenvalues, proposal.eigenvectors
+    certificate = certify_source(source, values, vectors, tol=options.tol)
+    loose = [e.rank for e in certificate.entries if e.status == "loose"]
+    if not loose or proposal.engine == "exact":
+        return proposal, certificate
+    if options.fallback == "eigh":
+        return replaced(source, proposal, certificate, options.tol)
+    message = (
+        f"components {', '.join(map(str, loose))} of {len(values)} are not certified "
+        f"to tol={options.tol:g} radians by engine {proposal.engine!r}. Raise tol or "
+        "max_iter, ask for fewer components, or use fallback='eigh'.\n"
+        f"{certificate!r}"
+    )
+    if options.fallback == "raise":
+        raise CertificateError(message)
+    warnings.warn(message, CertificateWarning, stacklevel=4)
+    return proposal, certificate
+
+
+def replaced(
+    source: Source, proposal: Proposal, certificate: Certificate, tol: float
+) -> tuple[Proposal, Certificate]:
+    """Loose components exchanged for those of an exact solver, and a new certificate.
+
+    Where the certified and the exact vectors are not orthogonal to `SEAM`, all are
+    exchanged.
+    """
+    loose = [e.rank - 1 for e in certificate.entries if e.status == "loose"]
+    k = len(proposal.eigenvalues)
+    other = exact(source, k)
+    values, vectors = proposal.eigenvalues.copy(), proposal.eigenvectors.copy()
+    values[loose], vectors[loose] = other.eigenvalues[loose], other.eigenvectors[loose]
+    if np.max(np.abs(vectors @ vectors.T - np.eye(k))) > SEAM:
+        values, vectors, loose = other.eigenvalues, other.eigenvectors, list(range(k))
+    certificate = certify_source(source, values, vectors, tol=tol)
+    marked = certificate.with_replaced([rank + 1 for rank in loose])
+    engine = f"{proposal.engine}, exact"
+    return proposal._replace(
+        eigenvalues=values, eigenvectors=vectors, engine=engine
+    ), marked
+
+
+def signed(vectors: np.ndarray) -> np.ndarray:
+    """Rows flipped so that the entry of largest magnitude is positive."""
+    index = np.argmax(np.abs(vectors), axis=1)
+    pivot = np.take_along_axis(vectors, index[:, None], axis=1)
+    return np.where(pivot < 0, -vectors, vectors)

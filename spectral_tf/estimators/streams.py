@@ -1,0 +1,84 @@
+"""Tables larger than memory, in chunks of rows."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from spectral_tf.config import DataError, require
+
+
+def read_chunks(
+    path: str | Path, *, rows: int = 65_536, columns: Sequence[str] | None = None
+) -> Iterator[np.ndarray]:
+    """Chunks of rows of a file, of which only one is in memory at a time.
+
+    Args:
+        path: a `.npy` array `[N, d]` (memory-mapped), or `.parquet` (needs pyarrow).
+        rows: of a chunk, at most.
+        columns: of a Parquet file; None takes all, which must be numbers.
+
+    Returns:
+        Iterator over arrays `[n, d]`.
+
+    Raises:
+        DataError: if the file is missing, of another kind, or not such a table.
+        ConfigError: if rows < 1.
+
+    Example:
+        >>> from spectral_tf.estimators import SpectralPCA, read_chunks
+        >>> pca = SpectralPCA(3).partial_fit(read_chunks("big.npy"))  # doctest: +SKIP
+
+    Source: ours.
+    """
+    require(rows >= 1, f"rows={rows} must be >= 1.")
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise DataError(f"{path} is not a file (looked in {Path.cwd()}).")
+    if path.suffix == ".npy":
+        return _npy(path, rows)
+    if path.suffix in (".parquet", ".pq"):
+        return _parquet(path, rows, columns)
+    raise DataError(
+        f"{path.name} cannot be read in chunks; give a .npy or .parquet file."
+    )
+
+
+def _npy(path: Path, rows: int) -> Iterator[np.ndarray]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise DataError(
+            f"{path} is not a readable array of numbers ({error}); write it with "
+            "numpy.save."
+        ) from error
+    if array.ndim != 2 or not len(array):
+        raise DataError(f"{path} has shape {array.shape}; expected [N, d] with rows.")
+    for low in range(0, len(array), rows):
+        yield np.asarray(array[low : low + rows])
+
+
+def _parquet(
+    path: Path, rows: int, columns: Sequence[str] | None
+) -> Iterator[np.ndarray]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise DataError(
+            f"{path.name} needs pyarrow; run `pip install 'spectral_tf[sklearn]'`."
+        ) from error
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows, columns=columns):
+            parts = [_numbers(path, batch, name) for name in batch.schema.names]
+            yield np.column_stack(parts)
+
+
+def _numbers(path: Path, batch: object, name: str) -> np.ndarray:
+    column = batch.column(name)  # pyright: ignore[reportAttributeAccessIssue]
+    values = column.to_numpy(zero_copy_only=False)
+    if values.dtype.kind not in "iufb":
+        raise DataError(
+            f"column {name!r} of {path.name} is not numeric ({column.type}); choose "
+            "the numeric ones with columns=[...]."
+        )
+    return values
