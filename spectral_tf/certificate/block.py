@@ -35,6 +35,7 @@ import dataclasses
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_tf.certificate.answer import Certificate, Entry, Status
 from spectral_tf.certificate.sources import Complement, Source
@@ -115,7 +116,7 @@ class Block:
             rest = source.complement(basis, image, float(middle[-1]))
         lower = middle - slack
         gap = lower - rest.bound
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             over = (np.hypot(gap, 2 * left) - gap) / 2
             safe = 2 * left**2 / (gap + np.hypot(gap, 2 * left))
         over = np.where(gap > 0, safe, over) * (1 + 8 * UNIT_ROUNDOFF)
@@ -230,7 +231,7 @@ def angle_of(residual: float, gap: float) -> float:
 
 
 def certify_source(
-    source: Source, eigenvalues: np.ndarray, eigenvectors: np.ndarray, *, tol: float
+    source: Source, eigenvalues: ArrayLike, eigenvectors: ArrayLike, *, tol: float
 ) -> Certificate:
     """The certificate of claims about a matrix given as a `Source`, in its units.
 

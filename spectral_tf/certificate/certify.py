@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_tf.certificate.answer import Certificate
 from spectral_tf.certificate.block import certify_source
@@ -19,9 +20,9 @@ from spectral_tf.moments import (
 
 
 def certify_covariance(
-    covariance: np.ndarray,
-    eigenvalues: np.ndarray,
-    eigenvectors: np.ndarray,
+    covariance: ArrayLike,
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
     *,
     tol: float = 1e-3,
     error: float = 0.0,
@@ -78,9 +79,9 @@ def certify_covariance(
 
 
 def certify(
-    x: np.ndarray,
-    eigenvalues: np.ndarray,
-    eigenvectors: np.ndarray,
+    x: ArrayLike,
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
     *,
     tol: float = 1e-3,
 ) -> Certificate:
@@ -115,7 +116,7 @@ def certify(
 
 
 def _in_units(
-    source: Source, values: np.ndarray, vectors: np.ndarray, tol: float, unit: float
+    source: Source, values: ArrayLike, vectors: ArrayLike, tol: float, unit: float
 ) -> Certificate:
     """The certificate of claims in units of `unit` times those of the source."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

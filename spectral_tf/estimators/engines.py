@@ -234,7 +234,7 @@ def pretrained(
     config, params = network
     config = config.replace(num_components=k)
     run = Forward.of(source)
-    values, vectors = run(config, params, start[:k])
+    values, vectors = run(config, cast(params, run.dtype), start[:k])
     return in_order(values, vectors, "pretrained", config.num_products)
 
 
@@ -243,7 +243,7 @@ def constructed(
 ) -> Proposal:
     """The power method in passes, until it is accurate or will not become so."""
     run, count = Forward.of(source), len(start)
-    config, params = constructed_network(count)
+    config, params = constructed_network(count, run.dtype)
     goal, vectors, last = MARGIN * tol, start, math.inf
     products, values = 0, np.zeros(count)
     while products < max_iter:
@@ -262,9 +262,16 @@ def constructed(
 
 
 @functools.cache
-def constructed_network(count: int) -> tuple[ModelConfig, Any]:
-    """The network of one pass, with `count` registers."""
-    return equivariant_power_method(count, PASS)
+def constructed_network(count: int, dtype: Any) -> tuple[ModelConfig, Any]:
+    """The network of one pass, with `count` registers, on the device."""
+    config, params = equivariant_power_method(count, PASS)
+    return config, cast(params, dtype)
+
+
+def cast(params: Any, dtype: Any) -> Any:
+    """Parameters of another type, on the device."""
+    with jax.enable_x64(True):
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), params)
 
 
 def apparent_angle(
@@ -323,9 +330,8 @@ class Forward:
     def __call__(
         self, config: ModelConfig, params: Any, start: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`(eigenvalues [k], eigenvectors [k, d])` in float64."""
+        """`(eigenvalues [k], eigenvectors [k, d])` in float64; params of `dtype`."""
         with jax.enable_x64(True):
-            params = jax.tree.map(lambda leaf: jnp.asarray(leaf, self.dtype), params)
             wide = (len(start), self.data.shape[1])
             vectors = jnp.asarray(padded(start, wide, self.dtype))
             found = _forward(config, params, self.data, self.mask, vectors)
