@@ -12,12 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_tf.config import ConfigError, require
 from spectral_tf.estimators.engines import Weights
 from spectral_tf.estimators.pca import SpectralPCA
+from spectral_tf.estimators.robust import (
+    lengths,
+    on_sphere,
+    robust_threshold,
+    spatial_median,
+    spread_of,
+)
 from spectral_tf.estimators.validation import validated
-
-QUANTILE = 1.959963984540054
-"""The 97.5 % point of the standard normal distribution."""
-MAD = 1.482602218505602
-"""Median absolute deviation to standard deviation, for normal numbers."""
+from spectral_tf.moments import split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +82,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             without outliers, from their median and median absolute deviation.
         robust: find the components of the rows scaled to unit distance from their
             spatial median, so that outliers among the training rows do not attract
-            them.
+            them; the certificate is about those. False: of the rows as they are.
         engine, weights, tol, fallback, max_iter, random_state: as `SpectralPCA`.
 
     Attributes: `pca_` (with `certificate_`), `center_` `[d]`, `offset_`,
@@ -105,7 +108,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         n_components: int | float = 0.9,
         *,
         contamination: float | str = "auto",
-        robust: bool = False,
+        robust: bool = True,
         engine: str = "auto",
         weights: Weights | None = None,
         tol: float = 1e-3,
@@ -140,13 +143,11 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         self._check_contamination()
         x = validated(self, X, reset=True, rows=2, columns=2)
         centre = spatial_median(x) if self.robust else None
-        rows = x if centre is None else on_sphere(x, centre)
-        self.pca_ = self._fitted_pca(rows)
+        self.pca_ = self._fitted_pca(x, centre)
         self.center_ = self.pca_.mean_ if centre is None else centre.astype(x.dtype)
         self.n_components_ = self.pca_.n_components_
         self.n_iter_ = self.pca_.n_iter_
-        scores = (x - self.center_) @ self.pca_.components_.T
-        self._spread = spread_of(scores)
+        self._spread = spread_of(self._coordinates(x))
         distances = self._distances(x)
         if self.contamination == "auto":
             self.offset_ = -robust_threshold(distances)
@@ -164,18 +165,24 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
                 f"contamination={value!r} must be 'auto' or a share in (0, 0.5]."
             )
 
-    def _fitted_pca(self, rows: np.ndarray) -> SpectralPCA:
-        most = min(rows.shape) - 1
+    def _fitted_pca(self, x: np.ndarray, centre: np.ndarray | None) -> SpectralPCA:
+        most = min(x.shape) - 1
         k = self.n_components
         is_share = isinstance(k, float | np.floating) and 0 < k < 1
         is_whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
         require(
-            is_share or (is_whole and 1 <= k <= most),
+            bool(is_share or (is_whole and 1 <= k <= most)),
             f"n_components={k!r} must be a share of the variance in (0, 1) or a whole "
-            f"number in 1..{most} = min(n_samples={len(rows)}, "
-            f"n_features={rows.shape[1]}) - 1, so that something is left to judge by.",
+            f"number in 1..{most} = min(n_samples={len(x)}, "
+            f"n_features={x.shape[1]}) - 1, so that something is left to judge by.",
         )
-        make = lambda k: SpectralPCA(
+        pca = self._components(x, centre, k)
+        return pca if pca.n_components_ <= most else self._components(x, centre, most)
+
+    def _components(
+        self, x: np.ndarray, centre: np.ndarray | None, k: int | float
+    ) -> SpectralPCA:
+        pca = SpectralPCA(
             k,
             engine=self.engine,
             weights=self.weights,
@@ -183,20 +190,31 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             fallback=self.fallback,
             max_iter=self.max_iter,
             random_state=self.random_state,
-        ).fit(rows)
-        pca = make(k)
-        return pca if pca.n_components_ <= most else make(most)
+        )
+        if centre is None:
+            return pca.fit(x)
+        if len(x) < x.shape[1]:
+            return pca.fit(on_sphere(x, centre))
+        # In parts: a long table is not copied as a whole.
+        return pca.partial_fit(on_sphere(part, centre) for part in split(x))
 
     def _rows(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
         return validated(self, X)
 
+    def _coordinates(self, x: np.ndarray) -> np.ndarray:
+        """`[N, k]` in the components, relative to the centre."""
+        components = self.pca_.components_.T
+        return np.concatenate([(p - self.center_) @ components for p in split(x)])
+
     def _residual(self, x: np.ndarray) -> np.ndarray:
+        """`[N, d]` rows minus their reconstructions."""
         centred = x - self.center_
         return centred - (centred @ self.pca_.components_.T) @ self.pca_.components_
 
     def _distances(self, x: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(self._residual(x), axis=1)
+        """`[N]` lengths of the residuals, of any finite size."""
+        return np.concatenate([lengths(self._residual(part)) for part in split(x)])
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Minus the distance of each row from its reconstruction.
@@ -242,91 +260,20 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         """
         x = self._rows(X)
         residual = self._residual(x)
-        squares = residual**2
-        total = squares.sum(axis=1, keepdims=True)
-        scores = (x - self.center_) @ self.pca_.components_.T
+        distance = lengths(residual)
+        unit = np.divide(
+            residual,
+            distance[:, None],
+            out=np.zeros_like(residual),
+            where=distance[:, None] > 0,
+        )
         return Explanation(
-            distance=np.sqrt(total[:, 0]),
+            distance=distance,
             residual=residual,
-            feature_share=np.divide(
-                squares, total, out=np.zeros_like(squares), where=total > 0
-            ),
-            component_score=scores / self._spread,
+            feature_share=unit**2,
+            component_score=self._coordinates(x) / self._spread,
             names=column_names(getattr(self, "feature_names_in_", None), x.shape[1]),
         )
-
-
-def spread_of(scores: np.ndarray) -> np.ndarray:
-    """`[k]` robust standard deviations; 1 where there is none."""
-    spread = MAD * np.median(np.abs(scores - np.median(scores, axis=0)), axis=0)
-    spread = np.where(spread > 0, spread, scores.std(axis=0))
-    return np.where(spread > 0, spread, 1.0)
-
-
-def robust_threshold(distances: np.ndarray) -> float:
-    """The 97.5 % point of distances, as if there were no outliers among them.
-
-    To the power 2/3 they are nearly normal (Wilson & Hilferty, 1931), so the point
-    follows from their median and median absolute deviation.
-
-    Args:
-        distances: `[N]` >= 0.
-
-    Returns:
-        The threshold.
-
-    Source: Hubert, Rousseeuw & Vanden Branden (2005), ROBPCA, section 2.
-    """
-    cubes = np.asarray(distances, np.float64) ** (2 / 3)
-    middle = float(np.median(cubes))
-    spread = MAD * float(np.median(np.abs(cubes - middle)))
-    return float((middle + QUANTILE * spread) ** 1.5)
-
-
-def spatial_median(x: np.ndarray, steps: int = 100) -> np.ndarray:
-    """The point with the least sum of distances to the rows.
-
-    Args:
-        x: `[N, d]`.
-        steps: at most, of Weiszfeld's iteration.
-
-    Returns:
-        `[d]` float64.
-
-    Source: Weiszfeld (1937); rows at the point itself weigh nothing, as in Vardi &
-    Zhang (2000).
-    """
-    rows = np.asarray(x, np.float64)
-    centre = np.median(rows, axis=0)
-    for _ in range(steps):
-        lengths = np.linalg.norm(rows - centre, axis=1)
-        weights = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-        if not weights.any():
-            break
-        moved = weights @ rows / weights.sum()
-        is_still = np.linalg.norm(moved - centre) <= 1e-9 * np.median(lengths)
-        centre = moved
-        if is_still:
-            break
-    return centre
-
-
-def on_sphere(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Rows scaled to unit distance from a centre; those at it become zero.
-
-    Args:
-        x: `[N, d]`.
-        centre: `[d]`.
-
-    Returns:
-        `[N, d]`.
-
-    Source: Locantore et al. (1999), Robust principal component analysis for
-    functional data.
-    """
-    rows = x - centre.astype(x.dtype)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 def column_names(names: Sequence[str] | None, dim: int) -> tuple[str, ...]:
