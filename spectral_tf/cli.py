@@ -1,7 +1,7 @@
 """The command line: typed arguments to functions; printing and exit codes live here.
 
-Exit codes: 0 done, 1 the run failed (not finite), 2 bad input (one line on stderr says
-what to do), 130 stopped by Ctrl-C or SIGTERM with a checkpoint saved.
+Exit codes: 0 done, 1 the run failed (not finite, not certified), 2 bad input (one line
+on stderr says what to do), 130 stopped by Ctrl-C (or SIGTERM, in training).
 """
 
 import dataclasses
@@ -17,6 +17,8 @@ import tyro
 from rich import progress as bar
 from rich.console import Console
 
+from spectral_tf.analysis.commands import Analysis, Cluster, Detect, Pca
+from spectral_tf.certificate import CertificateError
 from spectral_tf.config import (
     ConfigError,
     DataError,
@@ -390,7 +392,7 @@ class Describe:
         return 0
 
 
-Command = Demo | Pretrain | Evaluate | Construct | Describe
+Command = Demo | Pretrain | Evaluate | Construct | Describe | Pca | Cluster | Detect
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -406,15 +408,24 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         command = tyro.cli(Command, args=argv, prog="spectral-tf")
-        return command.run()
+        if not isinstance(command, Analysis):
+            return command.run()
+        _show(command.json, *command.run())
+        return 0
     except BAD_INPUT as error:
         print(f"spectral-tf: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except NonFiniteError as error:
         print(f"spectral-tf: {error}", file=sys.stderr)
         return 1
+    except CertificateError as error:
+        print(f"spectral-tf: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
     except Interrupted as error:
         print(f"spectral-tf: {error}", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        print("spectral-tf: stopped", file=sys.stderr)
         return 130
 
 

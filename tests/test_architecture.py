@@ -30,6 +30,7 @@ ROOMS["estimators"] = {
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["demo"] = {*ROOMS}
+ROOMS["analysis"] = {*ROOMS}
 ROOMS["__init__"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
 

@@ -28,7 +28,8 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
 
     Args:
         n_clusters: K, or `"auto"`: the number up to `max_clusters` with the least
-            Bayesian information criterion, in at most 8 components.
+            Bayesian information criterion, of mixtures with full or with diagonal
+            covariances in at most 8 components.
         max_clusters: most that `"auto"` tries.
         n_init: starts of the mixture (k-means++); the best is kept.
         engine, weights, tol, fallback, max_iter: as `SpectralPCA`.
@@ -151,9 +152,10 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             random_state=seed,
         )
 
-    def _mixture(self, number: int, seed: int) -> GaussianMixture:
+    def _mixture(self, number: int, seed: int, kind: str = "full") -> GaussianMixture:
         return GaussianMixture(
             number,
+            covariance_type=kind,
             n_init=self.n_init,
             init_params="k-means++",
             max_iter=300,
@@ -167,7 +169,10 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         pca = self._pca(k, seed).fit(x)
         scores = pca.transform(x).astype(np.float64) / leading_spread(pca)
         return {
-            number: float(self._mixture(number, seed).fit(scores).bic(scores))
+            number: min(
+                float(self._mixture(number, seed, kind).fit(scores).bic(scores))
+                for kind in ("full", "diag")
+            )
             for number in range(1, most + 1)
         }
 

@@ -1,26 +1,26 @@
 """Real tables and images: read by name or from a file, refuse what cannot be used.
 
-A table is read whole into memory as float32. Whatever is left out on the way (text
-columns, a column that counts the rows, labels) is named in `Table.notes`; a missing
-or infinite number is refused, because a filled-in value would be a guess.
+`load_columns` reads the numbers as they stand, `load_table` as float32 for the
+networks. Whatever is left out on the way (text columns, a column that counts the rows,
+labels) is named in the notes; `load_table` refuses a missing or infinite number,
+because a filled-in value would be a guess.
 """
 
-import csv
 import gzip
-import io
 import math
 import os
-import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.text_tables import read_text
 
 FASHION_MNIST_VARIABLE = "SPECTRAL_TF_FASHION_MNIST"
 """Environment variable: the folder of Fashion-MNIST's idx files, before Debian's."""
@@ -28,7 +28,6 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the idx files."""
 _FASHION_FILES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 _IDX_MAGIC = 0x803  # unsigned bytes in three dimensions
-_MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?"})
 
 
 class Table(NamedTuple):
@@ -53,9 +52,9 @@ def load_table(source: str) -> Table:
     Args:
         source: `digits` (1,797 images of 8 x 8), `mnist` (5,000 of 28 x 28),
             `fashion-mnist` (70,000 of 28 x 28; the training images come first), or
-            a path ending in .csv, .tsv, .npy or .npz. A text file is UTF-8,
-            separated by commas, semicolons or tabs, with or without a line of
-            column names. A .npz holds one array, or one named `x`.
+            a path ending in .csv, .tsv, .npy, .npz or .parquet (needs pyarrow). A
+            text file is UTF-8, separated by commas, semicolons or tabs, with or
+            without a line of column names. A .npz holds one array, or one named `x`.
 
     Returns:
         The table. Constant columns are kept.
@@ -67,13 +66,45 @@ def load_table(source: str) -> Table:
     Source: ours; the idx format is LeCun's MNIST page.
     """
     if source in _IMAGES:
-        read, largest = _IMAGES[source]
-        images = read()
-        x = images.reshape(len(images), -1).astype(np.float32)
-        x /= largest
-        pixels = np.ndindex(*images.shape[1:])
-        columns = tuple(f"pixel_{row}_{column}" for row, column in pixels)
-        return Table(source, x, columns, ("Left out the labels of the images.",))
+        return _image_table(source)
+    path, read = _reader(source)
+    return _finished(path, read(path))
+
+
+def load_columns(source: str) -> Columns:
+    """Read the numeric columns of a source as they stand.
+
+    Args:
+        source: as for `load_table`.
+
+    Returns:
+        The columns in float64. Missing numbers are NaN, infinite ones are kept.
+
+    Raises:
+        DataError: as `load_table`, but not for missing or infinite numbers.
+
+    Source: ours.
+    """
+    if source in _IMAGES:
+        table = _image_table(source)
+        x = table.x.astype(np.float64)
+        return Columns(table.name, x, table.columns, notes=table.notes)
+    path, read = _reader(source)
+    return read(path)
+
+
+def _image_table(source: str) -> Table:
+    read, largest = _IMAGES[source]
+    images = read()
+    x = images.reshape(len(images), -1).astype(np.float32)
+    x /= largest
+    pixels = np.ndindex(*images.shape[1:])
+    columns = tuple(f"pixel_{row}_{column}" for row, column in pixels)
+    return Table(source, x, columns, ("Left out the labels of the images.",))
+
+
+def _reader(source: str) -> tuple[Path, Callable[[Path], Columns]]:
+    """The file of a source, and what reads it."""
     path = Path(source).expanduser()
     read = _FILES.get(path.suffix.lower())
     if read is None:
@@ -85,7 +116,7 @@ def load_table(source: str) -> Table:
         raise DataError(
             f"{source!r} is not a file (looked in {Path.cwd()}); check the path."
         )
-    return read(path)
+    return path, read
 
 
 def _digits() -> np.ndarray:
@@ -137,115 +168,7 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=16).reshape(shape)
 
 
-def _read_text(path: Path) -> Table:
-    """The numeric columns of a .csv or .tsv file."""
-    lines = _records(path)
-    names, notes = _column_names(lines[0][1])
-    if names is None:
-        names = _numbered(len(lines[0][1]))
-    elif len(lines) == 1:
-        raise DataError(
-            f"{path} has column names but no rows; add at least one row of numbers."
-        )
-    else:
-        lines = lines[1:]
-    parsed = [[_number(cell) for cell in cells] for _, cells in lines]
-    kept, columns = [], []
-    for index, default in enumerate(_numbered(len(names))):
-        values = [row[index] for row in parsed]
-        reason = _reason_to_leave(names[index], values)
-        if reason is None:
-            kept.append(values)
-            columns.append(names[index] or default)
-            continue
-        if None in values:
-            line, cells = lines[values.index(None)]
-            reason += f", for example {cells[index]!r} on line {line}"
-        notes.append(f"Left out column {names[index] or default!r}: {reason}.")
-    if not kept:
-        raise DataError(
-            f"{path} has no numeric column. {' '.join(notes)} Write numbers with a "
-            "decimal point, as in 1.5."
-        )
-    return _finished(path, np.array(kept, float).T, columns, notes)
-
-
-def _records(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number and cells of each line, equally many; blank last lines dropped."""
-    try:
-        text = path.read_text(encoding="utf-8-sig").rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error}); save it as CSV in UTF-8."
-        ) from error
-    if not text.strip():
-        raise DataError(f"{path} is empty; it needs at least one row of numbers.")
-    mark, stream = _delimiter(text), io.StringIO(text)
-    reader = csv.reader(stream, delimiter=mark, skipinitialspace=True, strict=True)
-    records = []
-    try:
-        for cells in reader:
-            records.append((reader.line_num, cells))
-            if len(cells) != len(records[0][1]):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells, but the "
-                    f"first line has {len(records[0][1])}; correct or remove the line."
-                )
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {reader.line_num}: {error}; correct the quotes there."
-        ) from error
-    return records
-
-
-def _delimiter(text: str) -> str:
-    """The mark that is most frequent on the first line; a comma on a tie."""
-    line = re.sub(r'"[^"]*"?', "", text.partition("\n")[0])
-    if ";" in line or "\t" in line:
-        # Then "1,5" is a decimal and "height, cm" a name: no delimiters.
-        line = re.sub(r"(?<=\d),(?=\d)|,(?= )", "", line)
-    return max(",;\t", key=line.count)
-
-
-def _number(cell: str) -> float | None:
-    """The number in a cell; NaN if it is missing, None if it is text."""
-    if cell.strip().lower() in _MISSING:
-        return math.nan
-    try:
-        return None if "_" in cell else float(cell)  # float() reads 1_2 as 12
-    except ValueError:
-        return None
-
-
-def _column_names(cells: list[str]) -> tuple[tuple[str, ...] | None, list[str]]:
-    """Names on the first line, None if it is a row of data; notes."""
-    values = [_number(cell) for cell in cells]
-    pairs = zip(cells, values, strict=True)
-    numbers = [cell for cell, v in pairs if v is not None and not math.isnan(v)]
-    # No number at all is a name too: a column may be called "Na".
-    if numbers and None not in values:
-        return None, []
-    notes = [
-        "Read the first line as column names, although it has numbers "
-        f"({_listed(numbers)}); if it is data, write a line of names above it."
-    ]
-    return tuple(cell.strip() for cell in cells), notes if numbers else []
-
-
-def _reason_to_leave(name: str, values: list[float | None]) -> str | None:
-    """Why a column is no feature, or None if it is one."""
-    present = [value for value in values if value is not None]
-    texts, rows = len(values) - len(present), len(values)
-    if texts:
-        return f"{texts} of its {rows} cells are not numbers"
-    if all(map(math.isnan, present)):
-        return "it is empty"
-    if not name and present in (list(range(rows)), list(range(1, rows + 1))):
-        return "it has no name and counts the rows"
-    return None
-
-
-def _read_array(path: Path) -> Table:
+def _read_array(path: Path) -> Columns:
     """The array of a .npy file, or the one of a .npz file."""
     notes = []
     try:
@@ -256,7 +179,7 @@ def _read_array(path: Path) -> Table:
                 name = _array_name(path, names)
                 x = x[name]
                 others = [other for other in names if other != name]
-                notes += [f"Left out the arrays {_listed(others)}."] if others else []
+                notes += [f"Left out the arrays {listed(others)}."] if others else []
     except DataError:
         raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
@@ -269,7 +192,7 @@ def _read_array(path: Path) -> Table:
             f"{path} holds an array of shape {x.shape} and type {x.dtype}; save a "
             "non-empty [rows, features] array of real numbers."
         )
-    return _finished(path, x.astype(float), _numbered(x.shape[1]), notes)
+    return Columns(path.name, x.astype(float), numbered(x.shape[1]), notes=tuple(notes))
 
 
 def _array_name(path: Path, names: list[str]) -> str:
@@ -277,16 +200,76 @@ def _array_name(path: Path, names: list[str]) -> str:
     chosen = names if len(names) == 1 else [n for n in names if n in ("x", "X")]
     if len(chosen) != 1:
         raise DataError(
-            f"{path} holds the arrays {_listed(names) or '(none)'}; save one array, or "
+            f"{path} holds the arrays {listed(names) or '(none)'}; save one array, or "
             "name the table 'x'."
         )
     return chosen[0]
 
 
-def _finished(
-    path: Path, x: np.ndarray, columns: Sequence[str], notes: list[str]
-) -> Table:
+def _read_parquet(path: Path) -> Columns:
+    """The columns of numbers and of truth values of a .parquet file."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(
+            f"{path} needs pyarrow, which is not installed; run `pip install "
+            "'spectral_tf[sklearn]'`."
+        ) from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            table = file.read()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(
+            f"{path} is not a readable Parquet file ({error}); write it again."
+        ) from error
+    if not table.num_rows or not table.num_columns:
+        raise DataError(f"{path} is empty; it needs at least one row of numbers.")
+    names, notes = made_unique(table.column_names)
+    kept, columns, left_out = [], [], []
+    for name, column in zip(names, table.itercolumns(), strict=True):
+        values, reason = _arrow_numbers(name, column)
+        if reason is not None:
+            left_out.append(LeftOut(name, reason))
+            continue
+        kept.append(values)
+        columns.append(name)
+    if not kept:
+        said = " ".join(one.sentence() for one in left_out)
+        raise DataError(f"{path} has no numeric column. {said}")
+    return Columns(
+        name=path.name,
+        x=np.column_stack(kept),
+        columns=tuple(columns),
+        left_out=tuple(left_out),
+        notes=tuple(notes),
+    )
+
+
+def _arrow_numbers(name: str, column: Any) -> tuple[np.ndarray, str | None]:
+    """A column of a Parquet file as float64, and why it is no feature if so."""
+    import pyarrow
+
+    none, kind, types = np.empty(0), column.type, pyarrow.types
+    if column.null_count == len(column):
+        return none, "it is empty"
+    if name.startswith("__index_level_"):
+        return none, "it is the index of a pandas table"
+    is_number = types.is_integer(kind) or types.is_floating(kind)
+    if not (is_number or types.is_boolean(kind) or types.is_decimal(kind)):
+        return none, f"its type is {kind}, not a number"
+    wide = pyarrow.float64()
+    if types.is_boolean(kind):
+        column = column.cast(pyarrow.int8())
+    values = column.cast(wide, safe=False).to_numpy().astype(np.float64)
+    if np.isnan(values).all():
+        return none, "it is empty"
+    return values, None
+
+
+def _finished(path: Path, read: Columns) -> Table:
     """Cast to float32; refuse what is not finite, note what lost its digits."""
+    x, columns = read.x, read.columns
     with np.errstate(over="ignore"):
         rounded = x.astype(np.float32)
     bad = np.sum(~np.isfinite(rounded), axis=0).tolist()
@@ -294,26 +277,17 @@ def _finished(
     if counts:
         raise DataError(
             f"{path} has missing, NaN or infinite values (in float32): "
-            f"{_listed(counts)}; fill them in, or remove their rows or columns."
+            f"{listed(counts)}; fill them in, or remove their rows or columns."
         )
     spread = np.ptp(x, axis=0)
     lost = (spread > 0) & (np.max(np.abs(rounded - x), axis=0) > 1e-3 * spread)
-    notes += [
+    lossy = tuple(
         f"Column {columns[j]!r} varies by less than float32 can tell at its size; "
         "subtract a constant from it."
         for j in np.flatnonzero(lost).tolist()
-    ]
-    return Table(path.name, rounded, tuple(columns), tuple(notes))
-
-
-def _numbered(count: int) -> tuple[str, ...]:
-    return tuple(f"column_{index + 1}" for index in range(count))
-
-
-def _listed(items: list[str]) -> str:
-    """The first eight items, and how many follow."""
-    more = [f"and {len(items) - 8} more"] if len(items) > 8 else []
-    return ", ".join(items[:8] + more)
+    )
+    left_out = tuple(one.sentence() for one in read.left_out)
+    return Table(path.name, rounded, columns, (*read.notes, *left_out, *lossy))
 
 
 _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
@@ -323,10 +297,12 @@ _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
 }
 """Name -> (reader of images `[count, height, width]`, largest value of a pixel)."""
 
-_FILES: dict[str, Callable[[Path], Table]] = {
-    ".csv": _read_text,
-    ".tsv": _read_text,
+_FILES: dict[str, Callable[[Path], Columns]] = {
+    ".csv": read_text,
+    ".tsv": read_text,
     ".npy": _read_array,
     ".npz": _read_array,
+    ".parquet": _read_parquet,
+    ".pq": _read_parquet,
 }
 """End of a file's name -> its reader."""
