@@ -35,6 +35,18 @@ def pytest_collection() -> None:
         vars(cls)["__init__"].__no_type_check__ = True
 
 
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what is marked `long` or `gpu`, unless -m names it."""
+    named = config.getoption("markexpr")
+    unasked = {"long", "gpu"} - {mark for mark in ("long", "gpu") if mark in named}
+    left = [item for item in items if unasked & {m.name for m in item.iter_markers()}]
+    if left:
+        items[:] = [item for item in items if item not in left]
+        config.hook.pytest_deselected(items=left)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_compiled_programs() -> Iterator[None]:
     """Programs of one file are of no use to the next; kept, they fill gigabytes."""

@@ -149,12 +149,17 @@ class Certificate:
 
         Source: ours.
         """
-        names = ("eigenvalue", "eigenvalue_error", "residual", "gap")
         entries = tuple(
-            dataclasses.replace(e, **{name: getattr(e, name) * unit for name in names})
-            for e in self.entries
+            dataclasses.replace(
+                entry,
+                eigenvalue=entry.eigenvalue * unit,
+                eigenvalue_error=_upwards(entry.eigenvalue_error * unit),
+                residual=_upwards(entry.residual * unit),
+                gap=_downwards(entry.gap * unit),
+            )
+            for entry in self.entries
         )
-        bound = self.next_bound * unit
+        bound = _upwards(self.next_bound * unit)
         return dataclasses.replace(self, entries=entries, next_bound=bound)
 
     def to_dict(self) -> dict[str, Any]:
@@ -176,6 +181,16 @@ class Certificate:
         ]
         lines += [_line(entry) for entry in self.entries]
         return "\n".join(lines)
+
+
+def _upwards(value: float) -> float:
+    """The next larger number, so that rounding in a product stays on the safe side."""
+    return math.nextafter(value, math.inf) if math.isfinite(value) else value
+
+
+def _downwards(value: float) -> float:
+    """The next smaller number, not below 0."""
+    return max(math.nextafter(value, 0.0), 0.0) if math.isfinite(value) else value
 
 
 def _line(entry: Entry) -> str:

@@ -278,18 +278,26 @@ def certify_source(
             for j, (entry, value) in enumerate(zip(entries, values, strict=True))
         ),
         tol=tol,
-        orthonormality=float(np.max(np.abs(vectors @ vectors.T - np.eye(k)))),
+        orthonormality=_orthonormality(vectors),
         method=block.rest.method,
         next_bound=block.rest.bound,
         num_leading=block.size,
     )
 
 
+def _orthonormality(vectors: np.ndarray) -> float:
+    """Largest entry of |V V^T - I|; inf where that overflows."""
+    with np.errstate(all="ignore"):
+        off = np.abs(vectors @ vectors.T - np.eye(len(vectors)))
+    return float(np.max(np.where(np.isfinite(off), off, np.inf)))
+
+
 def _error(block: Block, j: int, value: float) -> float:
     """Bound on the distance of a claimed eigenvalue from the one of its rank."""
     if j >= block.size:
         return math.inf
-    return float(max(abs(value - block.lower[j]), abs(value - block.upper[j])))
+    far = max(abs(value - block.lower[j]), abs(value - block.upper[j]))
+    return float(far * (1 + 4 * UNIT_ROUNDOFF))
 
 
 def _num_certified(entries: list[Entry]) -> int:

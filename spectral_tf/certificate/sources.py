@@ -94,7 +94,9 @@ class Matrix:
         cheap = Complement(left + self.slack, "trace")
         if self.dim > LARGEST_FACTOR or self.dim == basis.shape[1]:
             return cheap
-        lifted = inner + max(top, self.norm / self.dim) * np.eye(len(inner))
+        # The span itself is moved down, far enough below the target.
+        lift = max(top, self.norm / self.dim) if target > 0 else self.norm
+        lifted = inner + lift * np.eye(len(inner))
         spread = basis @ lifted
         deflated = spread @ basis.T
         np.subtract(self.values, deflated, out=deflated)
