@@ -100,12 +100,12 @@ def check_family(name, variant, dtype, count):
             assert_kept(x, one, bound, f"{name} {index} {num_iters}")
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", FAMILIES)
-def test_ten_thousand_tables(name):
-    """17 families of 2 x 300, in float32."""
+def test_tables_in_float32(name, count):
+    """17 families of 2 x 40; by `-m long` of 2 x 300, more than 10,000 tables."""
     for variant in ("register", "rms"):
-        check_family(name, variant, np.float32, 300)
+        check_family(name, variant, np.float32, count)
 
 
 @pytest.mark.usefixtures("x64")
