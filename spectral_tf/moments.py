@@ -12,7 +12,9 @@ rows, summed in any order, is off by at most :math:`\gamma_c |Y|^\top |Y|`, whos
 is at most :math:`\gamma_c \operatorname{tr} M`; each further part adds u tr M. So with
 parts of at most c rows and p parts the 2-norm of the error of S is at most
 :math:`(c + p + 12)\,u\,s^2 \operatorname{tr} M / N` (first order, the constant is
-generous). Source: Higham (2002), Accuracy and Stability, section 3.5.
+generous), and what underflows in a sum is less than d times the smallest number. Where
+later rows need another scale, the sums are converted, exactly but for underflow.
+Source: Higham (2002), Accuracy and Stability, section 3.5.
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
+from scipy.linalg import blas, get_blas_funcs
 
 from spectral_tf.config import DataError
 
@@ -28,9 +30,13 @@ PART_BYTES = 1 << 22
 """Rows are taken in parts of about so many bytes, or of d rows if that is more."""
 MOST_ROWS = 8192
 """And of at most so many rows: the bound on the rounding grows with them."""
+MIRRORED = 64
+"""Columns of a triangle that are copied to the other one at a time."""
 ORDINARY = 100
 """Deviations between 2^-100 and 2^100 are not scaled."""
 UNIT_ROUNDOFF = 2.0**-53
+SMALLEST = 5e-324
+LARGEST_SCALE = 2.0**1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +77,23 @@ class Moments:
     def scaled_covariance(self) -> np.ndarray:
         """`[d, d]` covariance (1/N) of the rows divided by `scale`; symmetric."""
         mean = self.total / self.count
-        upper = np.triu(self.second / self.count - np.outer(mean, mean))
-        return upper + np.triu(upper, 1).T
+        values = self.second / self.count
+        (syr,) = get_blas_funcs(("syr",), (values,))
+        values = syr(-1.0, mean, a=values, overwrite_a=1)
+        for low in range(0, self.dim, MIRRORED):
+            part = slice(low, low + MIRRORED)
+            lower = np.tril(values[part, low:].T)
+            lower[: lower.shape[1]] += np.triu(values[part, part], 1)
+            values[low:, part] = lower
+        return values
 
     @property
     def scaled_error(self) -> float:
         """Bound on the 2-norm of the rounding error of `scaled_covariance`."""
         steps = self.part_rows + self.parts + 12
         trace = float(np.trace(self.second))
-        return 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
+        rounding = 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
+        return rounding + 8 * (self.dim + 1) * SMALLEST
 
     def updated(self, rows: np.ndarray) -> "Moments":
         """The sums with more rows.
@@ -90,30 +104,29 @@ class Moments:
         Returns:
             New moments.
 
-        Raises:
-            DataError: if the sums overflow: entries further apart than 1e150.
-
         Source: ours.
         """
         count, total = self.count, self.total
         second = np.array(self.second, order="F")
         parts, longest = self.parts, self.part_rows
         (syrk,) = get_blas_funcs(("syrk",), (second,))
+        scale = self.scale
         for part in split(rows):
-            shifted = scaled_part(part, self.shift, self.scale)
-            with np.errstate(over="ignore", invalid="ignore"):
-                total = total + shifted.sum(axis=0)
-                second = syrk(1.0, shifted.T, 1.0, second, overwrite_c=1)
+            is_first = not second.any() if count else True
+            shifted, needed = fitted_part(part, self.shift, scale, is_first)
+            if needed != scale:
+                total *= scale / needed
+                second *= scale / needed
+                second *= scale / needed
+                scale = needed
+            total = total + shifted.sum(axis=0)
+            second = syrk(1.0, shifted.T, 1.0, second, overwrite_c=1)
             count, parts = count + len(part), parts + 1
             longest = max(longest, len(part))
-        if not np.isfinite(np.trace(second)):
-            raise DataError(
-                "the rows are too far apart for sums of squares: some are more than "
-                "1e150 times as large as the first ones. Remove or rescale them."
-            )
         return dataclasses.replace(
             self,
             count=count,
+            scale=scale,
             total=total,
             second=second,
             parts=parts,
@@ -131,7 +144,7 @@ def moments_of(chunks: Iterable[np.ndarray]) -> Moments:
         The moments.
 
     Raises:
-        DataError: if there is no chunk, or the sums overflow.
+        DataError: if there is no chunk.
 
     Source: ours.
     """
@@ -175,14 +188,47 @@ def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
     halves = np.asarray(rows, np.float64) / 2  # halves cannot overflow
     shift = halves.mean(axis=0) * 2 if _is_moderate(halves) else 2 * halves[0]
     peak = float(np.max(np.abs(halves - shift / 2)))
+    return shift, scale_for(2 * peak)
+
+
+def scale_for(peak: float) -> float:
+    """1 for ordinary deviations and for none, else a power of two near the largest."""
+    exponent = math.frexp(peak)[1] if peak > 0 else 0
     # Beyond 2^1000 or below its inverse the scale itself would over- or underflow.
-    exponent = min(max(math.frexp(peak)[1] + 1, -1000), 1000) if peak > 0 else 0
-    return shift, math.ldexp(1.0, exponent) if abs(exponent) > ORDINARY else 1.0
+    exponent = min(max(exponent, -1000), 1000)
+    return math.ldexp(1.0, exponent) if abs(exponent) > ORDINARY else 1.0
 
 
 def _is_moderate(halves: np.ndarray) -> bool:
     """Whether a sum of these cannot overflow."""
     return float(np.max(np.abs(halves))) < 1e300 / len(halves)
+
+
+def fitted_part(
+    rows: np.ndarray, shift: np.ndarray, scale: float, is_first: bool
+) -> tuple[np.ndarray, float]:
+    """Shifted and scaled rows whose squares neither overflow nor, at first, vanish.
+
+    Args:
+        rows: `[n, d]`.
+        shift: `[d]`.
+        scale: of the rows so far.
+        is_first: whether all rows so far are equal, so that the scale may shrink.
+
+    Returns:
+        `(rows, scale)`; another scale where these need it.
+
+    Source: ours.
+    """
+    shifted = scaled_part(rows, shift, scale)
+    flat = shifted.reshape(-1)
+    largest = blas.idamax(flat)  # pyright: ignore[reportAttributeAccessIssue]
+    peak = abs(float(flat[largest]))
+    bound = 2.0**ORDINARY
+    if peak == 0 or (peak <= bound and (peak >= 1 / bound or not is_first)):
+        return shifted, scale
+    needed = scale_for(peak * scale) if math.isfinite(peak) else LARGEST_SCALE
+    return scaled_part(rows, shift, needed), needed
 
 
 def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray:
@@ -194,16 +240,18 @@ def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray
         scale: power of two.
 
     Returns:
-        `[n, d]`, a new array, row after row in memory.
+        `[n, d]`, a new array, row after row in memory; infinite where that overflows.
 
     Source: ours.
     """
-    if scale == 1.0:
-        return np.subtract(rows, shift[None], dtype=np.float64, order="C")
-    half = np.multiply(rows, 0.5, dtype=np.float64, order="C")  # cannot overflow
-    half -= shift[None] / 2
-    half /= scale / 2
-    return half
+    with np.errstate(over="ignore"):
+        if scale <= 1.0:
+            shifted = np.subtract(rows, shift[None], dtype=np.float64, order="C")
+            return shifted if scale == 1.0 else np.divide(shifted, scale, out=shifted)
+        half = np.multiply(rows, 0.5, dtype=np.float64, order="C")  # cannot overflow
+        half -= shift[None] / 2
+        half /= scale / 2
+        return half
 
 
 def split(rows: np.ndarray) -> Iterator[np.ndarray]:

@@ -22,6 +22,7 @@ and, S being semi-definite, at most its trace, :math:`\operatorname{tr} S -
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,11 @@ class Matrix:
         return float(np.linalg.norm(self.values))
 
     @property
+    def trace(self) -> float:
+        """Sum of the eigenvalues."""
+        return float(np.trace(self.values))
+
+    @property
     def slack(self) -> float:
         """For products of d terms."""
         return self.error + 2 * (self.dim + 4) * UNIT_ROUNDOFF * self.norm
@@ -88,18 +94,20 @@ class Matrix:
         rest += 16 * (self.dim + 4) * UNIT_ROUNDOFF * self.norm**2
         left = math.sqrt(max(rest, 0.0))
         if self.is_semidefinite:
-            trace = float(np.trace(self.values) - np.trace(inner))
-            rounding = 4 * self.dim * UNIT_ROUNDOFF * float(np.trace(self.values))
+            trace = self.trace - float(np.trace(inner))
+            rounding = 4 * self.dim * UNIT_ROUNDOFF * self.trace
             left = min(left, trace + rounding + self.dim * self.slack)
         cheap = Complement(left + self.slack, "trace")
         if self.dim > LARGEST_FACTOR or self.dim == basis.shape[1]:
             return cheap
         # The span itself is moved down, far enough below the target.
         lift = max(top, self.norm / self.dim) if target > 0 else self.norm
-        lifted = inner + lift * np.eye(len(inner))
-        spread = basis @ lifted
-        deflated = spread @ basis.T
-        np.subtract(self.values, deflated, out=deflated)
+        spread = basis @ (inner + lift * np.eye(len(inner)))
+
+        def deflated() -> np.ndarray:
+            product = spread @ basis.T
+            return np.subtract(product, self.values, out=product)
+
         size = self.norm + float(np.linalg.norm(spread))
         rounding = 4 * (basis.shape[1] + 8) * UNIT_ROUNDOFF * size
         return proven(deflated, rounding + self.slack, target, cheap)
@@ -128,6 +136,11 @@ class Rows:
         return float(np.linalg.norm(self.x) ** 2 / len(self.x))
 
     @property
+    def trace(self) -> float:
+        """Sum of the eigenvalues."""
+        return self.norm
+
+    @property
     def slack(self) -> float:
         """For a product of d and one of N terms."""
         steps = sum(self.x.shape) + 8
@@ -146,7 +159,12 @@ class Rows:
         if len(self.x) > LARGEST_FACTOR:
             return cheap
         part = self.x @ basis
-        deflated = (self.x @ self.x.T - part @ part.T) / len(self.x)
+
+        def deflated() -> np.ndarray:
+            product = part @ part.T
+            product -= self.x @ self.x.T
+            return np.divide(product, len(self.x), out=product)
+
         return proven(deflated, 2 * self.slack, target, cheap)
 
 
@@ -156,12 +174,16 @@ error of S), `product` and `complement` a certificate is made of."""
 
 
 def proven(
-    matrix: np.ndarray, rounding: float, target: float, cheap: Complement
+    negative: Callable[[], np.ndarray],
+    rounding: float,
+    target: float,
+    cheap: Complement,
 ) -> Complement:
     """A bound of the largest eigenvalue, proven by Cholesky factorisations.
 
     Args:
-        matrix: `[n, n]`; its upper triangle is read as a symmetric matrix.
+        negative: makes minus the matrix `[n, n]`, whose upper triangle counts. It is
+            made anew for each factorisation, which overwrites it: one array at a time.
         rounding: bound on the 2-norm of the error of its entries.
         target: a bound above this is of no use.
         cheap: a bound that is known already, returned if nothing better is found.
@@ -171,21 +193,23 @@ def proven(
 
     Source: see the module.
     """
-    size = len(matrix)
-    estimate = largest_eigenvalue(matrix)
-    spread = max(float(np.linalg.norm(matrix)) / size, abs(estimate)) or 1.0
+    shifted = negative()
+    size = len(shifted)
+    estimate = -smallest_eigenvalue(shifted)
+    spread = max(float(np.linalg.norm(shifted)) / size, abs(estimate)) or 1.0
     floor = estimate + 1e-6 * spread
     if size <= SMALL:
         tries = [estimate + 1e-10 * spread, floor, estimate + 1e-3 * spread]
     else:
         tries = [floor + share * (target - floor) for share in (0.05, 0.4, 0.8)]
-    (potrf,) = get_lapack_funcs(("potrf",), (matrix,))
+    (potrf,) = get_lapack_funcs(("potrf",), (shifted,))
     for sigma in tries:
-        shifted = -matrix
-        shifted[np.diag_indices(size)] += sigma
+        shifted = negative() if shifted is None else shifted
+        shifted.flat[:: size + 1] += sigma
         total = float(np.trace(shifted))
         # The transpose is in the order that LAPACK wants, so that nothing is copied.
         is_bad = potrf(shifted.T, lower=1, clean=0, overwrite_a=1)[1] != 0
+        shifted = None
         if total <= 0 or is_bad:
             continue
         steps = (size + 2) * UNIT_ROUNDOFF
@@ -195,8 +219,8 @@ def proven(
     return cheap
 
 
-def largest_eigenvalue(matrix: np.ndarray) -> float:
-    """An estimate from below: exact for small matrices, by Lanczos for large ones.
+def smallest_eigenvalue(matrix: np.ndarray) -> float:
+    """An estimate from above: exact for small matrices, by Lanczos for large ones.
 
     Args:
         matrix: `[n, n]` symmetric.
@@ -208,7 +232,7 @@ def largest_eigenvalue(matrix: np.ndarray) -> float:
     """
     size = len(matrix)
     if size <= SMALL:
-        return float(np.linalg.eigvalsh(matrix)[-1])
+        return float(np.linalg.eigvalsh(matrix)[0])
     vector = np.random.default_rng(0).standard_normal(size)
     basis, alphas, betas = [vector / np.linalg.norm(vector)], [], []
     for _ in range(LANCZOS_STEPS):
@@ -224,4 +248,4 @@ def largest_eigenvalue(matrix: np.ndarray) -> float:
         basis.append(image / length)
     off = betas[: len(alphas) - 1]
     small = np.diag(alphas) + np.diag(off, 1) + np.diag(off, -1)
-    return float(np.linalg.eigvalsh(small)[-1])
+    return float(np.linalg.eigvalsh(small)[0])

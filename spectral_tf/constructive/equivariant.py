@@ -4,8 +4,9 @@ r"""The power method in the equivariant parameterisation: a few numbers, for eve
 :math:`w \otimes I_d`, so the same network is a handful of numbers on channels. A block
 is `cross` and one or more `self`, one block an iteration, one vector channel in use:
 
-* *cross*: one linear head with query u; its output, normalised, replaces u, so
-  :math:`u_j \leftarrow S u_j / |S u_j|`.
+* *cross*: one linear head with query u gives S u (S of unit trace); the skip path keeps
+  u with gain -s; the norm follows: :math:`u_j \leftarrow unit((S - s I) u_j)`. The gain
+  is a **shift** of the spectrum, 0 for the plain power method.
 * *self*: relu heads +- with scores :math:`\pm\langle u_j, u_l\rangle - 1[l \ge j]` and
   outputs :math:`\mp u_l`. Vectors are of unit length, so a head is closed for
   :math:`l \ge j`, and :math:`relu(z) - relu(-z) = z` for the others:
@@ -24,6 +25,13 @@ first iterations what is left of a late register where the spectrum is steep, so
 starts anew from a random direction and converges later than in orthogonal iteration,
 never to something else.
 
+*Shifts.* With the roots of a Chebyshev polynomial on [0, b] as the shifts of n
+iterations, together they are a polynomial of S that is at most 1 on [0, b] and grows as
+:math:`\cosh(n \operatorname{arccosh}(2 \lambda / b - 1))` above, for b just below the
+wanted eigenvalues far faster than :math:`(\lambda / b)^n`. The argument about spans
+holds for any product of polynomials in S. The roots come in Leja order, so that no
+partial product grows or falls by many orders of magnitude.
+
 Nothing is approximate, so the iterations can be continued: the answer, given as start
 vectors, goes on where it stopped.
 
@@ -34,6 +42,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.model import Sublayer
@@ -44,7 +53,11 @@ EPS = 1e-30
 
 
 def equivariant_power_method(
-    num_components: int, num_iters: int, *, rounds: int = 2
+    num_components: int,
+    num_iters: int,
+    *,
+    rounds: int = 2,
+    shifts: ArrayLike | None = None,
 ) -> tuple[ModelConfig, dict[str, Any]]:
     r"""Weights whose forward pass runs the power method with deflation, for every d.
 
@@ -52,6 +65,9 @@ def equivariant_power_method(
         num_components: k >= 1.
         num_iters: tau >= 1, iterations: one product with S each.
         rounds: of deflation after a product, >= 1; k - 1 and more are Gram-Schmidt.
+        shifts: `[tau]` of each iteration, over the trace of S, e.g. `chebyshev_shifts`;
+            then every iteration has weights of its own. None: no shifts, shared
+            weights.
 
     Returns:
         `(ModelConfig, params)` of an equivariant network of tau blocks, and k / rounds
@@ -59,7 +75,7 @@ def equivariant_power_method(
         of training. Any d >= k, any N.
 
     Raises:
-        ConfigError: for k < 1, tau < 1 or rounds < 1.
+        ConfigError: for k < 1, tau < 1 or rounds < 1, or not tau shifts.
 
     Example:
         >>> import jax, spectral_tf
@@ -80,19 +96,24 @@ def equivariant_power_method(
     rounds = min(rounds, k - 1)
     last = -(-k // rounds) if rounds else 0
     deflations: tuple[Sublayer, ...] = ("self",) * rounds
+    shared = f"0*{num_iters}" + (f" 1*{last}" if last else "")
     config = ModelConfig(
         num_components=k,
         block=("cross", *deflations),
         num_blocks=num_iters + last,
-        schedule=f"0*{num_iters}" + (f" 1*{last}" if last else ""),
+        schedule=shared if shifts is None else None,
+        cross_norm=False,
         vector_channels=2,
         scalar_channels=2 * k + 2,
         num_heads=2,
         norm_eps=EPS,
         mlp_width=1,
     )
-    blocks = [_block(k, rounds, is_iteration=True)]
-    blocks += [_block(k, rounds, is_iteration=False)] if last else []
+    iteration, finish = (_block(k, rounds, is_iteration=one) for one in (True, False))
+    if shifts is None:
+        blocks = [iteration] + [finish] * bool(last)
+    else:
+        blocks = [iteration] * num_iters + [finish] * last
     flat = {
         path: jnp.asarray(
             np.stack([block.get(path, np.zeros(shape.shape[1:])) for block in blocks]),
@@ -100,7 +121,57 @@ def equivariant_power_method(
         )
         for path, shape in parameter_shapes(config).items()
     }
-    return config, unflatten_params(flat)
+    params = unflatten_params(flat)
+    return config, params if shifts is None else with_shifts(params, shifts)
+
+
+def with_shifts(params: Any, shifts: ArrayLike) -> dict[str, Any]:
+    """The parameters of an `equivariant_power_method` with other shifts.
+
+    Args:
+        params: made with shifts.
+        shifts: `[tau]`, over the trace of S.
+
+    Returns:
+        New parameters.
+
+    Raises:
+        ConfigError: if there are more shifts than blocks.
+
+    Source: ours.
+    """
+    shifts = np.asarray(shifts, np.float64)
+    skip = np.array(params["blocks"]["0_cross"]["skip"])
+    require(
+        shifts.ndim == 1 and len(shifts) <= len(skip),
+        f"shifts {shifts.shape} must be a vector with one entry for each iteration.",
+    )
+    skip[: len(shifts), 0] = -shifts
+    cross = {**params["blocks"]["0_cross"], "skip": jnp.asarray(skip)}
+    return {**params, "blocks": {**params["blocks"], "0_cross": cross}}
+
+
+def chebyshev_shifts(num_iters: int, upper: float) -> np.ndarray:
+    """Roots of the Chebyshev polynomial on [0, upper], in Leja order.
+
+    Args:
+        num_iters: n >= 1, its degree.
+        upper: b: eigenvalues over the trace up to b are damped, larger ones grow.
+
+    Returns:
+        `[n]`.
+
+    Source: Saad (2011), Numerical Methods for Large Eigenvalue Problems, section 7.4;
+    the order: Reichel (1990), Newton interpolation at Leja points.
+    """
+    odd = 2 * np.arange(num_iters) + 1
+    roots = (1 + np.cos(np.pi * odd / (2 * num_iters))) / 2
+    order, far = [0], np.zeros(num_iters)
+    for _ in range(num_iters - 1):
+        with np.errstate(divide="ignore"):
+            far += np.log(np.abs(roots - roots[order[-1]]))
+        order.append(int(np.argmax(far)))
+    return upper * roots[order]
 
 
 def _block(k: int, rounds: int, *, is_iteration: bool) -> dict[str, np.ndarray]:

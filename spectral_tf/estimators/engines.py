@@ -7,7 +7,9 @@ zero columns stay zero in an equivariant network and rows are masked.
 
 The constructed network runs in passes of `PASS` iterations, each starting from the
 vectors that the last one left, until the residuals are small beside the gaps, or will
-not become so within `max_iter`.
+not become so within `max_iter`. The first pass is the plain power method; from then on
+the weights have Chebyshev shifts, up to the eigenvalue of a guard vector beyond the
+ones asked for.
 """
 
 import dataclasses
@@ -23,13 +25,17 @@ import scipy.linalg
 
 from spectral_tf.certificate.sources import Matrix, Rows, Source
 from spectral_tf.config import ConfigError, ModelConfig, require
-from spectral_tf.constructive.equivariant import equivariant_power_method
+from spectral_tf.constructive.equivariant import (
+    chebyshev_shifts,
+    equivariant_power_method,
+    with_shifts,
+)
 from spectral_tf.model.moment import check_reads_moment_only
 from spectral_tf.model.params import load_weights
 from spectral_tf.model.transformer import predict, predict_from_covariance
 from spectral_tf.training.checkpoint import restore_latest
 
-PASS = 30
+PASS = 20
 """Iterations of one forward pass of the constructed network."""
 MARGIN = 1e-3
 """Iterate until angles look smaller than this times the tolerance."""
@@ -257,14 +263,17 @@ def constructed(
             speed = math.log(max(last / angle, 1.0))
             if speed * passes_left < math.log(angle / tol):
                 break
-        last = angle
+        last = angle if products > PASS else math.inf
+        if count > k:
+            upper = max(values[k], 0.0) / source.trace
+            params = with_shifts(params, chebyshev_shifts(PASS, upper))
     return in_order(values[:k], vectors[:k], "constructed", products)
 
 
 @functools.cache
 def constructed_network(count: int, dtype: Any) -> tuple[ModelConfig, Any]:
     """The network of one pass, with `count` registers, on the device."""
-    config, params = equivariant_power_method(count, PASS)
+    config, params = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
     return config, cast(params, dtype)
 
 
