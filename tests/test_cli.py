@@ -73,9 +73,11 @@ def test_construct_writes_weights_that_evaluate_reads(tmp_path, capsys):
         "describe",
         "construct --dim 3 --num-iters 3 --variant columns",
         "evaluate --num-instances 8 --num-iters 2",
+        "pca digits --engine exact --n-components 2",
     ],
 )
-def test_json_is_alone_on_stdout(command, capsys):
+def test_json_is_alone_on_stdout(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     code, out, _ = run(capsys, *command.split(), "--json")
     assert code == 0
     assert isinstance(json.loads(out), dict)
@@ -97,6 +99,9 @@ def test_json_is_alone_on_stdout(command, capsys):
         ("pretrain --run-dir r --learning-rate -1", "learning_rate=-1.0 must be > 0"),
         ("pretrain --run-dir r --batch-size 3", "batch_size=3 must be a multiple"),
         ("pretrain --run-dir r --resume", "no checkpoint in r/checkpoints"),
+        ("pca absent.csv", "'absent.csv' is not a file"),
+        ("cluster table.xlsx", "'table.xlsx' is not a known source"),
+        ("detect digits --top -1", "top=-1 must be >= 0"),
     ],
 )
 def test_bad_input_is_exit_code_2_and_one_clear_line(

@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import spectral_tf
@@ -32,15 +33,25 @@ SHORTER = {
 @pytest.mark.slow
 def test_the_python_code_runs(capsys):
     code = [text for kind, text in BLOCKS if kind == "python"]
-    assert len(code) == 1
-    exec(compile(code[0], "README.md", "exec"), {})
+    assert len(code) == 2
+    tables, networks = (compile(text, "README.md", "exec") for text in code)
+    exec(tables, {})
+    shown = capsys.readouterr().out
+    assert shown.startswith("Certificate(3 certified; tol 0.001 rad;")
+    # The listing in the README is what was printed, but for the last digits.
+    listing = next(t for k, t in BLOCKS if k == "text" and t.startswith("Certificate"))
+    for ours, theirs in zip(listing.splitlines(), shown.splitlines(), strict=False):
+        assert ours.split()[:3] == theirs.split()[:3]
+    exec(networks, {})
     assert "±" in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 8
+    rows = np.random.default_rng(0).normal(size=(60, 4)) * [4.0, 3.0, 2.0, 1.0]
+    np.savetxt("FILE.csv", rows, delimiter=",", header="a,b,c,d", comments="")
     for command in COMMANDS:
         _, *arguments = shlex.split(command)
         if "mnist" in arguments:
@@ -52,7 +63,8 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
 
 def test_every_command_of_the_program_is_in_the_readme():
     shown = {command.split()[1] for command in COMMANDS}
-    assert shown == {"demo", "pretrain", "evaluate", "construct", "describe"}
+    networks = {"demo", "pretrain", "evaluate", "construct", "describe"}
+    assert shown == networks | {"pca", "cluster", "detect"}
 
 
 def test_the_set_up_lines_are_two_and_name_real_extras():

@@ -29,7 +29,7 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
     Args:
         n_clusters: K, or `"auto"`: the number up to `max_clusters` with the least
             Bayesian information criterion, of mixtures with full or with diagonal
-            covariances in at most 8 components.
+            covariances in at most 8 components; fewer where there are few rows.
         max_clusters: most that `"auto"` tries.
         n_init: starts of the mixture (k-means++); the best is kept.
         engine, weights, tol, fallback, max_iter: as `SpectralPCA`.
@@ -165,7 +165,9 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
     def _criteria(self, x: np.ndarray, seed: int) -> dict[int, float]:
         """The Bayesian information criterion of each number of clusters."""
         most = min(self.max_clusters, len(x))
-        k = min(max(most - 1, 1), CHOICE_DIM, *x.shape)
+        # So few components that each cluster has rows enough for its covariance.
+        k = max(1, min(most - 1, CHOICE_DIM, len(x) // 20, x.shape[1]))
+        most = max(1, min(most, len(x) // (2 * (k + 1))))
         pca = self._pca(k, seed).fit(x)
         scores = pca.transform(x).astype(np.float64) / leading_spread(pca)
         return {

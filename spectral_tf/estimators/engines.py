@@ -109,14 +109,14 @@ def choose_engine(
         "engine='pretrained' or 'auto'.",
     )
     most = rank_limit(source)
+    network = None if weights is None else load_network(weights)
+    problem = None if network is None else misfit(network[0], k)
     if engine == "pretrained":
-        if weights is None:
+        if network is None:
             raise ConfigError(
                 "engine='pretrained' needs weights=: the folder of a run of "
                 "`spectral-tf pretrain`, a folder of weights, or (config, params)."
             )
-        network = load_network(weights)
-        problem = misfit(network[0], k)
         require(problem is None, f"engine='pretrained': {problem}")
         return Choice(engine, "as asked", network)
     if engine != "auto":
@@ -127,10 +127,8 @@ def choose_engine(
             f"{MOST_COMPONENTS}, and fewer than all"
         )
         return Choice("exact", reason)
-    if weights is None:
+    if network is None:
         return Choice("constructed", "no trained weights were given")
-    network = load_network(weights)
-    problem = misfit(network[0], k)
     if problem is not None:
         return Choice("constructed", f"the trained weights do not fit: {problem}")
     reason = "the trained network proposes, the constructed one refines"
@@ -238,7 +236,8 @@ def pretrained(
 ) -> Proposal:
     """One forward pass of a trained network."""
     config, params = network
-    config = config.replace(num_components=k)
+    rows = config.register_rows  # the tables of codes keep their size
+    config = config.replace(num_components=k, max_components=rows)
     run = Forward.of(source)
     values, vectors = run(config, cast(params, run.dtype), start[:k])
     return in_order(values, vectors, "pretrained", config.num_products)

@@ -224,9 +224,11 @@ def checked(
     values, vectors = proposal.eigenvalues, proposal.eigenvectors
     certificate = certify_source(source, values, vectors, tol=options.tol)
     loose = [e.rank for e in certificate.entries if e.status == "loose"]
-    if not loose or proposal.engine == "exact":
+    if not loose:
         return proposal, certificate
     if options.fallback == "eigh":
+        if proposal.engine == "exact":  # nothing is more exact
+            return proposal, certificate
         return replaced(source, proposal, certificate, options.tol)
     message = (
         f"components {', '.join(map(str, loose))} of {len(values)} are not certified "

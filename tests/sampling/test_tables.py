@@ -2,13 +2,15 @@
 
 import csv
 import io
+import sys
 
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from spectral_tf.sampling.tables import DataError, load_table
+from spectral_tf.sampling.columns import LeftOut, made_unique
+from spectral_tf.sampling.tables import DataError, load_columns, load_table
 
 FLOAT32 = st.floats(-1e6, 1e6, width=32)
 
@@ -288,3 +290,118 @@ def test_npz_without_x_lists_its_names(save):
 def test_npy_counts_what_is_not_finite(save):
     x = np.array([[1, np.nan, 2], [np.inf, np.nan, 3]])
     assert "1 in 'column_1', 2 in 'column_2'; fill" in refusal(save(x))
+
+
+# Columns as they stand.
+
+
+def test_columns_keep_what_is_missing_or_infinite(write):
+    text = "id,a,b,c\nx,1,,inf\ny,NA,,2\n"
+    read = load_columns(write(text))
+    assert read.x.dtype == np.float64
+    np.testing.assert_array_equal(read.x, [[1, np.inf], [np.nan, 2]])
+    assert (read.name, read.columns) == ("table.csv", ("a", "c"))
+    assert read.left_out == (
+        LeftOut("id", "2 of its 2 cells are not numbers, for example 'x' on line 2"),
+        LeftOut("b", "it is empty"),
+    )
+    assert read.notes == ()
+
+
+def test_columns_have_all_digits(write, save):
+    read = load_columns(write("t\n1700000001.25\n1700000002\n"))
+    assert read.x[0, 0] == 1700000001.25
+    x = np.array([[0.1, np.nan]])
+    np.testing.assert_array_equal(load_columns(save(x)).x, x)
+
+
+def test_columns_of_images():
+    read = load_columns("digits")
+    assert (read.x.shape, read.x.dtype) == ((1797, 64), np.float64)
+    assert read.notes == ("Left out the labels of the images.",)
+
+
+def test_names_that_appear_twice_are_told_apart(write):
+    table = load_table(write("a,b,a,a\n1,2,3,4\n"))
+    assert table.columns == ("a", "b", "a.2", "a.3")
+    assert table.notes[0] == "Two columns are called 'a'; one is now 'a.2'."
+    names, notes = made_unique(["a", "a.2", "a", "", "column_4"])
+    assert names == ("a", "a.2", "a.3", "column_4", "column_4.2")
+    assert len(notes) == 2
+
+
+# Parquet files.
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    """A function that writes a table of pyarrow, or columns by name, to a file."""
+    pyarrow = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+
+    def write_file(table=None, **columns):
+        path = tmp_path / "table.parquet"
+        pq.write_table(pyarrow.table(columns) if table is None else table, path)
+        return str(path)
+
+    return write_file
+
+
+def test_parquet_columns_of_any_type(parquet):
+    import datetime
+    import decimal
+
+    day = datetime.date(2026, 1, 2)
+    read = load_columns(
+        parquet(
+            number=[1.5, None, 3.0],
+            whole=[1, 2, 2**40],
+            is_true=[True, None, False],
+            money=[decimal.Decimal("1.25"), decimal.Decimal("2.00"), None],
+            name=["x", "y", "z"],
+            day=[day, day, day],
+            none=[None, None, None],
+            nan=[float("nan")] * 3,
+            pair=[[1], [2], [3]],
+        )
+    )
+    assert read.columns == ("number", "whole", "is_true", "money")
+    nan = np.nan
+    np.testing.assert_array_equal(
+        read.x, [[1.5, 1, 1, 1.25], [nan, 2, nan, 2], [3, 2**40, 0, nan]]
+    )
+    reasons = dict(read.left_out)
+    assert reasons["name"] == "its type is string, not a number"
+    assert reasons["day"].startswith("its type is date32")
+    assert reasons["none"] == reasons["nan"] == "it is empty"
+    assert reasons["pair"].startswith("its type is list")
+
+
+def test_parquet_of_pandas_has_no_index(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    frame = pandas.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 5.0, 6.0]})
+    path = tmp_path / "table.parquet"
+    frame.iloc[[2, 0, 1]].to_parquet(path)
+    table = load_table(str(path))
+    np.testing.assert_array_equal(table.x, [[4, 6], [1, 3], [2, 5]])
+    assert table.notes == (
+        "Left out column '__index_level_0__': it is the index of a pandas table.",
+    )
+
+
+def test_parquet_that_cannot_be_used_is_refused(parquet, write):
+    assert "is empty; it needs at least one row" in refusal(parquet(a=[]))
+    message = refusal(parquet(a=["x"]))
+    assert "no numeric column. Left out column 'a': its type is string" in message
+    assert "1 in 'a'; fill" in refusal(parquet(a=[1.0, None]))
+    for raw in (b"", b"PAR1 cut", b"nonsense"):
+        message = refusal(write(raw, "table.pq"))
+        assert "is not a readable Parquet file" in message
+
+
+def test_parquet_without_pyarrow_says_what_to_install(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    message = refusal(write("", "table.parquet"))
+    assert "needs pyarrow, which is not installed" in message
+    assert "pip install 'spectral_tf[sklearn]'" in message

@@ -1,0 +1,1 @@
+"""A file of numbers in, a folder of answers out: components, clusters, outliers."""

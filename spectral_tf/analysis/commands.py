@@ -1,0 +1,213 @@
+"""The commands `pca`, `cluster` and `detect`: options, and what they set going.
+
+The estimators are imported when a command runs, so that the other commands start fast.
+"""
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import tyro
+
+from spectral_tf.config import require
+
+if TYPE_CHECKING:
+    from spectral_tf.analysis.fit import Answer, Search
+    from spectral_tf.analysis.prepare import Prepared
+
+
+class Shown(NamedTuple):
+    """What a command shows: a `document` for `--json`, else the `text`."""
+
+    document: dict[str, Any]
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """What the three commands share."""
+
+    # FILE.csv, .tsv, .parquet, .npy or .npz; rows are samples, columns features.
+    file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
+    # Folder of the results; default runs/<time>-<command>.
+    out: Path | None = None
+    # Columns to use, by name; default: all that are numeric.
+    columns: tuple[str, ...] = ()
+    # Missing values: refused, or filled with the median of their column.
+    impute: Literal["none", "median"] = "none"
+    # Scale every column to zero mean and unit variance.
+    standardize: bool = True
+    # Who finds the components: see the README.
+    engine: Literal["auto", "constructed", "pretrained", "exact"] = "auto"
+    # Folder of a run of `pretrain`, or of saved weights.
+    weights: Path | None = None
+    # A component is certified if its angle to the true one is proven smaller (radians).
+    tol: float = 1e-3
+    # Components that are not certified: replaced by an exact solver's, kept, refused.
+    fallback: Literal["eigh", "warn", "raise"] = "eigh"
+    # Seed of the start vectors and of the mixture.
+    seed: int = 0
+    # Replace the folder of the results if it exists.
+    force: bool = False
+    # Print summary.json on stdout and nothing else.
+    json: bool = False
+
+    least_columns = 1
+
+    def run(self) -> Shown:
+        """Read, fit, write.
+
+        Returns:
+            What is shown; the files are in place then.
+
+        Raises:
+            ConfigError: for a parameter or a folder that cannot be used.
+            DataError: for a table that cannot, or if the folder cannot be written.
+            FileExistsError: for a folder that exists, without `force`.
+            CertificateError: with `fallback="raise"`.
+
+        Source: ours.
+        """
+        from spectral_tf.analysis.document import document, parameters_of
+        from spectral_tf.analysis.prepare import Preparation, prepare
+        from spectral_tf.analysis.results import check_folder, new_folder, write_results
+        from spectral_tf.analysis.text import opening
+        from spectral_tf.sampling.tables import load_columns
+
+        name = type(self).__name__.lower()
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = self.out or Path("runs") / f"{stamp}-{name}"
+        inputs = [Path(self.file), *([self.weights] if self.weights else [])]
+        require(self.seed >= 0, f"seed={self.seed} must be >= 0.")
+        require(
+            self.weights is None or self.weights.expanduser().is_dir(),
+            f"--weights {self.weights} is not a folder; give a run of `spectral-tf "
+            "pretrain`, or saved weights.",
+        )
+        self.check()
+        check_folder(folder, inputs, force=self.force)
+        how = Preparation(
+            columns=self.columns, impute=self.impute, standardize=self.standardize
+        )
+        read = load_columns(self.file)
+        table = prepare(read, how, least_columns=self.least_columns)
+        answer = self.fitted(table, self._search())
+        parameters = parameters_of(self) | {"out": str(folder)}
+        summary = document(name, table, answer, parameters)
+        with new_folder(folder, inputs, force=self.force) as draft:
+            files = write_results(draft, table, answer, summary, self.rows_explained)
+        lines = [*opening(table), *self.text(table, answer)]
+        lines.append(f"Results in {folder}: {', '.join(files)}")
+        return Shown(summary, "\n".join(lines) + "\n")
+
+    def _search(self) -> "Search":
+        from spectral_tf.analysis.fit import Search
+
+        return Search(
+            engine=self.engine,
+            weights=self.weights,
+            tol=self.tol,
+            fallback=self.fallback,
+            seed=self.seed,
+        )
+
+    @property
+    def rows_explained(self) -> int:
+        """Rows with an explanation of their own."""
+        return 0
+
+    def check(self) -> None:
+        """Refuse what is out of bounds before anything is read."""
+
+    def fitted(self, table: "Prepared", search: "Search") -> Any:
+        """What is found in the table."""
+        raise NotImplementedError
+
+    def text(self, table: "Prepared", answer: Any) -> list[str]:
+        """What is found, as lines."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pca(Analysis):
+    """Principal components of a table, each with a certificate."""
+
+    # How many components, or the share of the variance that they shall reach.
+    n_components: int | float = 0.9
+
+    def fitted(self, table: "Prepared", search: "Search") -> "Answer":
+        """The components."""
+        from spectral_tf.analysis.fit import find_components
+
+        return find_components(table, self.n_components, search)
+
+    def text(self, table: "Prepared", answer: Any) -> list[str]:
+        """The components, as lines."""
+        from spectral_tf.analysis.text import component_text
+
+        return component_text(table, answer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster(Analysis):
+    """Clusters of the rows of a table, in its certified components."""
+
+    # How many clusters; auto: the number with the least information criterion.
+    n_clusters: int | Literal["auto"] = "auto"
+
+    def fitted(self, table: "Prepared", search: "Search") -> "Answer":
+        """The clusters."""
+        from spectral_tf.analysis.fit import find_clusters
+
+        return find_clusters(table, self.n_clusters, search)
+
+    def text(self, table: "Prepared", answer: Any) -> list[str]:
+        """The clusters, as lines."""
+        from spectral_tf.analysis.text import cluster_text
+
+        return cluster_text(table, answer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Detect(Analysis):
+    """Outliers of a table: rows that its certified components cannot reconstruct."""
+
+    # How many components, or the share of the variance that they shall reach.
+    n_components: int | float = 0.9
+    # Share of outliers in (0, 0.5]; auto: from the spread of the distances.
+    contamination: float | Literal["auto"] = "auto"
+    # Find the components so that outliers do not attract them.
+    robust: bool = True
+    # Rows that are printed and explained, the strangest first.
+    top: int = 10
+
+    least_columns = 2
+
+    @property
+    def rows_explained(self) -> int:
+        """Rows with an explanation of their own."""
+        return self.top
+
+    def check(self) -> None:
+        """Refuse what is out of bounds before anything is read."""
+        require(self.top >= 0, f"top={self.top} must be >= 0.")
+
+    def fitted(self, table: "Prepared", search: "Search") -> "Answer":
+        """The outliers."""
+        from spectral_tf.analysis.fit import find_outliers
+
+        return find_outliers(
+            table,
+            self.n_components,
+            search,
+            contamination=self.contamination,
+            robust=self.robust,
+        )
+
+    def text(self, table: "Prepared", answer: Any) -> list[str]:
+        """The outliers, as lines."""
+        from spectral_tf.analysis.text import outlier_text
+
+        del table
+        return outlier_text(answer, self.top)

@@ -1,0 +1,279 @@
+"""The estimators, run on a prepared table; what they say, in the table's own units."""
+
+import contextlib
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spectral_tf.analysis.prepare import Prepared
+from spectral_tf.certificate import Certificate, CertificateError, CertificateWarning
+from spectral_tf.config import ConfigError, DataError
+from spectral_tf.estimators import (
+    Explanation,
+    SpectralClusterer,
+    SpectralOutlierDetector,
+    SpectralPCA,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+    """How components are found and checked; see `SpectralPCA`."""
+
+    engine: str = "auto"
+    weights: Path | None = None
+    tol: float = 1e-3
+    fallback: str = "eigh"
+    seed: int = 0
+
+    def options(self) -> dict[str, Any]:
+        """Keywords of the estimators."""
+        found = dataclasses.asdict(self)
+        return found | {"random_state": found.pop("seed")}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What every analysis has.
+
+    Attributes:
+        certificate: of the components.
+        engine: who found them.
+        reason: why that engine.
+        shares: `[k]` of the variance of the rows that the components are of.
+        scores: `[N, k]` coordinates in the components.
+        notes: warnings of the fit, one sentence each.
+    """
+
+    certificate: Certificate
+    engine: str
+    reason: str
+    shares: np.ndarray
+    scores: np.ndarray
+    notes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Components(Answer):
+    """Principal components: `eigenvalues` `[k]` (1/(N-1)), `loadings` `[k, d]`.
+
+    Source: ours.
+    """
+
+    eigenvalues: np.ndarray
+    loadings: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clusters(Answer):
+    """Clusters of rows.
+
+    Attributes:
+        labels: `[N]` 0 to K - 1.
+        probability: `[N]` of the own cluster, under the mixture.
+        sizes: `[K]` rows.
+        centres: `[K, d]` means of the rows of each cluster, units of the file; NaN for
+            a cluster without rows.
+        deviations: `[K, d]` centre minus overall mean, in standard deviations of the
+            column.
+        bic: number of clusters -> Bayesian information criterion; None if the number
+            was given.
+
+    Source: ours.
+    """
+
+    labels: np.ndarray
+    probability: np.ndarray
+    sizes: np.ndarray
+    centres: np.ndarray
+    deviations: np.ndarray
+    bic: dict[int, float] | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outliers(Answer):
+    """Rows far from their reconstruction.
+
+    Attributes:
+        distance: `[N]` in the units that the detector sees.
+        threshold: a row is an outlier if its distance is larger.
+        is_outlier: `[N]`.
+        order: `[N]` rows by falling distance.
+        explanation: of all rows, its residuals in the units of the file.
+        is_robust: whether the components are those of rows scaled to unit distance
+            from their spatial median.
+
+    Source: ours.
+    """
+
+    distance: np.ndarray
+    threshold: float
+    is_outlier: np.ndarray
+    order: np.ndarray
+    explanation: Explanation
+    is_robust: bool
+
+
+def find_components(
+    table: Prepared, n_components: int | float, search: Search
+) -> Components:
+    """Principal components of a table.
+
+    Args:
+        table: N rows, d columns.
+        n_components: how many, or a share of the variance in (0, 1).
+        search: how.
+
+    Returns:
+        The components.
+
+    Raises:
+        ConfigError: if so many cannot be had.
+        DataError: if the table cannot be used.
+        CertificateError: with `fallback="raise"`.
+
+    Source: `SpectralPCA`.
+    """
+    with _noted() as notes:
+        pca = SpectralPCA(n_components, **search.options()).fit(table.x)
+        scores = pca.transform(table.x)
+    return Components(
+        **_about(pca),
+        scores=scores,
+        notes=tuple(notes),
+        eigenvalues=pca.explained_variance_,
+        loadings=pca.components_,
+    )
+
+
+def find_clusters(table: Prepared, n_clusters: int | str, search: Search) -> Clusters:
+    """Clusters of the rows of a table.
+
+    Args:
+        table: N rows, d columns.
+        n_clusters: how many, or `"auto"`.
+        search: how.
+
+    Returns:
+        The clusters.
+
+    Raises:
+        ConfigError: for a number that is out of bounds.
+        DataError: if the table cannot be used.
+        CertificateError: with `fallback="raise"`.
+
+    Source: `SpectralClusterer`.
+    """
+    with _noted() as notes:
+        clusterer = SpectralClusterer(n_clusters, **search.options()).fit(table.x)
+        probability = clusterer.predict_proba(table.x).max(axis=1)
+        scores = clusterer.pca_.transform(table.x)
+    labels, number = clusterer.labels_, clusterer.n_clusters_
+    sizes = np.bincount(labels, minlength=number)
+    centres = np.full((number, len(table.columns)), np.nan)
+    for cluster in np.flatnonzero(sizes).tolist():
+        centres[cluster] = table.raw[labels == cluster].mean(axis=0)
+    spread = table.raw.std(axis=0)
+    return Clusters(
+        **_about(clusterer.pca_),
+        scores=scores,
+        notes=tuple(notes),
+        labels=labels,
+        probability=probability,
+        sizes=sizes,
+        centres=centres,
+        deviations=(centres - table.raw.mean(axis=0)) / spread,
+        bic=clusterer.bic_,
+    )
+
+
+def find_outliers(
+    table: Prepared,
+    n_components: int | float,
+    search: Search,
+    *,
+    contamination: float | str = "auto",
+    robust: bool = True,
+) -> Outliers:
+    """Rows that the leading components cannot reconstruct.
+
+    Args:
+        table: N rows, d >= 2 columns.
+        n_components: how many, or a share of the variance in (0, 1).
+        search: how.
+        contamination: share of outliers, or `"auto"`.
+        robust: see `SpectralOutlierDetector`.
+
+    Returns:
+        The distances, with an explanation of each.
+
+    Raises:
+        ConfigError: for a parameter that is out of bounds.
+        DataError: if the table cannot be used.
+        CertificateError: with `fallback="raise"`.
+
+    Source: `SpectralOutlierDetector`.
+    """
+    with _noted() as notes:
+        detector = SpectralOutlierDetector(
+            n_components,
+            contamination=contamination,
+            robust=robust,
+            **search.options(),
+        ).fit(table.x)
+        found = detector.explain(table.x)
+        is_outlier = detector.predict(table.x) < 0
+    centred = table.x - detector.center_
+    return Outliers(
+        **_about(detector.pca_),
+        scores=centred @ detector.pca_.components_.T,
+        notes=tuple(notes),
+        distance=found.distance,
+        threshold=-float(detector.offset_),
+        is_outlier=is_outlier,
+        order=np.argsort(-found.distance, kind="stable"),
+        explanation=dataclasses.replace(
+            found, residual=found.residual * table.scale, names=table.columns
+        ),
+        is_robust=robust,
+    )
+
+
+def _about(pca: SpectralPCA) -> dict[str, Any]:
+    """What `Answer` says of the components."""
+    assert pca.certificate_ is not None
+    return {
+        "certificate": pca.certificate_,
+        "engine": pca.engine_,
+        "reason": pca.engine_reason_,
+        "shares": pca.explained_variance_ratio_,
+    }
+
+
+@contextlib.contextmanager
+def _noted() -> Iterator[list[str]]:
+    """Warnings for users become notes; scikit-learn's refusals become `DataError`.
+
+    What a `CertificateWarning` says stands in the certificate.
+    """
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield notes
+        except (ConfigError, DataError, CertificateError):
+            raise
+        except ValueError as error:
+            raise DataError(f"the table cannot be used: {error}") from error
+    for warning in caught:
+        if not issubclass(warning.category, UserWarning):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+        elif not issubclass(warning.category, CertificateWarning):
+            text = " ".join(str(warning.message).split())
+            notes += [f"Warning: {text}"] * (f"Warning: {text}" not in notes)
