@@ -107,12 +107,19 @@ def constant(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.tile(rng.normal(size=DIM), (count, 1))
 
 
-def biased(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Equal rows whose sums are all rounded the same way, after two that say 0."""
-    del rng
-    rows = np.full((count, DIM), 1 + 2.0**-41 - 2.0**-52)
-    rows[:2] = [[-1], [1]]
-    return rows
+def biased(count: int) -> np.ndarray:
+    """Rows whose sums are all rounded the same way, after two that say 0.
+
+    Falling, so that the sum over the sums is large beside the sum of squares.
+    """
+    wanted = 3**-0.5 + (count - np.arange(count)) / count
+    found, total = wanted.copy(), wanted[0]
+    for i in range(1, count):
+        step = np.spacing(total + wanted[i])
+        found[i] = np.floor(wanted[i] / step) * step + 0.499 * step
+        total += found[i]
+    rows = np.repeat(found[:, None], DIM, axis=1)
+    return np.concatenate([-np.ones((1, DIM)), np.ones((1, DIM)), rows])
 
 
 FAMILIES = {
@@ -160,9 +167,9 @@ def test_the_error_is_within_its_bound(family, cut):
             assert Exact(table).excess(moments) <= 1, (count, seed)
 
 
-@pytest.mark.parametrize("cuts", [[], [2], [2, 3000, 3001, 6000]])
+@pytest.mark.parametrize("cuts", [[], [2], [2, 3000, 3001, 6000], range(1, 8194)])
 def test_the_bound_holds_where_every_rounding_goes_the_same_way(cuts):
-    table = biased(np.random.default_rng(0), 8192)
+    table = biased(8192)
     excess = Exact(table).excess(moments_of(np.split(table, cuts)))
     assert excess <= 1
 
@@ -283,3 +290,14 @@ def test_sums_over_no_rows():
     moments = empty_moments(rows)
     assert (moments.count, moments.parts, moments.dim) == (0, 0, DIM)
     assert not moments.second.any()
+
+
+def test_updating_with_larger_rows_leaves_what_was_there():
+    first, second = np.random.default_rng(0).normal(size=(2, 30, DIM))
+    moments = moments_of([first * 1e-200])
+    kept = moments.second.copy(), moments.total.copy(), moments.scale
+    grown = moments.updated(second)
+    assert grown.scale != moments.scale
+    assert np.array_equal(moments.second, kept[0])
+    assert np.array_equal(moments.total, kept[1])
+    assert moments.scale == kept[2]

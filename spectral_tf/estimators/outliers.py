@@ -1,7 +1,7 @@
 """Outliers: rows that the leading components cannot reconstruct."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -276,7 +276,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         )
 
 
-def column_names(names: Sequence[str] | None, dim: int) -> tuple[str, ...]:
+def column_names(names: Iterable[str] | None, dim: int) -> tuple[str, ...]:
     """Names of the features; `x0`, `x1`, ... where there are none."""
     made_up = [f"x{index}" for index in range(dim)]
     return tuple(map(str, made_up if names is None else names))
