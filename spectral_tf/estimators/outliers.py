@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,7 +45,7 @@ class Explanation:
     component_score: np.ndarray
     names: tuple[str, ...]
 
-    def sentence(self, row: int, most: int = 3) -> str:
+    def sentence(self, row: SupportsIndex, most: int = 3) -> str:
         """The features and the component that made a row strange, in words.
 
         Args:
