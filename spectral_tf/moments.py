@@ -12,8 +12,9 @@ rows, summed in any order, is off by at most :math:`\gamma_c |Y|^\top |Y|`, whos
 is at most :math:`\gamma_c \operatorname{tr} M`; each further part adds u tr M. So with
 parts of at most c rows and p parts the 2-norm of the error of S is at most
 :math:`(c + p + 12)\,u\,s^2 \operatorname{tr} M / N` (first order, the constant is
-generous), and what underflows in a sum is less than d times the smallest number. Where
-later rows need another scale, the sums are converted, exactly but for underflow.
+generous), at most as much again comes from the error of t, and what underflows in a sum
+is less than d times the smallest number. Where later rows need another scale, the sums
+are converted, exactly but for underflow.
 Source: Higham (2002), Accuracy and Stability, section 3.5.
 """
 
@@ -90,7 +91,7 @@ class Moments:
     @property
     def scaled_error(self) -> float:
         """Bound on the 2-norm of the rounding error of `scaled_covariance`."""
-        steps = self.part_rows + self.parts + 12
+        steps = 2.1 * (self.part_rows + self.parts) + 12
         trace = float(np.trace(self.second))
         rounding = 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
         return rounding + 8 * (self.dim + 1) * SMALLEST
@@ -115,7 +116,7 @@ class Moments:
             is_first = not second.any() if count else True
             shifted, needed = fitted_part(part, self.shift, scale, is_first)
             if needed != scale:
-                total *= scale / needed
+                total = total * (scale / needed)
                 second *= scale / needed
                 second *= scale / needed
                 scale = needed

@@ -1,5 +1,6 @@
 """Clusters: a Gaussian mixture in the span of the leading components."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,15 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_tf.config import DataError, require
 from spectral_tf.estimators.engines import Weights
 from spectral_tf.estimators.pca import SpectralPCA
-from spectral_tf.estimators.validation import validated
+from spectral_tf.estimators.robust import lengths
+from spectral_tf.estimators.validation import (
+    seed_of,
+    unchanged_on_error,
+    validated,
+)
 
+FARTHEST = 1e6
+"""In standard deviations of the first component."""
 CHOICE_DIM = 8
 """Components in which numbers of clusters are compared, at most."""
 
@@ -88,12 +96,14 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             ValueError: for a table or a parameter that cannot be used.
         """
         del y
-        x = validated(self, X, reset=True, rows=2)
         for name in ("n_clusters", "max_clusters", "n_init"):
             self._check_count(name)
-        # The coordinates are numpy's, whatever the table was.
-        with sklearn.config_context(array_api_dispatch=False):
-            return self._fit(x, self._seed())
+        seed = seed_of(self.random_state)
+        with unchanged_on_error(self):
+            x = validated(self, X, reset=True, rows=2)
+            # The coordinates are numpy's, whatever the table was.
+            with sklearn.config_context(array_api_dispatch=False):
+                return self._fit(x, seed)
 
     def _fit(self, x: np.ndarray, seed: int) -> "SpectralClusterer":
         self.bic_: dict[int, float] | None = None
@@ -133,14 +143,6 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             f"{name}={value!r} must be a whole number >= 1.",
         )
 
-    def _seed(self) -> int:
-        """One seed for everything, drawn if the random state is a generator."""
-        if isinstance(self.random_state, np.random.RandomState):
-            return int(self.random_state.randint(2**31 - 1))
-        if isinstance(self.random_state, np.random.Generator):
-            return int(self.random_state.integers(2**31 - 1))
-        return 0 if self.random_state is None else int(self.random_state)
-
     def _pca(self, k: int, seed: int) -> SpectralPCA:
         return SpectralPCA(
             k,
@@ -179,8 +181,16 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         }
 
     def _scores(self, x: np.ndarray) -> np.ndarray:
-        """Coordinates in the components, the leading one of unit variance."""
-        return self.pca_.transform(x).astype(np.float64) / self._unit
+        """Coordinates in the components, the leading one of unit variance.
+
+        Rows that are further out than `FARTHEST` are moved there, in their direction,
+        so that squares do not overflow.
+        """
+        with np.errstate(over="ignore"):
+            scores = self.pca_.transform(x).astype(np.float64) / self._unit
+        scores = np.clip(scores, -1e300, 1e300)
+        away = np.maximum(lengths(scores)[:, None], FARTHEST)
+        return scores * (FARTHEST / away)
 
     def _new_scores(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
@@ -209,7 +219,9 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             `[N, K]`, rows sum to 1.
         """
         scores = self._new_scores(X)
-        return self.mixture_.predict_proba(scores)
+        shares = self.mixture_.predict_proba(scores)
+        # Far out, differences of logarithms are rounded, and the sum is not 1.
+        return shares / shares.sum(axis=1, keepdims=True)
 
 
 def leading_spread(pca: SpectralPCA) -> float:
@@ -218,5 +230,5 @@ def leading_spread(pca: SpectralPCA) -> float:
     The mixture adds a small constant to its covariances; in these units it is small
     for every table.
     """
-    spread = float(np.sqrt(pca.explained_variance_[0]))
+    spread = float(pca.singular_values_[0]) / math.sqrt(pca.n_samples_ - 1)
     return spread if spread > 0 else 1.0

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spectral_tf.certificate import Certificate
+from spectral_tf.certificate.block import RIGHT
 from spectral_tf.config import ConfigError, require
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.solution import Solution, Summary
@@ -49,7 +51,9 @@ class Wanted:
         k = min(FIRST_GUESS, self.most)
         while True:
             solution = solve(k)
-            reached = np.cumsum(solution.eigenvalues) >= self.share * self.total
+            ratio = solution.eigenvalues / self.total if self.total > 0 else np.ones(k)
+            # To be exceeded, as in scikit-learn.
+            reached = np.cumsum(ratio) > self.share
             if reached.any() or k == self.most:
                 enough = int(np.argmax(reached)) + 1 if reached.any() else k
                 return first_of(solution, enough)
@@ -103,16 +107,29 @@ def component_count(wanted: int | float | str | None, summary: Summary) -> Wante
 
 def first_of(solution: Solution, k: int) -> Solution:
     """The first k eigenpairs of a solution, with the certificate of those."""
-    certificate = solution.certificate
-    if certificate is not None:
-        entries = certificate.entries[:k]
-        certificate = dataclasses.replace(certificate, entries=entries)
     return dataclasses.replace(
         solution,
         eigenvalues=solution.eigenvalues[:k],
         eigenvectors=solution.eigenvectors[:k],
-        certificate=certificate,
+        certificate=solution.certificate and first_entries(solution.certificate, k),
     )
+
+
+def first_entries(certificate: Certificate, k: int) -> Certificate:
+    """What is proven about the first k; a span that is cut is proven no more."""
+    entries = tuple(
+        entry
+        if entry.ranks[1] <= k
+        else dataclasses.replace(
+            entry,
+            status="loose" if entry.status == "certified" else entry.status,
+            ranks=(entry.rank, entry.rank),
+            gap=0.0,
+            angle_bound=RIGHT,
+        )
+        for entry in certificate.entries[:k]
+    )
+    return dataclasses.replace(certificate, entries=entries)
 
 
 def minka(values: np.ndarray, count: int) -> int:

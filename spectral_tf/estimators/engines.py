@@ -15,6 +15,7 @@ ones asked for.
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,13 +32,13 @@ from spectral_tf.constructive.equivariant import (
     with_shifts,
 )
 from spectral_tf.model.moment import check_reads_moment_only
-from spectral_tf.model.params import load_weights
+from spectral_tf.model.params import check_params, load_weights
 from spectral_tf.model.transformer import predict, predict_from_covariance
 from spectral_tf.training.checkpoint import restore_latest
 
 PASS = 20
 """Iterations of one forward pass of the constructed network."""
-MARGIN = 1e-2
+MARGIN = 1e-3
 """Iterate until angles look smaller than this times the tolerance."""
 MOST_COMPONENTS = 32
 """Beyond, an exact solver costs less than iterating so many vectors."""
@@ -154,8 +155,17 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
 
     Source: ours.
     """
-    if isinstance(weights, tuple):
-        return weights
+    if isinstance(weights, tuple) and len(weights) == 2:
+        config, params = weights
+        if isinstance(config, ModelConfig) and isinstance(params, Mapping):
+            if config.parameterisation == "equivariant":
+                check_params(config, params)
+            return config, params
+    if not isinstance(weights, str | Path):
+        raise ConfigError(
+            f"weights= is {type(weights).__name__}; give the folder of a run of "
+            "`spectral-tf pretrain` or of saved weights, or (ModelConfig, params)."
+        )
     folder = Path(weights).expanduser()
     require(
         folder.is_dir(),
@@ -265,7 +275,8 @@ def constructed(
         last = angle if products > PASS else math.inf
         if count > k:
             upper = max(values[k], 0.0) / source.trace
-            params = with_shifts(params, chebyshev_shifts(PASS, upper))
+            with jax.enable_x64(True):  # else the shifts are float32: another program
+                params = with_shifts(params, chebyshev_shifts(PASS, upper))
     return in_order(values[:k], vectors[:k], "constructed", products)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from spectral_tf.config import ConfigError, require
+from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.engines import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import (
@@ -19,7 +19,11 @@ from spectral_tf.estimators.robust import (
     spatial_median,
     spread_of,
 )
-from spectral_tf.estimators.validation import validated
+from spectral_tf.estimators.validation import (
+    check_flags,
+    unchanged_on_error,
+    validated,
+)
 from spectral_tf.moments import split
 
 
@@ -141,7 +145,11 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         """
         del y
         self._check_contamination()
-        x = validated(self, X, reset=True, rows=2, columns=2)
+        check_flags(self, "robust")
+        with unchanged_on_error(self):
+            return self._fit(validated(self, X, reset=True, rows=2, columns=2))
+
+    def _fit(self, x: np.ndarray) -> "SpectralOutlierDetector":
         centre = spatial_median(x) if self.robust else None
         self.pca_ = self._fitted_pca(x, centre)
         self.center_ = self.pca_.mean_ if centre is None else centre.astype(x.dtype)
@@ -157,10 +165,11 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _check_contamination(self) -> None:
         value = self.contamination
-        is_share = isinstance(value, float | int | np.number) and not isinstance(
+        is_share = isinstance(value, float | int | np.floating) and not isinstance(
             value, bool
         )
-        if value != "auto" and not (is_share and 0 < float(value) <= 0.5):
+        is_auto = isinstance(value, str) and value == "auto"
+        if not is_auto and not (is_share and 0 < float(value) <= 0.5):
             raise ConfigError(
                 f"contamination={value!r} must be 'auto' or a share in (0, 0.5]."
             )
@@ -205,11 +214,22 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def _coordinates(self, x: np.ndarray) -> np.ndarray:
         """`[N, k]` in the components, relative to the centre."""
         components = self.pca_.components_.T
-        return np.concatenate([(p - self.center_) @ components for p in split(x)])
+        return np.concatenate([self._centred(p) @ components for p in split(x)])
+
+    def _centred(self, x: np.ndarray) -> np.ndarray:
+        """Rows relative to the centre; refused where a product would overflow."""
+        with np.errstate(over="ignore"):
+            centred = x - self.center_
+        if np.max(np.abs(centred)) > np.finfo(x.dtype).max / (4 * x.shape[1]):
+            raise DataError(
+                f"X has rows that are nearly as far apart as the largest {x.dtype}; "
+                "divide it by a constant."
+            )
+        return centred
 
     def _residual(self, x: np.ndarray) -> np.ndarray:
         """`[N, d]` rows minus their reconstructions."""
-        centred = x - self.center_
+        centred = self._centred(x)
         return centred - (centred @ self.pca_.components_.T) @ self.pca_.components_
 
     def _distances(self, x: np.ndarray) -> np.ndarray:
@@ -260,18 +280,16 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         """
         x = self._rows(X)
         residual = self._residual(x)
-        distance = lengths(residual)
-        unit = np.divide(
-            residual,
-            distance[:, None],
-            out=np.zeros_like(residual),
-            where=distance[:, None] > 0,
-        )
+        peak = np.max(np.abs(residual), axis=1, keepdims=True)
+        squares = (residual / np.where(peak > 0, peak, 1)) ** 2
+        total = squares.sum(axis=1, keepdims=True)
+        with np.errstate(over="ignore"):
+            scores = self._coordinates(x) / self._spread
         return Explanation(
-            distance=distance,
+            distance=lengths(residual),
             residual=residual,
-            feature_share=unit**2,
-            component_score=self._coordinates(x) / self._spread,
+            feature_share=squares / np.where(total > 0, total, 1),
+            component_score=scores,
             names=column_names(getattr(self, "feature_names_in_", None), x.shape[1]),
         )
 

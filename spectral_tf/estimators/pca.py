@@ -1,5 +1,7 @@
 """Principal component analysis by a transformer, as scikit-learn has it."""
 
+import dataclasses
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,14 +12,20 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from spectral_tf.certificate import Certificate
-from spectral_tf.config import ConfigError, require
+from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
 from spectral_tf.estimators.engines import Weights, rank_limit
-from spectral_tf.estimators.solution import Options, Solution, Summary, solve
-from spectral_tf.estimators.validation import validated
+from spectral_tf.estimators.solution import Options, Solution, Summary, judge, solve
+from spectral_tf.estimators.validation import (
+    check_flags,
+    clear_errors,
+    seed_of,
+    unchanged_on_error,
+    validated,
+)
 from spectral_tf.moments import Moments, empty_moments
 
 
@@ -101,9 +109,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         del y
         options = self._options()
-        x = validated(self, X, reset=True, rows=2)
-        self._moments = None
-        self._fitted(Summary.of_rows(x), options, x.dtype)
+        with unchanged_on_error(self):
+            x = validated(self, X, reset=True, rows=2)
+            self._moments = None
+            self._fitted(Summary.of_rows(x), options, x.dtype)
         return self
 
     def partial_fit(
@@ -131,15 +140,18 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         chunks: Iterable[Any] = X if isinstance(X, Iterator) else [X]
         moments: Moments | None = getattr(self, "_moments", None)
         dtype = None
-        for chunk in chunks:
-            at_least = 2 if moments is None else 1
-            x = validated(self, chunk, reset=moments is None, rows=at_least)
-            moments = (moments or empty_moments(x)).updated(x)
-            dtype = x.dtype if dtype is None else np.promote_types(dtype, x.dtype)
-        require(dtype is not None, "the iterator has no chunks; give at least one.")
-        assert moments is not None
-        start = getattr(self, "components_", None) if self._has_seen() else None
-        self._fitted(Summary.of_moments(moments), options, dtype, start)
+        with unchanged_on_error(self):
+            for chunk in chunks:
+                at_least = 2 if moments is None and chunks is not X else 1
+                x = validated(self, chunk, reset=moments is None, rows=at_least)
+                moments = (moments or empty_moments(x)).updated(x)
+                dtype = x.dtype if dtype is None else np.promote_types(dtype, x.dtype)
+            require(dtype is not None, "the iterator has no chunks; give at least one.")
+            assert moments is not None
+            if moments.count < 2:
+                raise DataError("there is 1 row; a covariance needs at least 2.")
+            start = getattr(self, "components_", None) if self._has_seen() else None
+            self._fitted(Summary.of_moments(moments), options, dtype, start)
         self._moments = moments
         return self
 
@@ -157,7 +169,9 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             random_state=self.random_state,
         )
         options.check()
-        return options
+        check_flags(self, "certify", "whiten")
+        seed = seed_of(self.random_state)
+        return dataclasses.replace(options, random_state=seed)
 
     def _fitted(
         self,
@@ -171,6 +185,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         solution = component_count(self.n_components, summary).solved(
             lambda k: solve(summary, k, options, start)
         )
+        judge(solution, options)
         self._set(solution, summary, unit, dtype)
 
     def _set(
@@ -178,13 +193,20 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ) -> None:
         values = solution.eigenvalues * unit
         k, total = len(values), summary.total * unit
-        most = rank_limit(summary.source)
+        if not total <= float(np.finfo(dtype).max):
+            raise DataError(
+                f"the variance of the columns is beyond the largest {dtype}; give the "
+                "table in float64, or divide it by a constant."
+            )
+        most = min(rank_limit(summary.source), summary.count)
         rest = max(total - float(values.sum()), 0.0)
         self.components_ = solution.eigenvectors.astype(dtype)
         self.explained_variance_ = values.astype(dtype)
-        ratio = values / total if total > 0 else np.zeros(k)
+        # Of the source, where nothing over- or underflows.
+        whole = summary.total
+        ratio = solution.eigenvalues / whole if whole > 0 else np.zeros(k)
         self.explained_variance_ratio_ = ratio.astype(dtype)
-        scales = np.sqrt(values * (summary.count - 1))
+        scales = np.sqrt(solution.eigenvalues * summary.count) * summary.scale
         self.singular_values_ = scales.astype(dtype)
         self.mean_ = summary.mean.astype(dtype)
         self.noise_variance_ = dtype.type(rest / (most - k) if k < most else 0.0)
@@ -212,7 +234,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         x = validated(self, X)
         scores = (x - self.mean_) @ self.components_.T
-        return scores / self._whitening() if self.whiten else scores
+        if not self.whiten:
+            return scores
+        with np.errstate(over="ignore"):
+            return scores / self._whitening()
 
     def _whitening(self) -> np.ndarray:
         """Standard deviations of the scores; tiny ones are raised, as scikit-learn."""
@@ -229,8 +254,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             `[N, d]`.
         """
         check_is_fitted(self)
-        scores = np.asarray(X)
-        if scores.ndim != 2 or scores.shape[1] != self.n_components_:
+        with clear_errors(X):
+            kinds: Any = [np.float64, np.float32]
+            scores = check_array(X, input_name="X", dtype=kinds)
+        if scores.shape[1] != self.n_components_:
             raise ConfigError(
                 f"X has shape {scores.shape}; inverse_transform expects [N, "
                 f"{self.n_components_}], the coordinates that transform returns."
@@ -251,10 +278,15 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         centred = validated(self, X) - self.mean_
         precision = self.get_precision()
-        fit = np.sum(centred * (centred @ precision), axis=1)
-        sign, logdet = np.linalg.slogdet(precision)
-        logdet = logdet if sign > 0 else -np.inf
-        return -0.5 * (fit + len(precision) * np.log(2 * np.pi) - logdet)
+        # Rows that are far out have a density of 0, not NaN.
+        size = np.maximum(np.max(np.abs(centred), axis=1), 1)
+        near = centred / size[:, None]
+        with np.errstate(over="ignore"):
+            fit = np.sum(near * (near @ precision), axis=1) * size * size
+        with np.errstate(divide="ignore"):
+            sign, logdet = np.linalg.slogdet(precision)
+        logdet = logdet if sign > 0 else -math.inf
+        return -0.5 * (fit + len(precision) * math.log(2 * math.pi) - logdet)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean log-likelihood of rows under the probabilistic model.

@@ -13,7 +13,9 @@ MAD = 1.482602218505602
 def spread_of(scores: np.ndarray) -> np.ndarray:
     """`[k]` robust standard deviations; 1 where there is none."""
     spread = MAD * np.median(np.abs(scores - np.median(scores, axis=0)), axis=0)
-    spread = np.where(spread > 0, spread, scores.std(axis=0))
+    peak = np.max(np.abs(scores), axis=0)
+    plain = peak * (scores / np.where(peak > 0, peak, 1)).std(axis=0)
+    spread = np.where(spread > 0, spread, plain)
     return np.where(spread > 0, spread, 1.0)
 
 

@@ -1,6 +1,7 @@
 """From a table to certified eigenpairs: summarise, propose, certify, replace."""
 
 import dataclasses
+import sys
 import warnings
 from typing import Any
 
@@ -24,6 +25,7 @@ from spectral_tf.estimators.engines import (
     propose,
     rank_limit,
 )
+from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
 
 FALLBACKS = ("eigh", "warn", "raise")
@@ -52,11 +54,11 @@ class Options:
             ConfigError: naming the parameter, its value and what is expected.
         """
         require(
-            self.engine in ENGINES,
+            isinstance(self.engine, str) and self.engine in ENGINES,
             f"engine={self.engine!r} is unknown; choose one of {', '.join(ENGINES)}.",
         )
         require(
-            self.fallback in FALLBACKS,
+            isinstance(self.fallback, str) and self.fallback in FALLBACKS,
             f"fallback={self.fallback!r} is unknown; choose one of "
             f"{', '.join(FALLBACKS)}.",
         )
@@ -153,9 +155,7 @@ def start_vectors(dim: int, count: int, random_state: Any) -> np.ndarray:
 
     Source: ours.
     """
-    if isinstance(random_state, np.random.RandomState):
-        random_state = random_state.randint(2**31 - 1)
-    rng = np.random.default_rng(0 if random_state is None else random_state)
+    rng = np.random.default_rng(seed_of(random_state))
     rows = rng.standard_normal((count, dim))
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
@@ -224,22 +224,52 @@ def checked(
     values, vectors = proposal.eigenvalues, proposal.eigenvectors
     certificate = certify_source(source, values, vectors, tol=options.tol)
     loose = [e.rank for e in certificate.entries if e.status == "loose"]
-    if not loose:
-        return proposal, certificate
-    if options.fallback == "eigh":
-        if proposal.engine == "exact":  # nothing is more exact
-            return proposal, certificate
+    # Of those of an exact solver nothing is more exact.
+    if loose and options.fallback == "eigh" and proposal.engine != "exact":
         return replaced(source, proposal, certificate, options.tol)
+    return proposal, certificate
+
+
+def judge(solution: Solution, options: Options) -> None:
+    """Warn or raise, if so asked, about components that are kept but not certified.
+
+    Args:
+        solution: with the components that are kept.
+        options: `tol` and `fallback` are read.
+
+    Raises:
+        CertificateError: with `fallback="raise"`.
+
+    Warns:
+        CertificateWarning: with `fallback="warn"`.
+
+    Source: ours.
+    """
+    certificate = solution.certificate
+    if certificate is None or options.fallback == "eigh":
+        return
+    loose = [e.rank for e in certificate.entries if e.status == "loose"]
+    if not loose:
+        return
     message = (
-        f"components {', '.join(map(str, loose))} of {len(values)} are not certified "
-        f"to tol={options.tol:g} radians by engine {proposal.engine!r}. Raise tol or "
-        "max_iter, ask for fewer components, or use fallback='eigh'.\n"
+        f"components {', '.join(map(str, loose))} of {len(certificate.entries)} are "
+        f"not certified to tol={options.tol:g} radians by engine {solution.engine!r}. "
+        "Raise tol or max_iter, ask for fewer components, or use fallback='eigh'.\n"
         f"{certificate!r}"
     )
     if options.fallback == "raise":
         raise CertificateError(message)
-    warnings.warn(message, CertificateWarning, stacklevel=4)
-    return proposal, certificate
+    warnings.warn(message, CertificateWarning, stacklevel=outside())
+
+
+def outside() -> int:
+    """The stack level, from the caller, of the first frame outside the package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and "spectral_tf" in str(
+        frame.f_globals.get("__name__")
+    ):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def replaced(

@@ -47,12 +47,14 @@ def read_chunks(
 def _npy(path: Path, rows: int) -> Iterator[np.ndarray]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise DataError(
             f"{path} is not a readable array of numbers ({error}); write it with "
             "numpy.save."
         ) from error
-    if array.ndim != 2 or not len(array):
+    if array.dtype.kind not in "iufb":
+        raise DataError(f"{path} holds {array.dtype}, not numbers.")
+    if array.ndim != 2 or 0 in array.shape:
         raise DataError(f"{path} has shape {array.shape}; expected [N, d] with rows.")
     for low in range(0, len(array), rows):
         yield np.asarray(array[low : low + rows])
@@ -67,7 +69,18 @@ def _parquet(
         raise DataError(
             f"{path.name} needs pyarrow; run `pip install 'spectral_tf[sklearn]'`."
         ) from error
-    with parquet.ParquetFile(path) as file:
+    try:
+        file = parquet.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error}).") from error
+    with file:
+        known = file.schema_arrow.names
+        missing = [name for name in columns or () if name not in known]
+        if missing:
+            raise DataError(
+                f"{path.name} has no column {', '.join(missing)}; it has "
+                f"{', '.join(known)}."
+            )
         for batch in file.iter_batches(batch_size=rows, columns=columns):
             parts = [_numbers(path, batch, name) for name in batch.schema.names]
             yield np.column_stack(parts)

@@ -1,12 +1,14 @@
 """Tables as the estimators take them: scikit-learn's checks, and what it lets pass."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from spectral_tf.config import DataError
+from spectral_tf.config import ConfigError, DataError, require
 
 
 def validated(
@@ -35,18 +37,95 @@ def validated(
 
     Source: scikit-learn's `validate_data`; masked entries are refused by us.
     """
+    with clear_errors(x):
+        table: Any = x
+        checked: Any = validate_data(
+            estimator,
+            table,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=rows,
+            ensure_min_features=columns,
+        )
+    return checked
+
+
+@contextmanager
+def clear_errors(x: Any) -> Iterator[None]:
+    """Refuse masked entries, dates, and numbers that overflow as they are converted."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DataError(
             f"X has {np.ma.count_masked(x)} masked entries; fill or drop them, e.g. "
             "with X.filled(X.mean(axis=0)), before they are used as numbers."
         )
-    table: Any = x
-    checked: Any = validate_data(
-        estimator,
-        table,
-        reset=reset,
-        dtype=[np.float64, np.float32],
-        ensure_min_samples=rows,
-        ensure_min_features=columns,
-    )
-    return checked
+    is_frame = hasattr(x, "columns")
+    kinds: Any = getattr(x, "dtypes", ()) if is_frame else [getattr(x, "dtype", None)]
+    if any(getattr(kind, "kind", "") in ("m", "M") for kind in kinds):
+        raise DataError(
+            "X has dates or times; give numbers, e.g. the days since a date that "
+            "matters, and leave missing ones out."
+        )
+    try:
+        # What overflows becomes infinite, and that is refused.
+        with np.errstate(over="ignore"):
+            yield
+    except OverflowError as error:
+        raise DataError(
+            f"X has a number beyond the largest float64 ({error}); divide the table by "
+            "a constant."
+        ) from error
+
+
+def check_flags(estimator: Any, *names: str) -> None:
+    """Require that parameters are True or False.
+
+    Raises:
+        ConfigError: naming the parameter and its value.
+    """
+    for name in names:
+        value = getattr(estimator, name)
+        require(
+            isinstance(value, bool | np.bool_),
+            f"{name}={value!r} must be True or False.",
+        )
+
+
+def seed_of(random_state: Any) -> int:
+    """One seed: 0 for None, drawn if it is a generator.
+
+    Args:
+        random_state: None, an int, a numpy Generator or RandomState.
+
+    Returns:
+        The seed.
+
+    Raises:
+        ConfigError: for anything else.
+
+    Source: ours.
+    """
+    if random_state is None:
+        return 0
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    is_whole = isinstance(random_state, int | np.integer)
+    if not (is_whole and 0 <= int(random_state) < 2**32):
+        raise ConfigError(
+            f"random_state={random_state!r} must be None, a whole number in "
+            "0..2^32 - 1, or a numpy Generator or RandomState."
+        )
+    return int(random_state)
+
+
+@contextmanager
+def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
+    """Restore all attributes if what is inside fails."""
+    kept = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(kept)
+        raise
