@@ -120,9 +120,11 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         self.pca_ = self._pca(k, seed).fit(x)
         self._unit = leading_spread(self.pca_)
         scores = self._scores(x)
-        self.mixture_: GaussianMixture = self._mixture(self.n_clusters_, seed).fit(
-            scores
-        )
+        tried = [
+            self._mixture(self.n_clusters_, seed, kind).fit(scores)
+            for kind in ("full", "diag", "spherical")
+        ]
+        self.mixture_: GaussianMixture = min(tried, key=lambda one: one.bic(scores))
         self.n_iter_ = self.pca_.n_iter_
         self.labels_ = self.mixture_.predict(scores)
         means = np.asarray(self.mixture_.means_) * self._unit
@@ -154,7 +156,7 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             random_state=seed,
         )
 
-    def _mixture(self, number: int, seed: int, kind: str = "full") -> GaussianMixture:
+    def _mixture(self, number: int, seed: int, kind: str) -> GaussianMixture:
         return GaussianMixture(
             number,
             covariance_type=kind,

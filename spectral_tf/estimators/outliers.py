@@ -86,7 +86,9 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             without outliers, from their median and median absolute deviation.
         robust: find the components of the rows scaled to unit distance from their
             spatial median, so that outliers among the training rows do not attract
-            them; the certificate is about those. False: of the rows as they are.
+            them; the certificate is about those. It helps less the more outliers lie in
+            one direction: beyond about the share that the last of the k components has.
+            False: of the rows as they are.
         engine, weights, tol, fallback, max_iter, random_state: as `SpectralPCA`.
 
     Attributes: `pca_` (with `certificate_`), `center_` `[d]`, `offset_`,
@@ -281,6 +283,9 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         x = self._rows(X)
         residual = self._residual(x)
         peak = np.max(np.abs(residual), axis=1, keepdims=True)
+        # What rounding leaves of a row in the plane says nothing about its features.
+        away = np.max(np.abs(x - self.center_), axis=1, keepdims=True)
+        peak = np.where(peak > 100 * np.finfo(x.dtype).eps * away, peak, np.inf)
         squares = (residual / np.where(peak > 0, peak, 1)) ** 2
         total = squares.sum(axis=1, keepdims=True)
         with np.errstate(over="ignore"):

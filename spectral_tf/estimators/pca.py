@@ -121,7 +121,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Add rows to those seen so far, and find the components of all of them.
 
         Exact, unlike incremental SVDs: the mean and the covariance of all rows are
-        kept (d^2 numbers), and iteration starts from the last components.
+        kept (d^2 numbers), and iteration starts from the last components. Rows given
+        to `fit` are not among them: after it, this starts anew.
 
         Args:
             X: `[n, d]` rows, or an iterator over such chunks (see `read_chunks`), of
