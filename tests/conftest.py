@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Leave out what is marked `long` or `gpu`, unless -m names it."""
-    named = config.getoption("markexpr")
+    named = str(config.getoption("markexpr"))
     unasked = {"long", "gpu"} - {mark for mark in ("long", "gpu") if mark in named}
     left = [item for item in items if unasked & {m.name for m in item.iter_markers()}]
     if left:

@@ -1,11 +1,13 @@
 """From a table to certified eigenpairs: summarise, propose, certify, replace."""
 
 import dataclasses
+import functools
 import sys
 import warnings
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from spectral_tf.certificate import (
     Certificate,
@@ -31,6 +33,8 @@ from spectral_tf.moments import Moments, moments_of
 FALLBACKS = ("eigh", "warn", "raise")
 SEAM = 1e-6
 """Certified and exact components stand beside one another if orthogonal to this."""
+ONE_THREAD = 512
+"""Columns up to which a certificate is computed with one thread."""
 GUARDS = 1
 """Further start vectors, so that the gap below the last component is seen."""
 
@@ -206,6 +210,25 @@ def solve(
     )
 
 
+def certified(
+    source: Source, values: np.ndarray, vectors: np.ndarray, tol: float
+) -> Certificate:
+    """The certificate; of small matrices with one BLAS thread.
+
+    The threads of BLAS and of XLA wait for one another after every small product, which
+    takes longer than the products.
+    """
+    small = source.dim <= ONE_THREAD
+    with blas_controller().limit(limits=1 if small else None, user_api="blas"):
+        return certify_source(source, values, vectors, tol=tol)
+
+
+@functools.cache
+def blas_controller() -> ThreadpoolController:
+    """Looks once which BLAS libraries are loaded."""
+    return ThreadpoolController()
+
+
 def checked(
     source: Source, proposal: Proposal, options: Options
 ) -> tuple[Proposal, Certificate]:
@@ -222,7 +245,7 @@ def checked(
     Source: ours.
     """
     values, vectors = proposal.eigenvalues, proposal.eigenvectors
-    certificate = certify_source(source, values, vectors, tol=options.tol)
+    certificate = certified(source, values, vectors, options.tol)
     loose = [e.rank for e in certificate.entries if e.status == "loose"]
     # Of those of an exact solver nothing is more exact.
     if loose and options.fallback == "eigh" and proposal.engine != "exact":
@@ -287,7 +310,7 @@ def replaced(
     values[loose], vectors[loose] = other.eigenvalues[loose], other.eigenvectors[loose]
     if np.max(np.abs(vectors @ vectors.T - np.eye(k))) > SEAM:
         values, vectors, loose = other.eigenvalues, other.eigenvectors, list(range(k))
-    certificate = certify_source(source, values, vectors, tol=tol)
+    certificate = certified(source, values, vectors, tol)
     marked = certificate.with_replaced([rank + 1 for rank in loose])
     engine = f"{proposal.engine}, exact"
     return proposal._replace(
