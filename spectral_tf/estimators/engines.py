@@ -38,7 +38,7 @@ from spectral_tf.training.checkpoint import restore_latest
 
 PASS = 20
 """Iterations of one forward pass of the constructed network."""
-MARGIN = 1e-2
+MARGIN = 1e-3
 """Iterate until angles look smaller than this times the tolerance."""
 MOST_COMPONENTS = 32
 """Beyond, an exact solver costs less than iterating so many vectors."""

@@ -285,7 +285,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         peak = np.max(np.abs(residual), axis=1, keepdims=True)
         # What rounding leaves of a row in the plane says nothing about its features.
         away = np.max(np.abs(x - self.center_), axis=1, keepdims=True)
-        peak = np.where(peak > 100 * np.finfo(x.dtype).eps * away, peak, np.inf)
+        residual = np.where(peak > 100 * np.finfo(x.dtype).eps * away, residual, 0)
         squares = (residual / np.where(peak > 0, peak, 1)) ** 2
         total = squares.sum(axis=1, keepdims=True)
         with np.errstate(over="ignore"):
