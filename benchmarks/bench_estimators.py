@@ -17,7 +17,6 @@ import datetime
 import gc
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -97,10 +96,9 @@ def streamer(method: str, k: int, path: Path) -> Callable[[Any], Any]:
 
 def megabytes(peak: bool) -> float:
     """Resident memory of this process: the largest so far, or now."""
-    if peak:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+    name = "VmHWM:" if peak else "VmRSS:"  # Linux
+    words = Path("/proc/self/status").read_text().split()
+    return int(words[words.index(name) + 1]) / 1024
 
 
 def worker(job: dict[str, Any]) -> dict[str, Any]:
