@@ -3,6 +3,7 @@
 The estimators are imported when a command runs, so that the other commands start fast.
 """
 
+import abc
 import dataclasses
 import datetime
 from pathlib import Path
@@ -25,7 +26,7 @@ class Shown(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Analysis:
+class Analysis(abc.ABC):
     """What the three commands share."""
 
     # FILE.csv, .tsv, .parquet, .npy or .npz; rows are samples, columns features.
@@ -79,12 +80,6 @@ class Analysis:
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = self.out or Path("runs") / f"{stamp}-{name}"
         inputs = [Path(self.file), *([self.weights] if self.weights else [])]
-        require(self.seed >= 0, f"seed={self.seed} must be >= 0.")
-        require(
-            self.weights is None or self.weights.expanduser().is_dir(),
-            f"--weights {self.weights} is not a folder; give a run of `spectral-tf "
-            "pretrain`, or saved weights.",
-        )
         self.check()
         check_folder(folder, inputs, force=self.force)
         how = Preparation(
@@ -119,14 +114,20 @@ class Analysis:
 
     def check(self) -> None:
         """Refuse what is out of bounds before anything is read."""
+        require(self.seed >= 0, f"seed={self.seed} must be >= 0.")
+        require(
+            self.weights is None or self.weights.expanduser().is_dir(),
+            f"--weights {self.weights} is not a folder; give a run of `spectral-tf "
+            "pretrain`, or saved weights.",
+        )
 
+    @abc.abstractmethod
     def fitted(self, table: "Prepared", search: "Search") -> Any:
         """What is found in the table."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def text(self, table: "Prepared", answer: Any) -> list[str]:
         """What is found, as lines."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +192,7 @@ class Detect(Analysis):
 
     def check(self) -> None:
         """Refuse what is out of bounds before anything is read."""
+        super().check()
         require(self.top >= 0, f"top={self.top} must be >= 0.")
 
     def fitted(self, table: "Prepared", search: "Search") -> "Answer":

@@ -180,10 +180,6 @@ def solve(
 
     Raises:
         ConfigError: if the engine cannot propose k pairs of this table.
-        CertificateError: with `fallback="raise"`, if a component is not certified.
-
-    Warns:
-        CertificateWarning: with `fallback="warn"`, if a component is not certified.
 
     Source: ours.
     """
