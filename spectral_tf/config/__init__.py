@@ -6,6 +6,7 @@ holds what all share, `model.py` the transformer, `runs.py` instances and traini
 """
 
 from spectral_tf.config.base import Config, ConfigError, DataError, require
+from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, Spectrum
 from spectral_tf.config.model import (
     Attention,
     Initialisation,
@@ -14,7 +15,7 @@ from spectral_tf.config.model import (
     Readout,
     Sublayer,
 )
-from spectral_tf.config.runs import EnsembleConfig, Spectrum, TrainConfig
+from spectral_tf.config.runs import TrainConfig
 from spectral_tf.config.schedule import parse_schedule, repeated
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DataError",
     "EnsembleConfig",
     "Initialisation",
+    "MixturePart",
     "ModelConfig",
     "Parameterisation",
     "Readout",

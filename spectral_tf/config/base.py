@@ -4,6 +4,7 @@ Bounds are refused with the value, the bound and the remedy in the message.
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -139,12 +140,12 @@ class Config:
         built = {}
         for name, value in values.items():
             hint = hints[name]
-            if isinstance(hint, type) and issubclass(hint, Config):
-                require(
-                    isinstance(value, Mapping),
-                    f"{cls.__name__}.{name}={value!r} must be an object.",
-                )
-                built[name] = hint.from_dict(value)
+            nested = _nested(hint)
+            if nested is not None and typing.get_origin(hint) is tuple:
+                build = functools.partial(_object, cls, name, nested)
+                built[name] = tuple(map(build, value))
+            elif nested is not None:
+                built[name] = _object(cls, name, nested, value)
             else:
                 built[name] = _tuples(value)
         return cls(**built)
@@ -152,3 +153,19 @@ class Config:
     def replace(self: C, **changes: Any) -> C:
         """Copy with some fields changed (and checked again)."""
         return dataclasses.replace(self, **changes)
+
+
+def _nested(hint: Any) -> type[Config] | None:
+    """The configuration that a field of this type holds, itself or in a tuple."""
+    args = typing.get_args(hint)
+    inner = args[0] if typing.get_origin(hint) is tuple and args else hint
+    is_config = isinstance(inner, type) and issubclass(inner, Config)
+    return inner if is_config else None
+
+
+def _object(owner: type[Config], name: str, kind: type[C], value: Any) -> C:
+    require(
+        isinstance(value, Mapping),
+        f"{owner.__name__}.{name}={value!r} must be an object.",
+    )
+    return kind.from_dict(value)

@@ -1,62 +1,11 @@
-"""Configurations of random instances and of a pre-training run."""
+"""The configuration of a pre-training run."""
 
 import dataclasses
 from typing import Literal
 
 from spectral_tf.config.base import Config, require
+from spectral_tf.config.ensemble import EnsembleConfig, MixturePart
 from spectral_tf.config.model import ModelConfig
-
-Spectrum = Literal[
-    "authors", "power_law", "spiked", "flat", "linear", "low_rank", "student_t"
-]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EnsembleConfig(Config):
-    """A family of random instances, and the size of what is drawn.
-
-    Source: `authors` is He et al. (2025), section 4; the others are ours.
-    """
-
-    # Family of random tables.
-    spectrum: Spectrum = "authors"
-    # N, the rows of an instance.
-    num_samples: int = 50
-    # d, the features of an instance.
-    dim: int = 10
-    # k, the eigenpairs of the right answer.
-    num_components: int = 3
-    # Smallest number of valid rows; N is drawn in [min_samples, num_samples].
-    min_samples: int | None = None
-    # power_law: eigenvalue j is j^-exponent.
-    exponent: float = 1.0
-    # spiked and low_rank: how many large (or non-zero) eigenvalues.
-    rank: int = 3
-    # spiked: the smallest spike, over the bulk of 1.
-    spike: float = 10.0
-    # student_t: degrees of freedom.
-    degrees_of_freedom: float = 3.0
-
-    def validate(self) -> None:
-        """Check the bounds."""
-        self.at_least(1, "num_samples", "dim", "num_components", "rank")
-        require(
-            self.num_components <= self.dim,
-            f"EnsembleConfig.num_components={self.num_components} must be <= "
-            f"dim={self.dim}; ask for fewer components.",
-        )
-        require(
-            self.rank <= self.dim or self.spectrum not in ("spiked", "low_rank"),
-            f"EnsembleConfig.rank={self.rank} must be <= dim={self.dim}; lower it.",
-        )
-        least = self.min_samples
-        require(
-            least is None or 1 <= least <= self.num_samples,
-            f"EnsembleConfig.min_samples={least} must lie in "
-            f"1..num_samples={self.num_samples}; use None for all rows.",
-        )
-        self.above(0, "exponent", "spike")
-        self.above(2, "degrees_of_freedom")  # at 2 the variance is infinite
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,10 +21,24 @@ class TrainConfig(Config):
     shapes: tuple[tuple[int, int], ...] = ((6, 30), (10, 50), (16, 64))
     # Family of the instances; its d, N and k are overruled by `shapes` and `model`.
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
+    # Families to draw from instead of `ensemble`, each with a weight; () = that alone.
+    mixture: tuple[MixturePart, ...] = ()
+    # Looped networks: the depth at each shape, in turn; () = the model's num_blocks.
+    depths: tuple[int, ...] = ()
     # Instances in a step, over all devices, of each shape.
     batch_size: int = 64
     # Gradient steps of the run, a multiple of steps_per_call.
     num_steps: int = 2000
+    # `adam`, `adamw` (decay apart from the gradient), or `muon` for all matrices.
+    optimiser: Literal["adam", "adamw", "muon"] = "adam"
+    # adamw and muon: decay of the weights, times the learning rate.
+    weight_decay: float = 0.0
+    # `cosine` from the warm-up on; `wsd`: constant, then linear at the end; `constant`.
+    schedule: Literal["cosine", "wsd", "constant"] = "cosine"
+    # wsd: the last part of the run, in which the rate falls.
+    decay_fraction: float = 0.2
+    # Decay of a running average of the weights, which is what is kept; 0 = none.
+    ema_decay: float = 0.0
     # The largest learning rate.
     learning_rate: float = 2e-3
     # Steps in which the learning rate rises to its largest.
@@ -86,15 +49,25 @@ class TrainConfig(Config):
     max_grad_norm: float = 0.3
     # Loss of the eigenvectors; `signed` is for replication only.
     loss: Literal["cosine", "projector", "rayleigh", "signed"] = "cosine"
+    # Weight of each rank in the loss, relative to the others; () = all alike.
+    rank_weights: tuple[float, ...] = ()
     # Weight of the eigenvalues' relative squared error, added to the loss.
     eigenvalue_weight: float = 0.0
+    # Parts of a batch that run one after the other, for a smaller memory.
+    microbatches: int = 1
+    # Of the network's forward and backward pass; weights and targets stay float32.
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
     # Draw the registers' start vectors anew for each instance (equivariant).
     random_starts: bool = True
     # Steps in one call of the compiled function; metrics and saves come between.
     steps_per_call: int = 25
     # Save after this many calls; 0 = only at the end.
     calls_per_save: int = 10
-    # Checkpoints that are kept, the newest ones.
+    # Evaluate on fixed held-out instances after this many calls; 0 = never.
+    calls_per_eval: int = 0
+    # Held-out instances of each shape.
+    eval_instances: int = 256
+    # Checkpoints that are kept, the newest ones; the best evaluated one besides.
     keep_checkpoints: int = 3
     # What lifts a step over the devices; both give the same numbers.
     parallel: Literal["pmap", "shard_map"] = "pmap"
@@ -103,8 +76,10 @@ class TrainConfig(Config):
 
     def validate(self) -> None:
         """Check the bounds."""
-        self.at_least(1, "batch_size", "num_steps", "steps_per_call")
+        self.at_least(1, "batch_size", "num_steps", "steps_per_call", "microbatches")
+        self.at_least(1, "eval_instances")
         self.at_least(0, "warmup_steps", "calls_per_save", "eigenvalue_weight", "seed")
+        self.at_least(0, "calls_per_eval", "weight_decay", "ema_decay")
         self.at_least(2, "keep_checkpoints")
         self.above(0, "learning_rate", "max_grad_norm")
         require(
@@ -122,6 +97,46 @@ class TrainConfig(Config):
             f"TrainConfig.warmup_steps={self.warmup_steps} must be < num_steps="
             f"{self.num_steps}; lower it.",
         )
+        require(
+            0 < self.decay_fraction <= 1 and self.ema_decay < 1,
+            f"TrainConfig.decay_fraction={self.decay_fraction} must lie in (0, 1] and "
+            f"ema_decay={self.ema_decay} in [0, 1); try 0.2 and 0.999.",
+        )
+        require(
+            self.weight_decay == 0 or self.optimiser != "adam",
+            f"TrainConfig.weight_decay={self.weight_decay} is for adamw and muon; set "
+            "optimiser='adamw', or leave it 0.",
+        )
+        require(
+            self.batch_size % self.microbatches == 0,
+            f"TrainConfig.batch_size={self.batch_size} must be a multiple of "
+            f"microbatches={self.microbatches}; change one of them.",
+        )
+        self._validate_parts()
+        self._validate_shapes()
+
+    def _validate_parts(self) -> None:
+        """Weights of ranks and families, and depths."""
+        weights, k = self.rank_weights, self.model.num_components
+        require(
+            not weights
+            or (len(weights) == k and min(weights) >= 0 and max(weights) > 0),
+            f"TrainConfig.rank_weights={weights} must be () or num_components={k} "
+            "numbers >= 0, not all 0.",
+        )
+        for when in ("weight", "final_weight"):
+            given = [getattr(part, when) for part in self.mixture]
+            require(
+                not given or any(one is None or one > 0 for one in given),
+                f"TrainConfig.mixture has {when} 0 in every part; raise one.",
+            )
+        require(
+            not self.depths or (self.model.looped and min(self.depths) >= 1),
+            f"TrainConfig.depths={self.depths} must be >= 1 and need a looped model: "
+            "set model.looped=True, or leave depths empty.",
+        )
+
+    def _validate_shapes(self) -> None:
         require(
             len(self.shapes) > 0,
             "TrainConfig.shapes=() must name at least one (d, N); try ((10, 50),).",
