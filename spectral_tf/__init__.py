@@ -4,6 +4,7 @@ from spectral_tf.config import (
     ConfigError,
     DataError,
     EnsembleConfig,
+    MixturePart,
     ModelConfig,
     TrainConfig,
 )
@@ -11,6 +12,7 @@ from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.error_bound import ErrorBound, error_bound
 from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.constructive.trace import Trace, trace
 from spectral_tf.evaluation import Report, evaluate
 from spectral_tf.model.expand import expand
@@ -27,6 +29,14 @@ from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import batch_at, sample_batch
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.state import TrainState
+from spectral_tf.weights import (
+    Pretrained,
+    PretrainedError,
+    load_pretrained,
+    models_table,
+    pretrained_names,
+    save_pretrained,
+)
 
 __version__ = "0.1.0"
 
@@ -38,7 +48,10 @@ __all__ = [
     "Estimate",
     "Instance",
     "Intermediates",
+    "MixturePart",
     "ModelConfig",
+    "Pretrained",
+    "PretrainedError",
     "Report",
     "SpectralTransformer",
     "Trace",
@@ -50,12 +63,17 @@ __all__ = [
     "evaluate",
     "expand",
     "fuse",
+    "load_pretrained",
     "model_preset",
+    "models_table",
     "power_method_params",
     "predict",
     "predict_from_covariance",
     "pretrain",
+    "pretrained_names",
     "sample_batch",
+    "save_pretrained",
+    "subspace_iteration",
     "trace",
     "unroll",
 ]

@@ -1,7 +1,8 @@
 """The command line: typed arguments to functions; printing and exit codes live here.
 
-Exit codes: 0 done, 1 the run failed (not finite, not certified), 2 bad input (one line
-on stderr says what to do), 130 stopped by Ctrl-C (or SIGTERM, in training).
+Exit codes: 0 done (or stopped by SIGTERM with all saved), 1 the run failed (not
+finite, not certified), 2 bad input (one line on stderr says what to do), 130 stopped by
+Ctrl-C.
 """
 
 import dataclasses
@@ -9,22 +10,17 @@ import datetime
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
 import tyro
-from rich import progress as bar
-from rich.console import Console
 
-from spectral_tf.analysis.commands import Analysis, Cluster, Detect, Pca
+from spectral_tf.analysis.commands import Analysis, Cluster, Detect, Pca, Shown
 from spectral_tf.certificate import CertificateError
 from spectral_tf.config import (
     ConfigError,
     DataError,
     EnsembleConfig,
-    ModelConfig,
-    TrainConfig,
     require,
 )
 from spectral_tf.constructive.explain import explained, summary
@@ -35,7 +31,7 @@ from spectral_tf.constructive.power_method import (
 )
 from spectral_tf.demo import DemoConfig, Network, compare, run_demo
 from spectral_tf.model.describe import cost_table
-from spectral_tf.model.params import ParamsError, load_weights, save_weights
+from spectral_tf.model.params import ParamsError
 from spectral_tf.model.presets import PRESETS, model_preset
 from spectral_tf.report.stream_figure import (
     check_figure,
@@ -47,65 +43,25 @@ from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.sampling.tables import load_table
-from spectral_tf.training.checkpoint import CheckpointError, restore_latest
-from spectral_tf.training.hot_start import trainable
-from spectral_tf.training.loop import Interrupted, NonFiniteError, Progress, pretrain
+from spectral_tf.training.checkpoint import CheckpointError
+from spectral_tf.training.loop import NonFiniteError
+from spectral_tf.training.stopping import Interrupted, Preempted
+from spectral_tf.watch.commands import Runs
+from spectral_tf.watch.live import Watch
+from spectral_tf.watch.networks import network
+from spectral_tf.watch.pretrain import Pretrain
+from spectral_tf.weights import PretrainedError, models_table
 
 BAD_INPUT = (
     ConfigError,
     DataError,
     ParamsError,
+    PretrainedError,
     CheckpointError,
     FileExistsError,
     PermissionError,
 )
 Flat = tyro.conf.arg(name="")
-
-
-class _Watch:
-    """A live line on stderr: step, time left, instances/s, loss, |cos| per rank."""
-
-    def __init__(self, quiet: bool) -> None:
-        console = Console(stderr=True, quiet=quiet)
-        self.console = console
-        self.bar = bar.Progress(
-            bar.TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            bar.BarColumn(bar_width=20),
-            bar.TextColumn("{task.description}"),
-            bar.TextColumn("left"),
-            bar.TimeRemainingColumn(),
-            console=console,
-        )
-        self.task: bar.TaskID | None = None
-
-    def __enter__(self) -> "_Watch":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.task is not None:
-            self.bar.stop()
-
-    def stage(self, text: str) -> None:
-        """One line of text; ends the bar, if there is one."""
-        if self.task is not None:
-            self.bar.stop()
-        self.console.print(text, highlight=False)
-
-    def call(self, seen: Progress) -> None:
-        """Move the bar."""
-        if self.task is None:
-            self.bar.start()
-            self.task = self.bar.add_task("", total=seen.horizon)
-        cosine = " ".join(f"{value:.3f}" for value in seen.metrics["cosine"])
-        self.bar.update(
-            self.task,
-            total=seen.horizon,
-            completed=seen.step,
-            description=(
-                f"{seen.instances_per_second:,.0f} instances/s  "
-                f"loss {seen.metrics['loss']:.4f}  |cos| {cosine}"
-            ),
-        )
 
 
 def _show(as_json: bool, document: Any, text: str) -> None:
@@ -128,109 +84,13 @@ class Demo:
         """Run the command; the exit code."""
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = self.out or Path("runs") / f"{stamp}-demo"
-        with _Watch(quiet=self.json) as watch:
+        with Watch(quiet=self.json) as watch:
             result = run_demo(
                 self.config, folder, on_call=watch.call, on_stage=watch.stage
             )
         text = f"\n{result.table}\n" + "\n".join(result.sentences) + "\n"
         _show(self.json, result.report, text)
         return 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Pretrain:
-    """Pre-train on instances sampled on the devices."""
-
-    # Folder of the run: config.json, metrics.jsonl, checkpoints.
-    run_dir: Path
-    # Everything that decides the numbers of the run.
-    train: Annotated[TrainConfig, Flat] = dataclasses.field(default_factory=TrainConfig)
-    # First weights; constructed: the power method for the one d of shapes.
-    init: Literal["random", "constructed"] = "random"
-    # constructed: rms trains at learning-rate 2e-3; register diverges above 1e-6.
-    init_variant: str = "rms"
-    # constructed: iterations, which decide the number of blocks.
-    init_iters: int = 4
-    # Start from this folder of weights or of a run instead, with its model.
-    init_weights: Path | None = None
-    # Go on from the newest good checkpoint in run_dir, with its configuration.
-    resume: bool = False
-    # Shorten the run to about this many seconds.
-    max_seconds: float | None = None
-    # Print the last metrics as JSON on stdout and nothing else.
-    json: bool = False
-
-    def _start(self) -> tuple[TrainConfig, Any]:
-        """The run's configuration, and its first parameters unless they are random."""
-        train, folder = self.train, self.init_weights
-        if self.init == "random" and folder is None:
-            return train, None
-        require(
-            self.init == "random" or folder is None,
-            f"--init constructed and --init-weights {folder} both give the first "
-            "weights; leave one of them out.",
-        )
-        default, given = ModelConfig().to_dict(), train.model.to_dict()
-        read = ("num_components", "scalar_channels")  # the latter grows with k
-        lost = [name for name in given if given[name] != default[name]]
-        lost = [f"model.{name}" for name in lost if name not in read]
-        require(
-            not lost,
-            f"{', '.join(lost)} would be ignored: with --init constructed or "
-            "--init-weights the first weights decide the model; leave them out.",
-        )
-        start = self._constructed() if folder is None else _weights(folder)
-        model, params = trainable(*start)
-        return train.replace(model=model), params
-
-    def _constructed(self) -> tuple[ModelConfig, Any]:
-        dims = sorted({dim for dim, _ in self.train.shapes})
-        require(
-            len(dims) == 1,
-            f"shapes has d={', '.join(map(str, dims))}, but constructed weights are "
-            "for one d; give shapes that agree, e.g. --shapes 10 50 10 100.",
-        )
-        k = self.train.model.num_components
-        return power_method_params(dims[0], k, self.init_iters, self.init_variant)
-
-    def run(self) -> int:
-        """Run the command; the exit code."""
-        config, params = self.train, None
-        if self.resume and config == TrainConfig():
-            config = restore_latest(self.run_dir).config
-        else:
-            config, params = self._start()
-        seen: list[Progress] = []
-        with _Watch(quiet=self.json) as watch:
-            watch.stage(f"{len(jax.devices())} device(s), {config.parallel}; compiling")
-
-            def on_call(progress: Progress) -> None:
-                seen[:] = [progress]
-                watch.call(progress)
-
-            state = pretrain(
-                config,
-                self.run_dir,
-                resume=self.resume,
-                max_seconds=self.max_seconds,
-                on_call=on_call,
-                init_params=params,
-            )
-        last = seen[0].metrics if seen else {}
-        document = {"run_dir": str(self.run_dir), "step": int(state.step), **last}
-        text = (
-            f"step {int(state.step)}: checkpoint and metrics.jsonl in {self.run_dir}\n"
-        )
-        _show(self.json, document, text)
-        return 0
-
-
-def _weights(folder: Path) -> tuple[ModelConfig, Any]:
-    """A folder of weights, or of a run (its newest good checkpoint)."""
-    if (folder / "checkpoints").is_dir():
-        restored = restore_latest(folder)
-        return restored.config.model, jax.tree.map(jnp.asarray, restored.state.params)
-    return load_weights(folder)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,12 +142,12 @@ class Evaluate:
             config, params = power_method_params(
                 batch.x.shape[2], self.num_components, self.num_iters
             )
-            network = Network("constructed", config, params, self.num_iters)
+            chosen = Network("constructed", config, params, self.num_iters)
         else:
-            config, params = _weights(self.weights)
+            config, params = network(self.weights)
             name, batch = self._instances(config.num_components)
-            network = Network(self.weights.name, config, params, config.num_products)
-        entries = compare(network, name, batch)
+            chosen = Network(self.weights.name, config, params, config.num_products)
+        entries = compare(chosen, name, batch)
         document = {"entries": [entry.to_dict() for entry in entries]}
         _show(self.json, document, plain_table(HEADER, table_rows(entries)))
         return 0
@@ -373,7 +233,7 @@ class Describe:
         if self.weights is None:
             config = model_preset(self.preset)
         else:
-            config = _weights(self.weights)[0]
+            config = network(self.weights)[0]
         dim = self.dim or config.dim or 10
         rows = cost_table(config, num_samples=self.num_samples, dim=dim)
         cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]
@@ -392,7 +252,36 @@ class Describe:
         return 0
 
 
-Command = Demo | Pretrain | Evaluate | Construct | Describe | Pca | Cluster | Detect
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """Table of the checkpoints that are shipped."""
+
+    # Print the table as JSON on stdout and nothing else.
+    json: bool = False
+
+    def run(self) -> Shown:
+        """Read the manifests."""
+        rows = models_table()
+        cells = [
+            (row.name, f"{row.parameters:,}", f"{row.kilobytes:,.0f}", row.purpose)
+            for row in rows
+        ]
+        table = plain_table(("name", "parameters", "kB", "what it is for"), cells)
+        return Shown({"models": [row._asdict() for row in rows]}, table)
+
+
+Command = (
+    Demo
+    | Pretrain
+    | Runs
+    | Models
+    | Evaluate
+    | Construct
+    | Describe
+    | Pca
+    | Cluster
+    | Detect
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -408,7 +297,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         command = tyro.cli(Command, args=argv, prog="spectral-tf")
-        if not isinstance(command, Analysis):
+        if not isinstance(command, Analysis | Pretrain | Runs | Models):
             return command.run()
         _show(command.json, *command.run())
         return 0
@@ -421,6 +310,9 @@ def main(argv: list[str] | None = None) -> int:
     except CertificateError as error:
         print(f"spectral-tf: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
+    except Preempted as error:
+        print(f"spectral-tf: {error}", file=sys.stderr)
+        return 0
     except Interrupted as error:
         print(f"spectral-tf: {error}", file=sys.stderr)
         return 130

@@ -18,6 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "certificate": {"config", "moments"},
     "spectra": {"config"},
     "model": {"config", "spectra"},
+    "weights": {"config", "model"},
     "sampling": {"config", "spectra"},
     "objective": {"config", "spectra", "model.transformer", "sampling.instance"},
     "constructive": {"config", "spectra", "model"},
@@ -26,11 +27,15 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["estimators"] = {
     *("config", "spectra", "moments", "certificate", "model", "constructive"),
-    "training.checkpoint",
+    *("weights", "training.checkpoint"),
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["demo"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}
+ROOMS["watch"] = {
+    *("config", "model.params", "analysis.commands", "constructive", "training"),
+    *("report.curves", "report.stream_figure", "report.tables", "weights"),
+}
 ROOMS["__init__"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
 

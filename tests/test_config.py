@@ -61,7 +61,6 @@ NOT_EQUIVARIANT: list[Case] = [
         ("norm_groups", (2, 2), "None"),
         ("skip_gain", False, "True"),
         ("causal", True, "False"),
-        ("register_tokens", 5, "None"),
         ("centre", "network", "'input' or 'none'"),
     )
 ]

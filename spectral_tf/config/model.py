@@ -38,7 +38,8 @@ class ModelConfig(Config):
     num_components: int = 3
     # Rows of the register code table; k may be lowered below it after training.
     max_components: int | None = None
-    # Dense: R >= k register tokens, of which the first k are read; None = k.
+    # R >= k register tokens, of which the first k are read; None = k. Equivariant: at
+    # most d of them run.
     register_tokens: int | None = None
     # Sublayers of one block, in order.
     block: tuple[Sublayer, ...] = ("cross", "self", "mlp")
@@ -66,6 +67,9 @@ class ModelConfig(Config):
     norm_groups: tuple[int, int] | None = None
     # Normalise each head's output of `cross` sublayers to unit length.
     cross_norm: bool = True
+    # Training: the gradient with respect to a register after a sublayer is shortened
+    # to this length, per instance; None = never. Equivariant only.
+    gradient_limit: float | None = None
     # Trainable gain per channel on the skip path.
     skip_gain: bool = True
     # Activation of `mlp` sublayers.
@@ -86,6 +90,8 @@ class ModelConfig(Config):
     value_dim: int | None = None
     # Equivariant: C, the vector channels of a register, each in R^d.
     vector_channels: int = 4
+    # Equivariant: the last so many vector channels keep their length (no norm).
+    raw_channels: int = 0
     # Equivariant: c, the scalar channels of a register, its codes among them.
     scalar_channels: int = 24
     # `learned`: a trained vector for each row, which fixes N (dense only).
@@ -96,8 +102,13 @@ class ModelConfig(Config):
     centre: Literal["input", "network", "none"] = "input"
     # Scale the rows to unit total variance.
     unit_trace: bool = True
+    # Then scale on to a covariance of unit Frobenius norm: its largest eigenvalue is
+    # then at most 1, and mostly above 0.2 whatever d is.
+    unit_frobenius: bool = False
     # How training starts: noise, the power method, or that with deflation.
     initialisation: Initialisation = "orthogonal"
+    # Equivariant: orthonormalise the start vectors, given or drawn.
+    orthogonal_start: bool = False
     # Seed of the default start vectors of the registers.
     start_seed: int = 0
     # Of products; `default` is far below float32 on TPUs and recent GPUs.
@@ -110,13 +121,19 @@ class ModelConfig(Config):
             *("num_components", "num_blocks", "mlp_width", "num_heads"),
             *("cross_heads", "width", "head_dim", "vector_channels"),
         )
-        self.at_least(0, "scalar_channels")
+        self.at_least(0, "scalar_channels", "raw_channels")
         sizes = ("dim", "num_samples", "value_dim", "max_components", "register_tokens")
         for name in sizes:
             if getattr(self, name) is not None:
                 self.at_least(1, name)
         self.above(0, "norm_eps")
         k, most = self.num_components, self.register_rows
+        registers = self.num_registers
+        require(
+            registers >= k,
+            f"ModelConfig.register_tokens={registers} must be >= num_components={k}: "
+            "the first k register tokens are read; raise register_tokens.",
+        )
         require(
             k <= most,
             f"ModelConfig.num_components={k} must be <= max_components={most}; "
@@ -128,6 +145,10 @@ class ModelConfig(Config):
                 f"ModelConfig.num_components={k} must be <= dim={self.dim}: a "
                 "d x d covariance has d eigenpairs; ask for fewer components.",
             )
+        require(
+            self.unit_trace or not self.unit_frobenius,
+            "ModelConfig.unit_frobenius=True goes on from unit_trace=True; set both.",
+        )
         self._validate_schedule()
         self._validate_block()
         if self.parameterisation == "dense":
@@ -137,8 +158,8 @@ class ModelConfig(Config):
 
     @property
     def register_rows(self) -> int:
-        """Rows of the register table: `max_components`, or k where that is None."""
-        return self.max_components or self.num_components
+        """Rows of the register table: `max_components`, or R where that is None."""
+        return self.max_components or self.num_registers
 
     @property
     def num_registers(self) -> int:
@@ -216,15 +237,15 @@ class ModelConfig(Config):
             "equivariant parameterisation; use 'random', or constructed weights.",
         )
         require(
-            self.register_rows == self.num_components,
+            self.max_components in (None, self.num_components),
             f"ModelConfig.max_components={self.max_components} must equal "
             f"num_components={self.num_components} in a dense network; leave it None.",
         )
-        k, registers = self.num_components, self.num_registers
         require(
-            registers >= k,
-            f"ModelConfig.register_tokens={registers} must be >= num_components={k}: "
-            "the first k register tokens are read; raise register_tokens.",
+            self.raw_channels == 0 and not self.orthogonal_start,
+            f"ModelConfig.raw_channels={self.raw_channels} and orthogonal_start="
+            f"{self.orthogonal_start} are for equivariant networks; norm_groups leaves "
+            "features behind the groups alone, and start vectors are parameters.",
         )
         require(
             self.centre != "network" or self.readout == "linear",
@@ -267,7 +288,6 @@ class ModelConfig(Config):
             "norm_groups": (self.norm_groups is not None, "None"),
             "skip_gain": (not self.skip_gain, "True"),
             "causal": (self.causal, "False"),
-            "register_tokens": (self.register_tokens is not None, "None"),
             "centre": (self.centre == "network", "'input' or 'none'"),
         }
         for name, (is_bad, remedy) in refused.items():
@@ -277,7 +297,17 @@ class ModelConfig(Config):
                 f"rotations or is not part of the equivariant parameterisation; use "
                 f"{remedy}, or parameterisation='dense'.",
             )
-        rows = self.register_rows
+        rows, raw = self.register_rows, self.raw_channels
+        require(
+            self.num_registers <= rows,
+            f"ModelConfig.register_tokens={self.num_registers} must be <= "
+            f"max_components={rows}, the rows of the register table.",
+        )
+        require(
+            raw < self.vector_channels,
+            f"ModelConfig.raw_channels={raw} must be < vector_channels="
+            f"{self.vector_channels}: the answer needs a norm.",
+        )
         self.at_least(2, "vector_channels")
         self.at_least(2 * rows + 2, "scalar_channels")
         if self.initialisation == "orthogonal" and "self" in self.block:

@@ -119,10 +119,9 @@ class TrainConfig(Config):
         """Weights of ranks and families, and depths."""
         weights, k = self.rank_weights, self.model.num_components
         require(
-            not weights
-            or (len(weights) == k and min(weights) >= 0 and max(weights) > 0),
+            not weights or (len(weights) == k and min(weights) >= 0 and weights[0] > 0),
             f"TrainConfig.rank_weights={weights} must be () or num_components={k} "
-            "numbers >= 0, not all 0.",
+            "numbers >= 0, the first above 0.",
         )
         for when in ("weight", "final_weight"):
             given = [getattr(part, when) for part in self.mixture]
@@ -141,11 +140,17 @@ class TrainConfig(Config):
             len(self.shapes) > 0,
             "TrainConfig.shapes=() must name at least one (d, N); try ((10, 50),).",
         )
+        model = self.model
+        # A table of fewer columns than k trains its own d ranks, if the register codes
+        # do not shrink with them.
+        has_codes = (model.max_components or model.register_tokens) is not None
+        least_dim = 1 if has_codes else model.num_components
         for dim, samples in self.shapes:
             require(
-                dim >= self.model.num_components and samples >= 2,
+                dim >= least_dim and samples >= 2,
                 f"TrainConfig.shapes has (d={dim}, N={samples}); d must be >= "
-                f"num_components={self.model.num_components} and N >= 2; raise them.",
+                f"num_components={least_dim} and N >= 2; raise them (or give the model "
+                "max_components, so that smaller tables train fewer ranks).",
             )
             least = self.ensemble.min_samples
             require(

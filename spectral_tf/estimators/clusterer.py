@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_tf.config import DataError, require
-from spectral_tf.estimators.engines import Weights
+from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import lengths
 from spectral_tf.estimators.validation import (

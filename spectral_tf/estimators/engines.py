@@ -15,8 +15,6 @@ ones asked for.
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -25,16 +23,21 @@ import numpy as np
 import scipy.linalg
 
 from spectral_tf.certificate.sources import Matrix, Rows, Source
-from spectral_tf.config import ConfigError, ModelConfig, require
+from spectral_tf.config import ModelConfig, require
 from spectral_tf.constructive.equivariant import (
     chebyshev_shifts,
     equivariant_power_method,
     with_shifts,
 )
-from spectral_tf.model.moment import check_reads_moment_only
-from spectral_tf.model.params import check_params, load_weights
+from spectral_tf.estimators.networks import (
+    Weights,
+    default_weights,
+    for_table,
+    load_network,
+    misfit,
+    register_starts,
+)
 from spectral_tf.model.transformer import predict, predict_from_covariance
-from spectral_tf.training.checkpoint import restore_latest
 
 PASS = 20
 """Iterations of one forward pass of the constructed network."""
@@ -43,8 +46,6 @@ MARGIN = 1e-3
 MOST_COMPONENTS = 32
 """Beyond, an exact solver costs less than iterating so many vectors."""
 ENGINES = ("auto", "constructed", "pretrained", "exact")
-
-Weights = str | Path | tuple[ModelConfig, Any]
 
 
 class Proposal(NamedTuple):
@@ -87,8 +88,8 @@ def choose_engine(
 
     Args:
         engine: one of `ENGINES`.
-        weights: of a trained network: a folder of weights or of a run, or
-            `(config, params)`.
+        weights: of a trained network, see `Weights`; None with `pretrained` takes the
+            checkpoint `DEFAULT`, if it is shipped.
         k: how many.
         source: S.
 
@@ -97,6 +98,7 @@ def choose_engine(
 
     Raises:
         ConfigError: for an unknown engine, or `pretrained` without weights that fit.
+        PretrainedError: for an unknown or damaged checkpoint.
 
     Source: ours.
     """
@@ -110,14 +112,11 @@ def choose_engine(
         "engine='pretrained' or 'auto'.",
     )
     most = rank_limit(source)
+    if engine == "pretrained" and weights is None:
+        weights = default_weights()
     network = None if weights is None else load_network(weights)
     problem = None if network is None else misfit(network[0], k)
     if engine == "pretrained":
-        if network is None:
-            raise ConfigError(
-                "engine='pretrained' needs weights=: the folder of a run of "
-                "`spectral-tf pretrain`, a folder of weights, or (config, params)."
-            )
         require(problem is None, f"engine='pretrained': {problem}")
         return Choice(engine, "as asked", network)
     if engine != "auto":
@@ -139,57 +138,6 @@ def choose_engine(
 def rank_limit(source: Source) -> int:
     """How many eigenvalues can differ from zero."""
     return min(source.x.shape) if isinstance(source, Rows) else source.dim
-
-
-def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
-    """A trained network from a run, a folder of weights, or as it is.
-
-    Args:
-        weights: folder, or `(config, params)`.
-
-    Returns:
-        `(config, params)`.
-
-    Raises:
-        ConfigError: if there is nothing of the kind.
-
-    Source: ours.
-    """
-    if isinstance(weights, tuple) and len(weights) == 2:
-        config, params = weights
-        if isinstance(config, ModelConfig) and isinstance(params, Mapping):
-            if config.parameterisation == "equivariant":
-                check_params(config, params)
-            return config, params
-    if not isinstance(weights, str | Path):
-        raise ConfigError(
-            f"weights= is {type(weights).__name__}; give the folder of a run of "
-            "`spectral-tf pretrain` or of saved weights, or (ModelConfig, params)."
-        )
-    folder = Path(weights).expanduser()
-    require(
-        folder.is_dir(),
-        f"weights={str(weights)!r} is not a folder (looked in {Path.cwd()}); give the "
-        "folder of a run of `spectral-tf pretrain`, or of saved weights.",
-    )
-    if (folder / "checkpoints").is_dir():
-        restored = restore_latest(folder)
-        return restored.config.model, restored.state.params
-    return load_weights(folder)
-
-
-def misfit(config: ModelConfig, k: int) -> str | None:
-    """Why a trained network cannot propose k eigenpairs; None if it can."""
-    try:
-        check_reads_moment_only(config)
-    except ConfigError as error:
-        return str(error)
-    if k > config.register_rows:
-        return (
-            f"n_components={k} is beyond the {config.register_rows} that the weights "
-            "are trained for; ask for fewer, or train with more max_components."
-        )
-    return None
 
 
 def propose(
@@ -246,10 +194,10 @@ def pretrained(
 ) -> Proposal:
     """One forward pass of a trained network."""
     config, params = network
-    rows = config.register_rows  # the tables of codes keep their size
-    config = config.replace(num_components=k, max_components=rows)
+    config = for_table(config, k, source.dim)
+    first = register_starts(config, start[:k])
     run = Forward.of(source)
-    values, vectors = run(config, cast(params, run.dtype), start[:k])
+    values, vectors = run(config, cast(params, run.dtype), first)
     return in_order(values, vectors, "pretrained", config.num_products)
 
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_tf.config import ConfigError, DataError, require
-from spectral_tf.estimators.engines import Weights
+from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import (
     lengths,

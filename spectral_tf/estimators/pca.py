@@ -17,7 +17,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from spectral_tf.certificate import Certificate
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
-from spectral_tf.estimators.engines import Weights, rank_limit
+from spectral_tf.estimators.engines import rank_limit
+from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.solution import Options, Solution, Summary, judge, solve
 from spectral_tf.estimators.validation import (
     check_flags,
@@ -43,8 +44,9 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             `pretrained` (trained weights, see `weights`), `exact` (LAPACK), or `auto`:
             constructed, after a proposal of the trained network if `weights` fit;
             exact for more than 32 or for all components.
-        weights: folder of a run of `spectral-tf pretrain` or of saved weights, or
-            `(config, params)`.
+        weights: a shipped name such as `"pca-base"` (the default of `pretrained`); the
+            path of a checkpoint's `.json`; the folder of a run of `spectral-tf
+            pretrain` or of saved weights; or `(config, params)`.
         certify: whether `certificate_` is computed; without it nothing is replaced.
         tol: radians: a component is certified if its angle to the true one is proven
             to be smaller.

@@ -21,12 +21,12 @@ from spectral_tf.config import DataError, require
 from spectral_tf.estimators.engines import (
     ENGINES,
     Proposal,
-    Weights,
     choose_engine,
     exact,
     propose,
     rank_limit,
 )
+from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
 

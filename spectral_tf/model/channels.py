@@ -25,6 +25,7 @@ Source: ours; that gradient descent on a dense transformer finds this form is
 arXiv:2606.00605, theorem 4.1.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -171,6 +172,41 @@ class ChannelMLP(nn.Module):
         )
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def limited_gradient(vectors: Vectors, limit: float) -> Vectors:
+    """The identity; backwards, each register's gradient is at most `limit` long.
+
+    Where a register is nearly a combination of those before it, deflation divides by
+    what is left of it, and gradients through many blocks overflow. A gradient that is
+    not finite becomes 0.
+
+    Args:
+        vectors: `[k, C, d]`.
+        limit: longest gradient of a register; that of the loss of one instance.
+
+    Returns:
+        `vectors`.
+
+    Source: ours; clipping inside a recurrence is Graves (2013), section 4.
+    """
+    del limit
+    return vectors
+
+
+def _limited_forward(vectors: Vectors, limit: float) -> tuple[Vectors, None]:
+    del limit
+    return vectors, None
+
+
+def _limited_backward(limit: float, _: None, gradient: Vectors) -> tuple[Vectors]:
+    length = jnp.sqrt(jnp.sum(gradient**2, axis=(1, 2), keepdims=True))
+    short = gradient * jnp.minimum(1.0, limit / jnp.maximum(length, limit))
+    return (jnp.where(jnp.isfinite(length), short, 0.0),)
+
+
+limited_gradient.defvjp(_limited_forward, _limited_backward)
+
+
 class ChannelResidual(nn.Module):
     """One sublayer: `v <- unit(g v + update)`, `s <- g s + update`."""
 
@@ -197,7 +233,12 @@ class ChannelResidual(nn.Module):
         gain_scalars = self.param("skip_scalars", keep_scalars, (cfg.scalar_channels,))
         vectors = gain[None, :, None] * vectors + more
         if cfg.norm == "rms":
-            vectors = unit_rows(vectors, cfg.norm_eps)
+            normed = cfg.vector_channels - cfg.raw_channels
+            unit = unit_rows(vectors[:, :normed], cfg.norm_eps)
+            vectors = jnp.concatenate([unit, vectors[:, normed:]], axis=1)
+        if cfg.gradient_limit is not None:
+            limited: Vectors = limited_gradient(vectors, cfg.gradient_limit)
+            vectors = limited
         return vectors, gain_scalars[None] * scalars + extra
 
 

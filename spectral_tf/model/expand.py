@@ -33,7 +33,7 @@ from spectral_tf.model.params import (
     flatten_params,
     unflatten_params,
 )
-from spectral_tf.model.transformer import default_start
+from spectral_tf.model.transformer import register_starts
 
 Flat = dict[str, np.ndarray]
 
@@ -112,7 +112,11 @@ def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
         head_dim=dim + config.register_rows,
         value_dim=dim + 1,
         mlp_width=units,
-        norm_groups=(big, dim),
+        register_tokens=config.register_tokens and min(config.num_registers, dim),
+        norm_groups=(big - config.raw_channels, dim),
+        raw_channels=0,
+        orthogonal_start=False,
+        gradient_limit=None,
         initialisation="random",
     )
 
@@ -120,10 +124,11 @@ def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
 def _outer(config: ModelConfig, dim: int) -> Flat:
     """Embedding of x into v_1, registers, and the read-out of v_1."""
     big, small = config.vector_channels, config.scalar_channels
-    width, k = big * dim + small, config.num_components
-    registers = np.zeros((k, width))
-    registers[:, :dim] = np.asarray(default_start(config, dim, jnp.result_type(float)))
-    registers[:, big * dim :] = np.asarray(register_codes(config))[:k]
+    width, count = big * dim + small, min(config.num_registers, dim)
+    registers = np.zeros((count, width))
+    start = register_starts(config, dim, jnp.result_type(float))
+    registers[:, :dim] = np.asarray(start)
+    registers[:, big * dim :] = np.asarray(register_codes(config))[:count]
     first = np.eye(dim, width)
     return {
         "embed_kernel": first,
@@ -138,7 +143,8 @@ def _sublayer(config: ModelConfig, dense: ModelConfig, kind: str, leaves: Flat) 
     skip = np.concatenate([np.repeat(leaves["skip"], dim), leaves["skip_scalars"]])
     out = {"skip": skip}
     if config.norm == "rms":
-        out["norm/gain"] = np.full(config.vector_channels * dim, dim**-0.5)
+        normed = config.vector_channels - config.raw_channels
+        out["norm/gain"] = np.full(normed * dim, dim**-0.5)
     if kind == "mlp":
         return out | _mlp(config, dim, leaves)
     build = _cross if kind == "cross" else _self

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ConfigError, DataError, ModelConfig
-from spectral_tf.spectra import centred
+from spectral_tf.spectra import centred, einsum
 
 
 class Rows(NamedTuple):
@@ -34,8 +34,8 @@ def scaled_rows(
 
     With `attention_scale="sum"` rows satisfy :math:`\sum_i |x_i|^2 = 1`, with `"mean"`
     :math:`\frac1N \sum_i |x_i|^2 = 1`: either way a linear head over the data is
-    exactly S u / tr S. With `centre="network"` the scale is the same, but the network
-    subtracts the mean.
+    exactly S u / tr S, or with `unit_frobenius` S u / |S|_F. With `centre="network"`
+    the scale is the same, but the network subtracts the mean.
 
     Rows are first taken relative to the first valid one (unless `centre="none"`) and
     divided by the largest entry of that, so that any finite x is safe: one entry of the
@@ -72,7 +72,18 @@ def scaled_rows(
     if config.centre == "input":
         rows = inner
     unscale = (2 * peak) ** 2 * total / count
-    return Rows(rows * jnp.sqrt(divisor / total), valid, unscale)
+    rows = rows * jax.lax.rsqrt(total)
+    if config.unit_frobenius:
+        size = _frobenius(inner * jax.lax.rsqrt(total))
+        rows, unscale = rows * jax.lax.rsqrt(size), unscale * size
+    return Rows(rows * jnp.sqrt(divisor), valid, unscale)
+
+
+def _frobenius(rows: Float[Array, "N d"]) -> Float[Array, ""]:
+    """|X^T X|_F by the smaller of the two Gram matrices; 1 for an all-zero table."""
+    long = rows.shape[0] > rows.shape[1]
+    gram = einsum("ni,nj->ij", rows, rows) if long else einsum("nd,md->nm", rows, rows)
+    return _positive(jnp.sqrt(jnp.sum(gram**2)))
 
 
 def _positive(value: Float[Array, ""]) -> Float[Array, ""]:

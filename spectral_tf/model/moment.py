@@ -21,7 +21,7 @@ from spectral_tf.config import ModelConfig, require
 
 
 class Moment(NamedTuple):
-    """A table as its second moment: `matrix [d, d]` = S / tr S, the factor of lambda.
+    """A table as its second moment: `matrix [d, d]`, S / tr S, the factor of lambda.
 
     Source: ours.
     """
@@ -56,7 +56,18 @@ def scaled_moment(config: ModelConfig, covariance: Float[Array, "d d"]) -> Momen
     scaled = covariance / peak
     total = jnp.trace(scaled)
     total = jnp.where(total > 0, total, 1.0)
-    return Moment(scaled / total, peak * total)
+    matrix, unscale = scaled / total, peak * total
+    if config.unit_frobenius:
+        size = jnp.sqrt(jnp.sum(matrix**2))
+        size = jnp.where(size > 0, size, 1.0)
+        matrix, unscale = matrix / size, unscale * size
+    return Moment(matrix, unscale)
+
+
+def reads_moment_only(config: ModelConfig) -> bool:
+    """True if the network sees nothing of the rows but their second moment."""
+    is_linear = config.cross_attention == "linear"
+    return config.parameterisation == "equivariant" and is_linear and config.unit_trace
 
 
 def check_reads_moment_only(config: ModelConfig) -> None:

@@ -30,7 +30,7 @@ from spectral_tf.model.inputs import (
 )
 from spectral_tf.model.moment import Moment, check_reads_moment_only, scaled_moment
 from spectral_tf.model.readout import Estimate, rayleigh, read_tokens
-from spectral_tf.spectra import canonical_sign, unit
+from spectral_tf.spectra import canonical_sign, gram_schmidt, unit
 
 
 class Intermediates(NamedTuple):
@@ -78,6 +78,29 @@ def default_start(config: ModelConfig, dim: int, dtype: Any) -> Float[Array, "k 
     return gaussian_start(config, config.num_components, dim, dtype)
 
 
+def register_starts(
+    config: ModelConfig, dim: int, dtype: Any, start: Float[Array, "r d"] | None = None
+) -> Float[Array, "R d"]:
+    """What the registers of an equivariant network start from.
+
+    Args:
+        config: `register_tokens`, `start_seed` and `orthogonal_start` are read.
+        dim: d.
+        dtype: of the rows.
+        start: vectors of the first registers; the others take the fixed-seed ones.
+
+    Returns:
+        `[min(R, d), d]` unit rows, orthonormal with `orthogonal_start`.
+
+    Source: ours.
+    """
+    count = min(config.num_registers, dim)
+    rows = gaussian_start(config, count, dim, dtype)
+    if start is not None:
+        rows = jnp.concatenate([unit(start), rows[start.shape[0] :]])[:count]
+    return gram_schmidt(rows) if config.orthogonal_start else rows
+
+
 class SpectralTransformer(nn.Module):
     """The one module of this package. _Unbatched_: one instance.
 
@@ -104,7 +127,7 @@ class SpectralTransformer(nn.Module):
         self,
         x: Float[Array, "N d"] | Moment,
         mask: Bool[Array, " N"] | None = None,
-        start: Float[Array, "k d"] | None = None,
+        start: Float[Array, "r d"] | None = None,
         *,
         capture: bool = False,
     ) -> tuple[Estimate, Intermediates | None]:
@@ -114,8 +137,8 @@ class SpectralTransformer(nn.Module):
             x: `[N, d]` rows, any finite scale; or their `scaled_moment` (equivariant
                 with linear cross attention).
             mask: `[N]` True for valid rows; None means all.
-            start: `[k, d]` start vectors of the registers (equivariant only); None
-                takes the fixed-seed Gaussian ones.
+            start: `[r, d]` start vectors of the first registers (equivariant only);
+                the others, and all with None, take the fixed-seed Gaussian ones.
             capture: static; also return what the network holds after every block.
 
         Returns:
@@ -185,16 +208,17 @@ class SpectralTransformer(nn.Module):
     def _channels(self, dim: int, dtype: Any, start: Array | None) -> tuple:
         """Equivariant registers: channel 0 is the start vector, scalars are codes."""
         cfg = self.config
-        first = default_start(cfg, dim, dtype) if start is None else unit(start)
-        vectors = jnp.zeros((cfg.num_components, cfg.vector_channels, dim), dtype)
-        scalars = register_codes(cfg)[: cfg.num_components].astype(dtype)
-        return vectors.at[:, 0].set(first), scalars
+        first = register_starts(cfg, dim, dtype, start)
+        count = first.shape[0]
+        vectors = jnp.zeros((count, cfg.vector_channels, dim), dtype)
+        return vectors.at[:, 0].set(first), register_codes(cfg)[:count].astype(dtype)
 
     def _reader(self, data: Rows | Moment) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
         cfg = self.config
         if isinstance(data, Moment) or cfg.parameterisation == "equivariant":
-            return lambda state: rayleigh(cfg, state[0][:, 0], data)
+            k = cfg.num_components
+            return lambda state: rayleigh(cfg, state[0][:k, 0], data)
         rows, dim, k = data, data.dim, cfg.num_components
         flatten = cfg.readout == "flatten"
         # One token of everything gives all k pairs, or k tokens give one pair each.

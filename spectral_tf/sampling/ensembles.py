@@ -1,6 +1,9 @@
-r"""Families of random tables: one pure function `(key, config) -> x [N, d]` each.
+"""Families of random tables: one pure function `(key, config) -> x [N, d]` each.
 
-To add one, write such a function, name it in `ENSEMBLES` and in `config.Spectrum`.
+To use one of your own, write such a function in any module that Python can import and
+set `EnsembleConfig(spectrum="package.module:function")`; nothing is changed here, and
+`prescribed(spectrum)` makes one of any spectrum. A family that the package brings is
+named in `ENSEMBLES` and in `config.Spectrum`.
 All are written for one instance; `sampler.py` lifts them with `jax.vmap`.
 """
 
@@ -8,113 +11,65 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Int
 
 from spectral_tf.config import EnsembleConfig
+from spectral_tf.config.ensemble import imported_family
+from spectral_tf.sampling import prescribed as laws
 from spectral_tf.sampling.instance import Instance, make_instance
-from spectral_tf.spectra import einsum
+from spectral_tf.sampling.orientation import Rows
+from spectral_tf.sampling.prescribed import Turned, prescribed
+from spectral_tf.sampling.rows import (
+    authors,
+    correlated,
+    scaled,
+    student_t,
+    whitened_straight,
+)
 
-Rows = Float[Array, "N d"]
+Family = Callable[[Array, EnsembleConfig], Rows]
 
-
-def authors(key: Array, config: EnsembleConfig) -> Rows:
-    r"""The authors' family: :math:`L = G + 0.1 I`, :math:`X = Z L^\top`.
-
-    Args:
-        key: consumed.
-        config: `num_samples` and `dim` are read.
-
-    Returns:
-        `[N, d]`.
-
-    Source: He et al. (2025), arXiv:2501.01312, section 4 and the authors' code.
-    """
-    key_factor, key_rows = jax.random.split(key)
-    n, d = config.num_samples, config.dim
-    factor = jax.random.normal(key_factor, (d, d)) + 0.1 * jnp.eye(d)
-    return einsum("nj,ij->ni", jax.random.normal(key_rows, (n, d)), factor)
-
-
-def power_law_spectrum(config: EnsembleConfig) -> Float[Array, " d"]:
-    """Eigenvalue j is `j ** -exponent`."""
-    return jnp.arange(1, config.dim + 1, dtype=float) ** -config.exponent
-
-
-def spiked_spectrum(config: EnsembleConfig) -> Float[Array, " d"]:
-    """`rank` eigenvalues `spike * rank, ..., spike`, over a bulk of 1."""
-    index = jnp.arange(config.dim)
-    spikes = config.spike * (config.rank - index)
-    return jnp.where(index < config.rank, spikes, 1.0)
-
-
-def flat_spectrum(config: EnsembleConfig) -> Float[Array, " d"]:
-    """All eigenvalues 1: the gaps of the sample covariance are chance."""
-    return jnp.ones(config.dim)
-
-
-def linear_spectrum(config: EnsembleConfig) -> Float[Array, " d"]:
-    """Eigenvalues d, d - 1, ..., 1, over d."""
-    return jnp.arange(config.dim, 0, -1, dtype=float) / config.dim
-
-
-def low_rank_spectrum(config: EnsembleConfig) -> Float[Array, " d"]:
-    """`rank` eigenvalues rank, ..., 1, over rank; the others are zero."""
-    index = jnp.arange(config.dim)
-    return jnp.maximum(config.rank - index, 0) / config.rank
-
-
-def prescribed(
-    spectrum: Callable[[EnsembleConfig], Float[Array, " d"]],
-) -> Callable[[Array, EnsembleConfig], Rows]:
-    r"""A family with a given population spectrum and a random orientation.
-
-    :math:`X = Z \Lambda^{1/2} Q^\top` with Q uniform on the orthogonal group.
-
-    Args:
-        spectrum: `config -> [d]` non-negative population eigenvalues, descending.
-
-    Returns:
-        A function `(key, config) -> x [N, d]`.
-
-    Source: ours; Stewart (1980) for the uniform Q.
-    """
-
-    def sample(key: Array, config: EnsembleConfig) -> Rows:
-        key_turn, key_rows = jax.random.split(key)
-        turn = jax.random.orthogonal(key_turn, config.dim)
-        rows = jax.random.normal(key_rows, (config.num_samples, config.dim))
-        return einsum("nj,ij->ni", rows * jnp.sqrt(spectrum(config))[None], turn)
-
-    return sample
-
-
-def student_t(key: Array, config: EnsembleConfig) -> Rows:
-    r"""Heavy tails: each row of `authors` over :math:`\sqrt{\chi^2_\nu / \nu}`.
-
-    Args:
-        key: consumed.
-        config: `degrees_of_freedom` is nu; > 2, so the covariance exists.
-
-    Returns:
-        `[N, d]`; rows are multivariate Student-t.
-
-    Source: Kotz & Nadarajah (2004), eq. (1.1).
-    """
-    key_rows, key_scale = jax.random.split(key)
-    nu = config.degrees_of_freedom
-    chi2 = 2 * jax.random.gamma(key_scale, nu / 2, (config.num_samples, 1))
-    return authors(key_rows, config) * jnp.sqrt(nu / chi2)
-
-
-ENSEMBLES: dict[str, Callable[[Array, EnsembleConfig], Rows]] = {
+ENSEMBLES: dict[str, Family] = {
     "authors": authors,
-    "power_law": prescribed(power_law_spectrum),
-    "spiked": prescribed(spiked_spectrum),
-    "flat": prescribed(flat_spectrum),
-    "linear": prescribed(linear_spectrum),
-    "low_rank": prescribed(low_rank_spectrum),
+    "power_law": prescribed(laws.power_law),
+    "spiked": prescribed(laws.spiked),
+    "flat": prescribed(laws.flat),
+    "linear": prescribed(laws.linear),
+    "low_rank": prescribed(laws.low_rank),
     "student_t": student_t,
+    "semicircle": prescribed(laws.semicircle),
+    "marchenko_pastur": prescribed(laws.marchenko_pastur),
+    "uniform": prescribed(laws.uniform),
+    "laplace": prescribed(laws.laplace),
+    "gapped": prescribed(laws.gapped),
+    "correlated": correlated,
+    "whitened": Turned(whitened_straight),
+    "scaled": scaled,
 }
+
+
+def family(config: EnsembleConfig) -> Family:
+    """The function that `config.spectrum` names, of the package or of the user.
+
+    Args:
+        config: checked on construction, so a user's function exists.
+
+    Returns:
+        `(key, config) -> x [N, d]`.
+
+    Source: ours.
+    """
+    if config.spectrum in ENSEMBLES:
+        return ENSEMBLES[config.spectrum]
+    return imported_family(config.spectrum)
+
+
+def valid_rows(
+    key: Array, least: int | Int[Array, ""], num_samples: int
+) -> Bool[Array, " N"]:
+    """A mask whose number of valid rows is uniform in `[least, num_samples]`."""
+    count = jax.random.randint(key, (), least, num_samples + 1)
+    return jnp.arange(num_samples) < count
 
 
 def sample_instance(key: Array, config: EnsembleConfig) -> Instance:
@@ -131,10 +86,8 @@ def sample_instance(key: Array, config: EnsembleConfig) -> Instance:
     Source: ours.
     """
     key_rows, key_count = jax.random.split(key)
-    x = ENSEMBLES[config.spectrum](key_rows, config)
+    x = family(config)(key_rows, config)
     mask = None
     if config.min_samples is not None:
-        low, high = config.min_samples, config.num_samples
-        count = jax.random.randint(key_count, (), low, high + 1)
-        mask = jnp.arange(config.num_samples) < count
+        mask = valid_rows(key_count, config.min_samples, config.num_samples)
     return make_instance(x, mask, config.num_components)

@@ -8,11 +8,12 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
-from spectral_tf.config import EnsembleConfig, require
+from spectral_tf.config import EnsembleConfig, MixturePart, require
 from spectral_tf.sampling.ensembles import sample_instance
 from spectral_tf.sampling.instance import Instance
+from spectral_tf.sampling.mixtures import sample_mixture
 
 
 @functools.partial(jax.jit, static_argnames="config")
@@ -37,9 +38,48 @@ def batch_at(
     Source: ours; the two-fold `fold_in` is the JAX documentation's advice for
     reproducible data-parallel sampling.
     """
-    step_key = jax.random.fold_in(key, step)
-    keys = jax.vmap(lambda index: jax.random.fold_in(step_key, index))(indices)
+    keys = _instance_keys(key, step, indices)
     return jax.vmap(lambda one: sample_instance(one, config))(keys)
+
+
+@functools.partial(jax.jit, static_argnames="parts")
+def mixture_batch_at(
+    key: Array,
+    step: int | Int[Array, ""],
+    indices: Int[Array, " B"],
+    parts: tuple[MixturePart, ...],
+    progress: float | Float[Array, ""],
+) -> Instance:
+    """The instances of a mixture with these global indices at this step.
+
+    Args:
+        key: typed PRNG key of the run; not consumed.
+        step: training step, any integer.
+        indices: `[B]` global indices; each instance depends on its own index alone.
+        parts: families with the same d, N and k, and their weights; static.
+        progress: of the run, in [0, 1]: weights go linearly from `weight` to
+            `final_weight`.
+
+    Returns:
+        `Instance` with a leading axis B on every field. An instance depends on
+        (key, step, index) and, for its family, on the progress.
+
+    Raises:
+        ConfigError: if there is no part, if their sizes differ, or if all weights
+            are zero.
+
+    Source: ours.
+    """
+    keys = _instance_keys(key, step, indices)
+    return jax.vmap(lambda one: sample_mixture(one, parts, progress))(keys)
+
+
+def _instance_keys(
+    key: Array, step: int | Int[Array, ""], indices: Int[Array, " B"]
+) -> Array:
+    """One key for each instance, of its step and global index alone."""
+    step_key = jax.random.fold_in(key, step)
+    return jax.vmap(lambda index: jax.random.fold_in(step_key, index))(indices)
 
 
 def sample_batch(key: Array, config: EnsembleConfig, batch_size: int) -> Instance:

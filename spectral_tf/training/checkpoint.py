@@ -2,8 +2,9 @@
 
 orbax writes the arrays; beside them stand `meta.json` (configuration, versions, step)
 and `manifest.json` (sha256 of every file), because orbax restores a flipped byte
-without a word. A checkpoint is written to a temporary folder and renamed, so a crash
-leaves either the whole of it or nothing that counts.
+without a word. A checkpoint is written to a dot-folder, flushed and renamed, so a crash
+leaves either the whole of it or nothing that counts. Which one is the best is read from
+the metas every time: there is no pointer that could be wrong.
 
     RUN/checkpoints/00000250/state/...   meta.json   manifest.json
 """
@@ -11,20 +12,22 @@ leaves either the whole of it or nothing that counts.
 import datetime
 import hashlib
 import json
+import math
 import os
 import shutil
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import numpy as np
-import optax
 import orbax.checkpoint as ocp
 
 from spectral_tf.config import TrainConfig
+from spectral_tf.training.provenance import provenance
+from spectral_tf.training.provenance import versions as versions
 from spectral_tf.training.state import TrainState, init_state
 
 MANIFEST = "manifest.json"
@@ -48,14 +51,17 @@ class Restored(NamedTuple):
     path: Path
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def _digests(folder: Path) -> dict[str, str]:
     """Relative path -> sha256 of every file but the manifest itself."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(
             path.read_bytes()
         ).hexdigest()
-        for path in files
+        for path in _files(folder)
         if path.name != MANIFEST
     }
 
@@ -93,63 +99,187 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
-def versions() -> dict[str, str]:
-    """Versions of the libraries that decide the numbers."""
-    modules = {"jax": jax, "flax": flax, "optax": optax, "numpy": np, "orbax": ocp}
-    return {name: module.__version__ for name, module in modules.items()}
+def heldout_loss(folder: Path) -> float:
+    """Held-out loss in the meta of a checkpoint; infinite if it was not evaluated."""
+    try:
+        loss = float(json.loads((folder / META).read_text())["heldout"]["loss"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return math.inf
+    return loss if math.isfinite(loss) else math.inf
+
+
+def best_folder(folders: Sequence[Path]) -> Path | None:
+    """The checkpoint of lowest held-out loss, the first of equals.
+
+    Args:
+        folders: of checkpoints.
+
+    Returns:
+        One of them, or None if none was evaluated.
+
+    Source: ours.
+    """
+    losses = {folder: heldout_loss(folder) for folder in folders}
+    best = min(losses, key=lambda folder: losses[folder], default=None)
+    return None if best is None or math.isinf(losses[best]) else best
+
+
+def to_host(tree: Any) -> Any:
+    """Copies on the host of arrays that are replicated over the devices.
+
+    Args:
+        tree: a pytree of arrays, equal on all devices of all processes.
+
+    Returns:
+        The same of NumPy arrays. Nothing is communicated: each process reads its own
+        first device. They are copies, so the devices may reuse the buffers.
+
+    Source: ours.
+    """
+
+    def fetch(leaf: Any) -> np.ndarray:
+        is_on_device = isinstance(leaf, jax.Array)
+        return np.array(leaf.addressable_shards[0].data if is_on_device else leaf)
+
+    return jax.tree.map(fetch, tree)
+
+
+def _alone() -> ocp.StandardCheckpointer:
+    """An orbax checkpointer of this process alone, which waits for no other."""
+    this = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=this,
+        active_processes={this},
+        barrier_sync_key_prefix=f"process{this}",
+    )
+    return ocp.StandardCheckpointer(multiprocessing_options=options)
+
+
+def _fields(state: TrainState) -> dict[str, Any]:
+    """Fields by name; one that is None is not stored."""
+    return {k: v for k, v in state._asdict().items() if v is not None}
+
+
+def _flush(path: Path) -> None:
+    """Have the system write a file or the names in a folder to the disk now."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, though after an error some of orbax's threads still write."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            return
+        time.sleep(0.05)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a checkpoint; a crash half-way leaves a dot-folder, never a part of it."""
+    hidden = folder.with_name(f".old-{folder.name}-{os.getpid()}")
+    if folder.is_dir():
+        folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def clean_unfinished(run_dir: Path) -> None:
+    """Remove the dot-folders that a crash left among the checkpoints of a run."""
+    root = run_dir / "checkpoints"
+    for path in root.iterdir() if root.is_dir() else ():
+        if path.is_dir() and path.name.startswith("."):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(temporary: Path, state: TrainState, meta: Mapping[str, Any]) -> None:
+    """The files of a checkpoint, complete and on the disk."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    with _alone() as writer:
+        writer.save((temporary / "state").absolute(), _fields(state))
+    (temporary / META).write_text(json.dumps(meta, indent=1))
+    manifest = json.dumps({"sha256": _digests(temporary)}, indent=1)
+    (temporary / MANIFEST).write_text(manifest)
+    for path in _files(temporary):
+        _flush(path)
+    _flush(temporary)
 
 
 def save_checkpoint(
     run_dir: Path, config: TrainConfig, state: TrainState, extra: Mapping[str, Any]
 ) -> Path:
-    """Write a checkpoint, then drop the oldest beyond `config.keep_checkpoints`.
+    """Write a checkpoint, then drop those that need not be kept.
+
+    Kept are the newest `config.keep_checkpoints` and the best by held-out loss.
 
     Args:
         run_dir: of the run; created if need be.
         config: stored in `meta.json`.
         state: fetched to the host.
-        extra: JSON-ready values to store in `meta.json`.
+        extra: JSON-ready values to store in `meta.json`; `heldout` counts for the best.
 
     Returns:
         Folder of the checkpoint.
 
     Raises:
-        CheckpointError: if it cannot be written; earlier checkpoints are untouched.
+        CheckpointError: if it cannot be written; earlier checkpoints are untouched, and
+            nothing of this one is left.
 
     Source: ours.
     """
-    host = jax.tree.map(np.asarray, state)
+    host = to_host(state)
     step = int(host.step)
     final = run_dir / "checkpoints" / f"{step:08d}"
-    if fault_of(final) is None:
-        return final
     temporary = final.with_name(f".{final.name}-{os.getpid()}")
-    meta = {
-        "step": step,
-        "config": config.to_dict(),
-        "versions": versions(),
-        "saved": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **extra,
-    }
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        with ocp.StandardCheckpointer() as writer:
-            writer.save((temporary / "state").absolute(), host._asdict())
-        (temporary / META).write_text(json.dumps(meta, indent=1))
-        manifest = json.dumps({"sha256": _digests(temporary)}, indent=1)
-        (temporary / MANIFEST).write_text(manifest)
-        shutil.rmtree(final, ignore_errors=True)
+        if fault_of(final) is None:
+            return final
+        _write(temporary, host, {**provenance(config, step), "saved": now, **extra})
+        _discard(final)
         temporary.rename(final)
-    except (OSError, ValueError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _flush(final.parent)
+        folders = checkpoint_folders(run_dir)
+        best = best_folder(folders)
+        for old in folders[config.keep_checkpoints :]:
+            if old != best:
+                _discard(old)
+    except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"cannot write checkpoint {final}: {error}. Earlier checkpoints are "
             "intact; free some space or choose another run folder, then resume."
         ) from error
-    for old in checkpoint_folders(run_dir)[config.keep_checkpoints :]:
-        shutil.rmtree(old)
+    finally:
+        _remove(temporary)
     return final
+
+
+def _good(run_dir: Path) -> Iterator[Path]:
+    """Verified checkpoints, newest first, with a warning for each damaged one."""
+    folders, damaged = checkpoint_folders(run_dir), 0
+    if not folders:
+        raise CheckpointError(
+            f"no checkpoint in {run_dir / 'checkpoints'}; start the run without resume."
+        )
+    for folder in folders:
+        fault = fault_of(folder)
+        if fault is None:
+            yield folder
+            continue
+        damaged += 1
+        warnings.warn(
+            f"checkpoint {folder} is damaged: {fault}; using another one.",
+            DamagedCheckpointWarning,
+            stacklevel=3,
+        )
+    if damaged == len(folders):
+        raise CheckpointError(
+            f"all {damaged} checkpoints in {run_dir / 'checkpoints'} are damaged; "
+            "start the run again in another folder."
+        )
 
 
 def restore_latest(run_dir: Path, config: TrainConfig | None = None) -> Restored:
@@ -160,7 +290,7 @@ def restore_latest(run_dir: Path, config: TrainConfig | None = None) -> Restored
         config: must equal the stored one; None takes the stored one.
 
     Returns:
-        The verified checkpoint.
+        The verified checkpoint, its state on the host.
 
     Raises:
         CheckpointError: if there is none, all are damaged, or the configurations
@@ -171,24 +301,33 @@ def restore_latest(run_dir: Path, config: TrainConfig | None = None) -> Restored
 
     Source: ours.
     """
-    folders = checkpoint_folders(run_dir)
-    if not folders:
+    return _restore(next(_good(run_dir)), config)
+
+
+def restore_best(run_dir: Path) -> Restored:
+    """The verified checkpoint of lowest held-out loss.
+
+    Args:
+        run_dir: of a run with `calls_per_eval` > 0.
+
+    Returns:
+        The checkpoint, its state on the host, its scores in `meta["heldout"]`.
+
+    Raises:
+        CheckpointError: if there is none, all are damaged, or none was evaluated.
+
+    Warns:
+        DamagedCheckpointWarning: for each checkpoint that is damaged.
+
+    Source: ours.
+    """
+    best = best_folder(list(_good(run_dir)))
+    if best is None:
         raise CheckpointError(
-            f"no checkpoint in {run_dir / 'checkpoints'}; start the run without resume."
+            f"no checkpoint in {run_dir / 'checkpoints'} was evaluated on held-out "
+            "instances; take the latest one, or train with calls_per_eval > 0."
         )
-    for folder in folders:
-        fault = fault_of(folder)
-        if fault is None:
-            return _restore(folder, config)
-        warnings.warn(
-            f"checkpoint {folder} is damaged: {fault}; using the one before it.",
-            DamagedCheckpointWarning,
-            stacklevel=2,
-        )
-    raise CheckpointError(
-        f"all {len(folders)} checkpoints in {run_dir / 'checkpoints'} are damaged; "
-        "start the run again in another folder."
-    )
+    return _restore(best, None)
 
 
 def _restore(folder: Path, config: TrainConfig | None) -> Restored:
@@ -203,8 +342,8 @@ def _restore(folder: Path, config: TrainConfig | None) -> Restored:
         )
     shapes = jax.eval_shape(lambda: init_state(stored))
     like = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    with ocp.StandardCheckpointer() as reader:
-        values = reader.restore((folder / "state").absolute(), like._asdict())
-    leaves = jax.tree.leaves(TrainState(**values))
+    with _alone() as reader:
+        values = reader.restore((folder / "state").absolute(), _fields(like))
+    leaves = jax.tree.leaves(like._replace(**values))
     state = jax.tree.unflatten(jax.tree.structure(shapes), leaves)
     return Restored(state, stored, meta, folder)

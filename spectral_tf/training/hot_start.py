@@ -2,8 +2,16 @@
 
 from typing import Any
 
-from spectral_tf.config import ModelConfig
-from spectral_tf.model.params import Params, unroll
+import jax
+
+from spectral_tf.config import ModelConfig, require
+from spectral_tf.model.params import (
+    Params,
+    flatten_params,
+    init_params,
+    unflatten_params,
+    unroll,
+)
 
 NORM_EPS = 1e-16
 """Least `norm_eps` that is trained. The gradient of v / sqrt(|v|^2 + eps) at v = 0 has
@@ -30,3 +38,40 @@ def trainable(
         config, params = unroll(config, params)
     config = config.replace(norm_eps=max(config.norm_eps, NORM_EPS))
     return config, dict(params)
+
+
+ADAPTIVE = ("up", "gate", "products", "down")
+"""The parameters of a gated MLP that make what it does depend on the instance."""
+
+
+def with_adaptive_mlp(
+    config: ModelConfig, params: Params, key: jax.Array
+) -> dict[str, Any]:
+    """Constructed weights whose MLPs are free to be trained.
+
+    A construction mixes vectors by constants and leaves the MLPs' hidden units at 0,
+    where a hot start would hold them. They are drawn anew here, as small as in a fresh
+    network, and change the answers a little.
+
+    Args:
+        config: an equivariant model with `mlp` sublayers.
+        params: its parameters.
+        key: typed PRNG key; consumed.
+
+    Returns:
+        New parameters.
+
+    Raises:
+        ConfigError: if there is no MLP.
+
+    Source: ours.
+    """
+    fresh = flatten_params(init_params(config, key))
+    flat = flatten_params(params)
+    chosen = [path for path in flat if "/mlp/" in path and path.endswith(ADAPTIVE)]
+    require(
+        bool(chosen) and config.parameterisation == "equivariant",
+        f"block={config.block} of a {config.parameterisation} network has no gated MLP "
+        "on channels; give an equivariant one with 'mlp' in block.",
+    )
+    return unflatten_params(flat | {path: fresh[path] for path in chosen})

@@ -3,79 +3,43 @@
 It prints nothing; whoever calls it passes `on_call` to watch.
 """
 
-import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from spectral_tf.config import ConfigError, TrainConfig
 from spectral_tf.training.checkpoint import (
     CheckpointError,
     checkpoint_folders,
     restore_latest,
-    save_checkpoint,
+    to_host,
 )
+from spectral_tf.training.heldout import Heldout
 from spectral_tf.training.parallel import Device, MultiStep, parallel_steps
+from spectral_tf.training.records import Progress, Records
 from spectral_tf.training.state import TrainState, init_state
+from spectral_tf.training.stopping import (
+    FAILED,
+    PREEMPT,
+    Interrupted,
+    Preempted,
+    StopRequest,
+    agree,
+    same_everywhere,
+    stop_requests,
+)
 
 
 class NonFiniteError(RuntimeError):
     """Loss or a norm is NaN or infinite; the message gives the step and the norms."""
-
-
-class Interrupted(RuntimeError):
-    """The run was asked to stop (Ctrl-C, SIGTERM) and has saved what it had."""
-
-
-class Progress(NamedTuple):
-    """One call of the compiled function, seen from the host.
-
-    Attributes:
-        step: steps done.
-        horizon: steps in all, as far as known.
-        seconds: since the end of the first call, which compiles; 0 for that call.
-        instances_per_second: over this call.
-        metrics: name -> mean over the steps of this call (a list per rank for
-            `cosine` and `eigenvalue_error`).
-    """
-
-    step: int
-    horizon: int
-    seconds: float
-    instances_per_second: float
-    metrics: dict[str, Any]
-
-
-@contextmanager
-def stop_requests() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; a second Ctrl-C interrupts at once."""
-    asked = threading.Event()
-
-    def handler(signum: int, _: Any) -> None:
-        if asked.is_set() and signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        asked.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {
-        one: signal.signal(one, handler) for one in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield asked
-    finally:
-        for one, old in before.items():
-            signal.signal(one, old)
 
 
 def check_finite(metrics: dict[str, np.ndarray], step: int) -> None:
@@ -90,37 +54,6 @@ def check_finite(metrics: dict[str, np.ndarray], step: int) -> None:
                 "checkpoint is kept; lower learning_rate or max_grad_norm and resume "
                 "from it in a new run."
             )
-
-
-class _Records:
-    """Files of a run: config.json, metrics.jsonl, checkpoints; nothing if no folder."""
-
-    def __init__(self, run_dir: Path | None, config: TrainConfig) -> None:
-        self.run_dir, self.config = run_dir, config
-
-    def open(self, step: int) -> None:
-        if self.run_dir is None:
-            return
-        self.run_dir.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.config.to_dict(), indent=1)
-        (self.run_dir / "config.json").write_text(text)
-        path = self.run_dir / "metrics.jsonl"
-        # After a resume, what was logged beyond the checkpoint is logged again.
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept))
-
-    def log(self, progress: Progress) -> None:
-        if self.run_dir is None:
-            return
-        with (self.run_dir / "metrics.jsonl").open("a") as file:
-            flat = progress._asdict() | progress.metrics
-            del flat["metrics"]
-            file.write(json.dumps(flat) + "\n")
-
-    def save(self, state: TrainState, horizon: int) -> None:
-        if self.run_dir is not None:
-            save_checkpoint(self.run_dir, self.config, state, {"horizon": horizon})
 
 
 def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
@@ -155,10 +88,11 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
 
     Raises:
         CheckpointError: if `run_dir` holds a run already and resume is False, or
-            nothing can be resumed, or a checkpoint cannot be written.
+            nothing can be resumed, or a file of the run cannot be written.
         ParamsError: if `init_params` do not fit `config.model`; nothing is written.
         NonFiniteError: if a loss or norm is not finite.
-        Interrupted: after Ctrl-C or SIGTERM, with a checkpoint saved.
+        Interrupted: after Ctrl-C, with a checkpoint saved.
+        Preempted: the same after SIGTERM.
 
     Example:
         >>> import spectral_tf
@@ -172,28 +106,73 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
-    state, horizon = _begin(config, folder, resume, init_params)
-    records = _Records(folder, config)
-    run = _Run(config, parallel_steps(config, devices), records, on_call)
-    records.open(int(state.step))
-    with stop_requests() as asked:
-        return run(state, horizon, max_seconds, asked)
+    begun = _begin(config, folder, resume, init_params)
+    steps = parallel_steps(config, devices)
+    ahead = calls_ahead(jax.devices() if devices is None else devices)
+    with Records(folder, config) as records, stop_requests() as asked:
+        records.open(int(begun.state.step))
+        run = _Run(config, steps, records, asked, on_call)
+        return run(begun, max_seconds, ahead)
+
+
+def calls_ahead(devices: Sequence[Device]) -> int:
+    """Calls that are dispatched before the metrics of an earlier one are fetched.
+
+    Args:
+        devices: of the run.
+
+    Returns:
+        1, so that an accelerator never waits for the host; 0 on the CPU, where calls in
+        flight on several virtual devices can deadlock in an all-reduce.
+
+    Source: ours.
+    """
+    return 0 if any(one.platform == "cpu" for one in devices) else 1
+
+
+class _Begun(NamedTuple):
+    """Where a run begins: state, horizon, and the seconds trained before."""
+
+    state: TrainState
+    horizon: int
+    seconds: float
 
 
 def _begin(
     config: TrainConfig, folder: Path | None, resume: bool, init_params: Any
-) -> tuple[TrainState, int]:
-    """Fresh or restored state, and the horizon."""
-    if resume:
-        if folder is None:
-            raise ConfigError("resume=True needs run_dir, the folder of the run.")
-        restored = restore_latest(folder, config)
-        return restored.state, int(restored.meta["horizon"])
-    if folder is not None and checkpoint_folders(folder):
+) -> _Begun:
+    """A fresh state or the newest checkpoint, the same on every process."""
+    if not resume:
+        if folder is not None and checkpoint_folders(folder):
+            raise CheckpointError(
+                f"{folder} holds a run already; resume it, or choose another run "
+                "folder."
+            )
+        return _Begun(init_state(config, init_params), config.num_steps, 0.0)
+    if folder is None:
+        raise ConfigError("resume=True needs run_dir, the folder of the run.")
+    state, _, meta, path = restore_latest(folder, config)
+    first = same_everywhere(int(state.step))
+    if int(state.step) != first:
         raise CheckpointError(
-            f"{folder} holds a run already; resume it, or choose another run folder."
+            f"process {jax.process_index()} finds {path}, but process 0 resumes from "
+            f"step {first}; give all processes the same run folder."
         )
-    return init_state(config, init_params), config.num_steps
+    return _Begun(state, int(meta["horizon"]), float(meta.get("seconds", 0.0)))
+
+
+def _evaluator(config: TrainConfig) -> Callable[[Any], dict[str, Any]] | None:
+    """Scores parameters on the held-out instances; None if the run never does."""
+    return Heldout(config) if config.calls_per_eval > 0 else None
+
+
+class _Call(NamedTuple):
+    """A call under way: steps done after it, when it began, what it will give."""
+
+    step: int
+    started: float
+    metrics: dict[str, Array]
+    code: Array | None
 
 
 class _Run:
@@ -203,70 +182,136 @@ class _Run:
         self,
         config: TrainConfig,
         steps: MultiStep,
-        records: _Records,
+        records: Records,
+        asked: StopRequest,
         on_call: Callable[[Progress], None] | None,
     ) -> None:
         self.config, self.steps, self.records = config, steps, records
-        self.on_call, self.begin = on_call, time.perf_counter()
+        self.asked, self.on_call = asked, on_call
         self.key = jax.random.key(config.seed)
+        self.evaluate = _evaluator(config)
+        self.heldout: dict[str, Any] | None = None
+        self.calls = 0
 
     def __call__(
-        self,
-        state: TrainState,
-        horizon: int,
-        max_seconds: float | None,
-        asked: threading.Event,
+        self, begun: _Begun, max_seconds: float | None, ahead: int
     ) -> TrainState:
-        calls = 0
-        while int(state.step) < horizon:
-            step, started = int(state.step), time.perf_counter()
-            state, metrics = self.steps(
-                state, self.key, jnp.asarray(horizon, jnp.int32)
-            )
-            # Fetching waits: calls in flight can deadlock on several CPU devices.
-            host = jax.tree.map(np.asarray, metrics)
-            took = time.perf_counter() - started
-            check_finite(host, step)
-            calls += 1
-            if calls == 1:
-                self.begin = time.perf_counter()
-            if max_seconds is not None and calls == 2:
-                horizon = self._fit(step, took, max_seconds)
-            self._report(int(state.step), horizon, took, host)
-            every = self.config.calls_per_save
-            if asked.is_set():
-                self._stop(state, horizon)
-            elif every and calls % every == 0:
-                self.records.save(state, horizon)
-        self.records.save(state, horizon)
+        state, self.horizon, self.earlier = begun
+        self.max_seconds = max_seconds
+        self.opened = self.begin = self.fetched = time.perf_counter()
+        step, code, under_way = int(state.step), 0, deque[_Call]()
+        while step < self.horizon:
+            step += self.config.steps_per_call
+            state, call = self._dispatch(state, step)
+            under_way.append(call)
+            # The state of a call is gone once the next one has taken it.
+            most = 0 if self._needs_state(step, len(under_way)) else ahead
+            while len(under_way) > most:
+                code = max(code, self._finish(under_way.popleft(), state))
+                most = 0 if code else most
+            if code:
+                self._stop(state, code)
         return state
+
+    def _dispatch(self, state: TrainState, step: int) -> tuple[TrainState, _Call]:
+        """Begin a call; nothing here waits for the devices."""
+        started = time.perf_counter()
+        code = agree(FAILED if self.records.has_failed else self.asked.code)
+        horizon = jnp.asarray(self.horizon, jnp.int32)
+        state, metrics = self.steps(state, self.key, horizon)
+        return state, _Call(step, started, metrics, code)
+
+    def _needs_state(self, step: int, under_way: int) -> bool:
+        """True if the call must be over before the next: it is saved or evaluated."""
+        times_it = self.max_seconds is not None and self.calls + under_way <= 2
+        return times_it or self._saves(step) or self._evaluates(step)
+
+    def _saves(self, step: int) -> bool:
+        return step >= self.horizon or self._is_turn(step, self.config.calls_per_save)
+
+    def _evaluates(self, step: int) -> bool:
+        every = self.config.calls_per_eval
+        return every > 0 and (step >= self.horizon or self._is_turn(step, every))
+
+    def _is_turn(self, step: int, every: int) -> bool:
+        """Counted from the start of the run, so that a resumed one does the same."""
+        return every > 0 and step // self.config.steps_per_call % every == 0
+
+    def _finish(self, call: _Call, state: TrainState) -> int:
+        """Wait for a call, check and report it; the code of a wish to stop."""
+        metrics = to_host(call.metrics)
+        now = time.perf_counter()
+        took, self.fetched = now - max(call.started, self.fetched), now
+        check_finite(metrics, call.step - self.config.steps_per_call)
+        self.calls += 1
+        if self.calls == 1:
+            self.begin = now
+        if self.max_seconds is not None and self.calls == 2:
+            self.horizon = self._fit(call.step, took, self.max_seconds)
+        self.heldout = self._scores(state) if self._evaluates(call.step) else None
+        self._report(call.step, took, metrics)
+        if self._saves(call.step) or self._is_best():
+            self._save(state)
+        return self._agreed(call.code)
+
+    def _agreed(self, posted: Array | None) -> int:
+        """The code that all processes act on after a call; raise if a write failed."""
+        if posted is None:
+            self.records.check()
+            return self.asked.code
+        code = int(to_host(posted))
+        if code == FAILED:
+            self.records.check()
+            raise CheckpointError(
+                "process 0 could not write a checkpoint and has stopped; its message "
+                "says why. Earlier checkpoints are intact."
+            )
+        return code
 
     def _fit(self, step: int, took: float, max_seconds: float) -> int:
         """The horizon that the time left allows, in whole calls."""
         size = self.config.steps_per_call
         left = max_seconds - (time.perf_counter() - self.begin)
         calls = max(int(left / took), 0)
-        return min(step + size + calls * size, self.config.num_steps)
+        return same_everywhere(min(step + calls * size, self.config.num_steps))
 
-    def _report(
-        self, step: int, horizon: int, took: float, host: dict[str, np.ndarray]
-    ) -> None:
+    def _scores(self, state: TrainState) -> dict[str, Any] | None:
+        """Held-out scores of the averaged weights, by each process on one device."""
+        if self.evaluate is None:
+            return None
+        here = lambda leaf: leaf.addressable_shards[0].data
+        return self.evaluate(jax.tree.map(here, state.averaged))
+
+    def _is_best(self) -> bool:
+        """True if the scores are the best so far, which is kept whatever its step."""
+        if self.heldout is None or not self.heldout["loss"] < self.records.best_loss:
+            return False
+        self.records.best_loss = self.heldout["loss"]
+        return True
+
+    def _report(self, step: int, took: float, metrics: dict[str, np.ndarray]) -> None:
         config = self.config
         instances = config.steps_per_call * config.batch_size * len(config.shapes)
-        means = {name: np.mean(leaf, axis=0).tolist() for name, leaf in host.items()}
-        seconds = time.perf_counter() - self.begin
-        progress = Progress(step, horizon, seconds, instances / took, means)
+        means = {name: np.mean(leaf, axis=0).tolist() for name, leaf in metrics.items()}
+        seconds, speed = self.fetched - self.begin, instances / took
+        progress = Progress(step, self.horizon, seconds, speed, means, self.heldout)
         self.records.log(progress)
         if self.on_call is not None:
             self.on_call(progress)
 
-    def _stop(self, state: TrainState, horizon: int) -> None:
-        self.records.save(state, horizon)
-        where = self.records.run_dir
-        raise Interrupted(
-            f"stopped at step {int(state.step)} of {horizon}; nothing was kept, since "
-            "the run has no folder."
+    def _save(self, state: TrainState) -> None:
+        seconds = self.earlier + time.perf_counter() - self.opened
+        extra = {"horizon": self.horizon, "seconds": seconds, "heldout": self.heldout}
+        self.records.save(state, extra)
+
+    def _stop(self, state: TrainState, code: int) -> None:
+        self._save(state)
+        self.records.wait()
+        kind = Preempted if code == PREEMPT else Interrupted
+        where, at = self.records.run_dir, f"stopped at step {int(state.step)}"
+        raise kind(
+            f"{at} of {self.horizon}; nothing was kept, since the run has no folder."
             if where is None
-            else f"stopped at step {int(state.step)} of {horizon} with a checkpoint. "
-            f"Resume with: spectral-tf pretrain --run-dir {where} --resume"
+            else f"{at} of {self.horizon} with a checkpoint. Resume with: spectral-tf "
+            f"pretrain --run-dir {where} --resume"
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -72,7 +73,36 @@ def over_devices(
     else:
         lifted = _pmapped(program, devices)
     # Placed once, a state keeps its sharding: the second call does not recompile.
-    return lambda *args: lifted(*jax.device_put(args, place))
+    return lambda *args: lifted(*replicated(args, place))
+
+
+def replicated(tree: Any, place: NamedSharding) -> Any:
+    """The same values on every device, of this process and of the others.
+
+    Args:
+        tree: of arrays or typed keys, equal on every process.
+        place: replicated over all devices of the run.
+
+    Returns:
+        The tree, placed; leaves that lie there already are left alone.
+
+    Source: ours; `jax.device_put` refuses devices of other processes.
+    """
+    if place.is_fully_addressable:
+        return jax.device_put(tree, place)
+
+    def put(leaf: Any) -> Array:
+        if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+            return leaf
+        leaf = jnp.asarray(leaf)
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            data = put(jax.random.key_data(leaf))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+        host = np.asarray(leaf)
+        pick = lambda index: host[index]
+        return jax.make_array_from_callback(host.shape, place, pick)
+
+    return jax.tree.map(put, tree)
 
 
 def _pmapped(

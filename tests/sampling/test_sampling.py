@@ -50,9 +50,12 @@ def many() -> Instance:
     return sample_batch(jax.random.key(1), config, 500)
 
 
-@pytest.mark.parametrize("spectrum", ENSEMBLES)
+ROWS = ["authors", "student_t", "correlated", "whitened", "scaled"]
+
+
+@pytest.mark.parametrize("spectrum", [*ROWS, *POPULATION])
 def test_targets_are_eigenpairs_of_the_sample_covariance(key, spectrum):
-    is_ragged = spectrum in ("authors", "student_t")
+    is_ragged = spectrum in ROWS
     config = (RAGGED if is_ragged else CONFIG).replace(spectrum=spectrum)
     for index in range(3):
         instance = sample_instance(jax.random.fold_in(key, index), config)

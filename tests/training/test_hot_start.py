@@ -16,9 +16,8 @@ from spectral_tf.config import ModelConfig, TrainConfig
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.model.params import ParamsError, flatten_params, save_weights, unroll
 from spectral_tf.model.transformer import predict
-from spectral_tf.sampling.sampler import batch_at
 from spectral_tf.spectra import abs_cosine
-from spectral_tf.training import step
+from spectral_tf.training import batch, step
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.training.hot_start import NORM_EPS, trainable
 from spectral_tf.training.loop import Interrupted, pretrain
@@ -58,8 +57,9 @@ def first_batch(variant):
     """What the run sees at step 0."""
     config = start_of(variant).config
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
-    shape = step.shape_ensemble(config, config.shapes[0])
-    return batch_at(key, 0, jnp.arange(config.batch_size), shape)
+    drawn = batch.Draw(key, 0, 0.0)
+    part = batch.parts_of(config)[0]
+    return batch.draw(part, drawn, jnp.arange(config.batch_size))[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -128,7 +128,7 @@ def test_fresh_parameters_are_never_held():
     state = init_state(config)
     assert np.any(state.params["embed_bias"] == 0)
     ones = jax.tree.map(jnp.ones_like, state.params)
-    equal_bits(step.free_gradients(state, ones), ones)
+    equal_bits(step.free_gradients(config, state, ones), ones)
 
 
 def test_trainable_unrolls_a_schedule_and_leaves_other_networks_alone():

@@ -1,0 +1,94 @@
+"""What each shipped checkpoint is constructed from, and what it is trained on."""
+
+import dataclasses
+from typing import Any
+
+import jax
+
+from spectral_tf.config import EnsembleConfig, MixturePart, TrainConfig
+from spectral_tf.constructive.subspace import subspace_iteration
+from spectral_tf.training.hot_start import with_adaptive_mlp
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One checkpoint: the construction it starts from, and its training."""
+
+    purpose: str
+    construction: dict[str, Any]
+    shapes: tuple[tuple[int, int], ...]
+    num_steps: int
+    batch_size: int
+    learning_rate: float = 5e-4
+    depths: tuple[int, ...] = ()
+    seed: int = 0
+
+
+def part(spectrum: str, weight: float = 1.0, **options: Any) -> MixturePart:
+    return MixturePart(
+        ensemble=EnsembleConfig(spectrum=spectrum, **options), weight=weight
+    )
+
+
+MIXTURE = (
+    part("authors", 4.0),
+    part("whitened"),
+    part("uniform"),
+    part("semicircle", 0.5),
+    part("marchenko_pastur", 0.5),
+    part("power_law", exponent_range=(0.3, 2.0)),
+    part("spiked", rank=6, spike_range=(1.5, 20.0)),
+    part("student_t", 0.5),
+    part("scaled", 0.5),
+)
+"""Families of all recipes; no image, and no table of the evaluation, is among them."""
+
+RANK_WEIGHTS = (1.0, 1.0, 1.0, 1.0, 0.7, 0.4, 0.3, 0.2)
+
+RECIPES = {
+    "pca-base": Recipe(
+        purpose="PCA of any table: d >= 2, N >= 2, k <= 8; 12 products with S",
+        construction={"num_components": 8, "num_iters": 12},
+        shapes=((10, 50), (24, 48), (48, 100)),
+        num_steps=900,
+        batch_size=16,
+        learning_rate=3e-4,
+    ),
+    "pca-small": Recipe(
+        purpose="the same at half the cost: 6 products with S",
+        construction={"num_components": 8, "num_iters": 6},
+        shapes=((4, 12), (10, 50), (10, 10), (24, 48)),
+        num_steps=2400,
+        batch_size=16,
+    ),
+}
+
+
+def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, Any]:
+    """The run of a recipe, and its first parameters."""
+    options: dict[str, Any] = dict(recipe.construction)
+    if smoke:
+        options["num_iters"] = 2
+    model, params = subspace_iteration(**options)
+    # Where a register nearly depends on those before it, gradients through deflation
+    # overflow; each instance's gradient is cut where it does.
+    model = model.replace(gradient_limit=1.0)
+    params = with_adaptive_mlp(model, params, jax.random.key(recipe.seed))
+    config = TrainConfig(
+        model=model,
+        shapes=recipe.shapes[:1] if smoke else recipe.shapes,
+        mixture=MIXTURE,
+        depths=recipe.depths,
+        rank_weights=RANK_WEIGHTS,
+        batch_size=2 if smoke else recipe.batch_size,
+        num_steps=2 if smoke else recipe.num_steps,
+        steps_per_call=1 if smoke else 10,
+        warmup_steps=1 if smoke else 50,
+        learning_rate=recipe.learning_rate,
+        ema_decay=0.99,
+        calls_per_save=30,
+        calls_per_eval=1 if smoke else 60,
+        eval_instances=2 if smoke else 128,
+        seed=recipe.seed,
+    )
+    return config, params

@@ -1,0 +1,103 @@
+"""Make a shipped checkpoint from nothing: construct, pre-train, score, write.
+
+python experiments/checkpoints/run.py [pca-base|pca-small] [--smoke] [--out DIR]
+    [--ship] [--score]
+
+The run folder (configuration, metrics, curve) is DIR/NAME; a run that was stopped goes
+on. --ship writes the checkpoint into the package. --score prints the evaluation of the
+checkpoint in the package, without training.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from config import RECIPES, Recipe, train_config
+from score import score_table, scores
+
+from spectral_tf.config import TrainConfig
+from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest, versions
+from spectral_tf.training.loop import pretrain
+from spectral_tf.training.records import Progress
+from spectral_tf.watch.commands import write_curve
+from spectral_tf.weights import load_pretrained, save_pretrained
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGE = Path(__file__).parent.parent.parent / "spectral_tf" / "weights"
+
+
+def show(progress: Progress) -> None:
+    cosine = " ".join(f"{value:.3f}" for value in progress.metrics["cosine"])
+    print(
+        f"step {progress.step}/{progress.horizon} {progress.seconds:.0f} s "
+        f"loss {progress.metrics['loss']:.4f} |cos| {cosine} "
+        f"{progress.instances_per_second:.0f}/s",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def record(recipe: Recipe, config: TrainConfig, run_dir: Path, name: str) -> dict:
+    """What the manifest says of how the weights came to be."""
+    meta = restore_latest(run_dir).meta
+    steps = int(meta["step"])
+    return {
+        "purpose": recipe.purpose,
+        "train": config.to_dict(),
+        "construction": recipe.construction,
+        "seed": recipe.seed,
+        "steps": steps,
+        "instances": steps * config.batch_size * len(config.shapes),
+        "wall_seconds": meta["seconds"],
+        "versions": versions(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
+        f"{jax.default_backend()}",
+        "command": f"python experiments/checkpoints/run.py {name} --ship",
+    }
+
+
+def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> int:
+    run_dir = out / name
+    config, params = train_config(recipe, smoke=smoke)
+    resume = bool(checkpoint_folders(run_dir))
+    begin = time.perf_counter()
+    state = pretrain(config, run_dir, resume=resume, init_params=params, on_call=show)
+    write_curve(run_dir)
+    params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
+    found = scores(config.model, params, smoke=smoke)
+    print(score_table(found))
+    print(f"{time.perf_counter() - begin:.0f} s in this run")
+    facts = record(recipe, config, run_dir, name) | {"evaluation": found}
+    model = config.model.replace(gradient_limit=None)
+    folder = PACKAGE if ship else out
+    save_pretrained(folder, name, model, params, facts, overwrite=ship)
+    print(f"{folder / name}.safetensors")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", nargs="?", default="pca-small", choices=RECIPES)
+    parser.add_argument("--smoke", action="store_true", help="two tiny steps")
+    parser.add_argument("--out", type=Path, help="folder of the run")
+    parser.add_argument("--ship", action="store_true", help="write into the package")
+    parser.add_argument("--score", action="store_true", help="score what is shipped")
+    args = parser.parse_args()
+    if args.score:
+        shipped = load_pretrained(args.name)
+        found = scores(shipped.config, shipped.params, smoke=args.smoke)
+        print(score_table(found))
+        return 0
+    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
+    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
+    return make(args.name, RECIPES[args.name], out, smoke=args.smoke, ship=args.ship)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""The loss of a batch: what is drawn, what runs, and what is summed.
+
+Sums, not means, are differentiated: the gradient that reaches one instance's network
+is then that of its own loss whatever the batch size, which is what
+`ModelConfig.gradient_limit` is measured against. The step divides by the count.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from spectral_tf.config import EnsembleConfig, MixturePart, ModelConfig, TrainConfig
+from spectral_tf.model.moment import Moment, reads_moment_only, scaled_moment
+from spectral_tf.model.transformer import Estimate, SpectralTransformer
+from spectral_tf.objective import LOSSES, eigenvalue_loss
+from spectral_tf.sampling.instance import Instance
+from spectral_tf.sampling.sampler import batch_at, mixture_batch_at
+from spectral_tf.spectra import abs_cosine, covariance
+
+Metrics = dict[str, Array]
+
+START_STREAM = 1_000_003
+"""Folded into the key for start vectors, so that they differ from the data's keys."""
+
+
+class Draw(NamedTuple):
+    """Where a batch comes from: key of the run, step, and progress in [0, 1].
+
+    Source: ours.
+    """
+
+    key: Array
+    step: int | Int[Array, ""]
+    progress: float | Float[Array, ""]
+
+
+class Part(NamedTuple):
+    """The share of one `(d, N)` shape in a batch, all of it static.
+
+    Attributes:
+        model: of this shape: k at most d, and its own depth if `depths` are given.
+        families: to draw from; one of them is drawn for each instance.
+        rank_weights: `[k]`, summing to 1.
+
+    Source: ours.
+    """
+
+    model: ModelConfig
+    families: tuple[MixturePart, ...]
+    rank_weights: tuple[float, ...]
+
+
+def parts_of(config: TrainConfig) -> tuple[Part, ...]:
+    """What each of `config.shapes` contributes to a step."""
+    return tuple(_part(config, place) for place in range(len(config.shapes)))
+
+
+def _part(config: TrainConfig, place: int) -> Part:
+    dim, num_samples = config.shapes[place]
+    k = min(config.model.num_components, dim)
+    model = config.model.replace(num_components=k)
+    if config.depths:
+        depth = config.depths[place % len(config.depths)]
+        model = model.replace(num_blocks=depth)
+    sized = lambda ensemble: ensemble.replace(
+        dim=dim,
+        num_samples=num_samples,
+        num_components=k,
+        rank=min(ensemble.rank, dim),
+    )
+    given = config.mixture or (MixturePart(ensemble=config.ensemble),)
+    families = tuple(one.replace(ensemble=sized(one.ensemble)) for one in given)
+    weights = (config.rank_weights or (1.0,) * k)[:k]
+    total = sum(weights)
+    return Part(model, families, tuple(weight / total for weight in weights))
+
+
+def draw(
+    part: Part, drawn: Draw, indices: Int[Array, " B"]
+) -> tuple[Instance, EnsembleConfig]:
+    """The instances of a part with these global indices, and the first family."""
+    first = part.families[0].ensemble
+    if len(part.families) == 1:
+        return batch_at(drawn.key, drawn.step, indices, first), first
+    batch = mixture_batch_at(
+        drawn.key, drawn.step, indices, part.families, drawn.progress
+    )
+    return batch, first
+
+
+def start_vectors(
+    model: ModelConfig, key: Array, indices: Int[Array, " B"], dim: int
+) -> Float[Array, "B R d"]:
+    """Gaussian start vectors of all registers per instance, keyed by global index."""
+    count = min(model.num_registers, dim)
+    one = lambda g: jax.random.normal(jax.random.fold_in(key, g), (count, dim))
+    return jax.vmap(one)(indices)
+
+
+def seen_by(model: ModelConfig, instance: Instance) -> tuple[Array | Moment, Any]:
+    """What the network is given: the rows and mask, or the moment if it reads no more.
+
+    Args:
+        model: of the network.
+        instance: one.
+
+    Returns:
+        `(x, mask)` for `SpectralTransformer`; the answers are the same.
+
+    Source: ours; see `model/moment.py`.
+    """
+    if not reads_moment_only(model):
+        return instance.x, instance.mask
+    return scaled_moment(model, covariance(instance.x, instance.mask)), None
+
+
+def answer(
+    config: TrainConfig, part: Part, params: Any, given: Any, start: Any
+) -> Estimate:
+    """The network's estimate at the run's `compute_dtype`, cast back to float32."""
+    dtype = jnp.dtype(config.compute_dtype)
+    lower = lambda leaf: (
+        leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+    )
+    if dtype != jnp.float32:
+        params, given, start = jax.tree.map(lower, (params, given, start))
+    model = SpectralTransformer(part.model)
+    estimate, _ = model.apply({"params": params}, *given, start)
+    return Estimate(*(leaf.astype(jnp.float32) for leaf in estimate))
+
+
+def instance_loss(
+    config: TrainConfig, part: Part, params: Any, instance: Instance, start: Any
+) -> tuple[Float[Array, ""], Metrics]:
+    """Loss of one instance, weighted over ranks, and its metrics per rank."""
+    given = seen_by(part.model, instance)
+    estimate = answer(config, part, params, given, start)
+    weights = jnp.asarray(part.rank_weights)
+    error = eigenvalue_loss(estimate, instance)
+    loss = jnp.sum(weights * LOSSES[config.loss](estimate, instance))
+    if config.eigenvalue_weight:
+        loss += config.eigenvalue_weight * jnp.sum(weights * error)
+    cosine = abs_cosine(estimate.eigenvectors, instance.eigenvectors)
+    return loss, {"cosine": cosine, "eigenvalue_error": error}
+
+
+def batch_loss(
+    config: TrainConfig, params: Any, drawn: Draw, indices: Int[Array, " B"]
+) -> tuple[Float[Array, ""], Metrics]:
+    """Sum of the losses of the instances with these global indices, over all shapes.
+
+    Args:
+        config: the run.
+        params: of `config.model`.
+        drawn: where the instances come from.
+        indices: `[B]` global indices.
+
+    Returns:
+        `(sum of losses, name -> [k] sums over the instances that have that rank)`.
+
+    Source: ours.
+    """
+    total, sums = jnp.zeros(()), []
+    start_key = jax.random.fold_in(drawn.key, START_STREAM)
+    for place, part in enumerate(parts_of(config)):
+        own = drawn._replace(key=jax.random.fold_in(drawn.key, place))
+        batch, family = draw(part, own, indices)
+        starts = None
+        if config.random_starts and part.model.parameterisation == "equivariant":
+            key = jax.random.fold_in(jax.random.fold_in(start_key, place), drawn.step)
+            starts = start_vectors(part.model, key, indices, family.dim)
+        one = lambda instance, start, part=part: instance_loss(
+            config, part, params, instance, start
+        )
+        axes = (0, None if starts is None else 0)
+        losses, metrics = jax.vmap(one, in_axes=axes)(batch, starts)
+        total += jnp.sum(losses)
+        short = config.model.num_components - part.model.num_components
+        sums.append(
+            {
+                name: jnp.pad(jnp.sum(leaf, axis=0), (0, short))
+                for name, leaf in metrics.items()
+            }
+        )
+    return total, jax.tree.map(lambda *leaves: sum(leaves), *sums)
+
+
+def counts(config: TrainConfig) -> Float[Array, " k"]:
+    """How many of the shapes have each rank."""
+    ranks = jnp.arange(config.model.num_components)
+    dims = jnp.array([dim for dim, _ in config.shapes])
+    return jnp.sum(ranks[:, None] < dims[None], axis=1).astype(jnp.float32)

@@ -1,0 +1,97 @@
+"""Scores on instances that no step trains on: the same ones at every evaluation."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from spectral_tf.config import TrainConfig
+from spectral_tf.training.batch import Draw, Metrics, draw, instance_loss, parts_of
+
+HELDOUT_STREAM = 2_000_003
+"""Folded into the run's key, so that the instances are none of the run's own."""
+
+CHUNK = 64
+"""Instances at once: bounds the memory."""
+
+
+class Heldout:
+    """Held-out evaluation of a run; compiled at the first call.
+
+    The registers start where they start in use (fixed vectors), and a mixture has its
+    last weights.
+
+    Args:
+        config: `shapes`, families, `eval_instances` of each shape and `seed` are read.
+
+    Example:
+        >>> import spectral_tf
+        >>> from spectral_tf.training.heldout import Heldout
+        >>> config = spectral_tf.TrainConfig(
+        ...     model=spectral_tf.ModelConfig(num_blocks=1), shapes=((4, 8),),
+        ...     eval_instances=4)
+        >>> from spectral_tf.model.params import init_params
+        >>> import jax
+        >>> sorted(Heldout(config)(init_params(config.model, jax.random.key(0))))
+        ['cosine', 'eigenvalue_error', 'loss', 'shapes']
+
+    Source: ours.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        key = jax.random.fold_in(jax.random.key(config.seed), HELDOUT_STREAM)
+        indices = jnp.arange(config.eval_instances)
+        self.parts = parts_of(config)
+        self.batches = [
+            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)[0]
+            for place, part in enumerate(self.parts)
+        ]
+
+    def __call__(self, params: Any) -> dict[str, Any]:
+        """Score parameters of `config.model`.
+
+        Args:
+            params: on a device or on the host.
+
+        Returns:
+            JSON-ready: `loss`, the mean over shapes; `cosine` and `eigenvalue_error`,
+            per rank, means over the shapes that have it; `shapes`, the same for each
+            shape, by its name `d=10 N=50`.
+
+        Source: ours.
+        """
+        params = jax.tree.map(jnp.asarray, params)
+        shapes: dict[str, dict[str, Any]] = {}
+        for place, (dim, num_samples) in enumerate(self.config.shapes):
+            found = _scores(self.config, place, params, self.batches[place])
+            means = {name: np.asarray(leaf).tolist() for name, leaf in found.items()}
+            shapes[f"d={dim} N={num_samples}"] = means
+        ranked = ("cosine", "eigenvalue_error")
+        return {
+            "loss": float(np.mean([one["loss"] for one in shapes.values()])),
+            **{name: _by_rank([x[name] for x in shapes.values()]) for name in ranked},
+            "shapes": shapes,
+        }
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores(config: TrainConfig, place: int, params: Any, batch: Any) -> Metrics:
+    part = parts_of(config)[place]
+
+    def one(instance: Any) -> dict[str, Array]:
+        loss, metrics = instance_loss(config, part, params, instance, None)
+        return metrics | {"loss": loss}
+
+    found = jax.lax.map(one, batch, batch_size=CHUNK)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
+
+
+def _by_rank(lists: list[list[float]]) -> list[float]:
+    """Mean over the shapes that have each rank."""
+    most = max(map(len, lists))
+    have = [[one[rank] for one in lists if rank < len(one)] for rank in range(most)]
+    return [float(np.mean(values)) for values in have]

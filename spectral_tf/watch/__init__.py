@@ -1,0 +1,1 @@
+"""Runs of training, seen afterwards or while they go: read, compare, draw."""

@@ -1,0 +1,169 @@
+"""The command `pretrain`: from typed arguments to a run, and what is seen of it."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import jax
+import tyro
+
+from spectral_tf.analysis.commands import Shown
+from spectral_tf.config import DataError, ModelConfig, TrainConfig, require
+from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.training.checkpoint import restore_latest
+from spectral_tf.training.distributed import join
+from spectral_tf.training.hot_start import trainable
+from spectral_tf.training.loop import pretrain
+from spectral_tf.training.profile import profile
+from spectral_tf.training.records import Progress
+from spectral_tf.training.tensorboard import TensorboardSink
+from spectral_tf.watch.commands import CURVE, write_curve
+from spectral_tf.watch.live import Watch
+from spectral_tf.watch.networks import network
+
+Flat = tyro.conf.arg(name="")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrain:
+    """Pre-train on instances sampled on the devices."""
+
+    # Folder of the run: config.json, metrics.jsonl, checkpoints.
+    run_dir: Path
+    # Everything that decides the numbers of the run.
+    train: Annotated[TrainConfig, Flat] = dataclasses.field(default_factory=TrainConfig)
+    # First weights; constructed: the power method for the one d of shapes.
+    init: Literal["random", "constructed"] = "random"
+    # constructed: rms trains at learning-rate 2e-3; register diverges above 1e-6.
+    init_variant: str = "rms"
+    # constructed: iterations, which decide the number of blocks.
+    init_iters: int = 4
+    # Start from a shipped checkpoint, a folder of weights or of a run, and its model.
+    init_weights: Path | None = None
+    # Go on from the newest good checkpoint in run_dir, with its configuration.
+    resume: bool = False
+    # Shorten the run to about this many seconds.
+    max_seconds: float | None = None
+    # The configuration from this JSON file, e.g. the config.json of another run.
+    config: Path | None = None
+    # Join the other processes that the cluster's launcher started (SLURM, GKE, TPU).
+    distributed: bool = False
+    # Join by hand: HOST:PORT of process 0; then these two as well.
+    coordinator: str | None = None
+    # Processes in all.
+    num_processes: int | None = None
+    # Which of them this one is, from 0.
+    process_id: int | None = None
+    # Write TensorBoard events into the run folder.
+    tensorboard: bool = False
+    # Trace calls 2 and 3 for the JAX profiler into the run folder.
+    profile: bool = False
+    # Print the last metrics as JSON on stdout and nothing else.
+    json: bool = False
+
+    def _start(self) -> tuple[TrainConfig, Any]:
+        """The run's configuration, and its first parameters unless they are random."""
+        train, folder = self.train, self.init_weights
+        if self.init == "random" and folder is None:
+            return train, None
+        require(
+            self.init == "random" or folder is None,
+            f"--init constructed and --init-weights {folder} both give the first "
+            "weights; leave one of them out.",
+        )
+        default, given = ModelConfig().to_dict(), train.model.to_dict()
+        read = ("num_components", "scalar_channels")  # the latter grows with k
+        lost = [name for name in given if given[name] != default[name]]
+        lost = [f"model.{name}" for name in lost if name not in read]
+        require(
+            not lost,
+            f"{', '.join(lost)} would be ignored: with --init constructed or "
+            "--init-weights the first weights decide the model; leave them out.",
+        )
+        start = self._constructed() if folder is None else network(folder)
+        model, params = trainable(*start)
+        return train.replace(model=model), params
+
+    def _constructed(self) -> tuple[ModelConfig, Any]:
+        dims = sorted({dim for dim, _ in self.train.shapes})
+        require(
+            len(dims) == 1,
+            f"shapes has d={', '.join(map(str, dims))}, but constructed weights are "
+            "for one d; give shapes that agree, e.g. --shapes 10 50 10 100.",
+        )
+        k = self.train.model.num_components
+        return power_method_params(dims[0], k, self.init_iters, self.init_variant)
+
+    def run(self) -> Shown:
+        """Train; the run folder holds everything, `curve.png` included."""
+        join(self.distributed, self.coordinator, self.num_processes, self.process_id)
+        config, params = self._begin()
+        seen: list[Progress] = []
+
+        def keep(progress: Progress) -> None:
+            seen[:] = [progress]
+
+        is_first = jax.process_index() == 0
+        with contextlib.ExitStack() as stack:
+            watch = stack.enter_context(Watch(quiet=self.json or not is_first))
+            watch.stage(f"{len(jax.devices())} device(s), {config.parallel}; compiling")
+            observers: list[Callable[[Progress], None]] = [watch.call, keep]
+            if self.tensorboard and is_first:
+                sink = TensorboardSink(self.run_dir / "tensorboard")
+                observers.append(stack.enter_context(sink))
+            if self.profile:
+                observers.append(stack.enter_context(profile(self.run_dir / "profile")))
+            if is_first:
+                stack.callback(self._draw, seen)
+            state = pretrain(
+                config,
+                self.run_dir,
+                resume=self.resume,
+                max_seconds=self.max_seconds,
+                on_call=lambda progress: _tell(observers, progress),
+                init_params=params,
+            )
+        last = seen[0].metrics if seen else {}
+        document = {"run_dir": str(self.run_dir), "step": int(state.step), **last}
+        text = (
+            f"step {int(state.step)}: checkpoint, metrics.jsonl and {CURVE} in "
+            f"{self.run_dir}\n"
+        )
+        return Shown(document, text)
+
+    def _begin(self) -> tuple[TrainConfig, Any]:
+        """Configuration and first parameters, or those of the run that is resumed."""
+        if self.resume and self.train == TrainConfig() and self.config is None:
+            return restore_latest(self.run_dir).config, None
+        if self.config is None:
+            return self._start()
+        require(
+            self.train == TrainConfig(),
+            f"--config {self.config} decides the whole configuration; leave the other "
+            "fields out, or change them in the file.",
+        )
+        return dataclasses.replace(self, train=_read_config(self.config))._start()
+
+    def _draw(self, seen: list[Progress]) -> None:
+        if seen:
+            write_curve(self.run_dir)
+
+
+def _tell(observers: list[Callable[[Progress], None]], progress: Progress) -> None:
+    for observer in observers:
+        observer(progress)
+
+
+def _read_config(path: Path) -> TrainConfig:
+    """A `TrainConfig` from JSON."""
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"--config {path} cannot be read: {error}. Give the config.json of a run."
+        ) from error
+    require(isinstance(values, dict), f"--config {path} must hold a JSON object.")
+    return TrainConfig.from_dict(values)
