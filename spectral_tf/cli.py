@@ -31,7 +31,7 @@ from spectral_tf.constructive.power_method import (
 )
 from spectral_tf.demo import DemoConfig, Network, compare, run_demo
 from spectral_tf.model.describe import cost_table
-from spectral_tf.model.params import ParamsError
+from spectral_tf.model.params import ParamsError, save_weights
 from spectral_tf.model.presets import PRESETS, model_preset
 from spectral_tf.report.stream_figure import (
     check_figure,
