@@ -30,6 +30,7 @@ from spectral_tf.constructive.power_method import (
     power_method_params,
 )
 from spectral_tf.demo import DemoConfig, Network, compare, run_demo
+from spectral_tf.estimators.networks import load_network
 from spectral_tf.model.describe import cost_table
 from spectral_tf.model.params import ParamsError, save_weights
 from spectral_tf.model.presets import PRESETS, model_preset
@@ -48,7 +49,6 @@ from spectral_tf.training.loop import NonFiniteError
 from spectral_tf.training.stopping import Interrupted, Preempted
 from spectral_tf.watch.commands import Runs
 from spectral_tf.watch.live import Watch
-from spectral_tf.watch.networks import network
 from spectral_tf.watch.pretrain import Pretrain
 from spectral_tf.weights import PretrainedError, models_table
 
@@ -97,8 +97,8 @@ class Demo:
 class Evaluate:
     """Score a network on synthetic or real instances, beside orthogonal iteration."""
 
-    # Folder of a run or of weights; default: constructed for the data's d.
-    weights: Path | None = None
+    # A shipped name, or the folder of a run or of weights; default: constructed.
+    weights: str | None = None
     # synthetic, digits, mnist, fashion-mnist, or a file.
     data: str = "synthetic"
     # Family of the synthetic instances; its k is overruled by the network's.
@@ -144,9 +144,11 @@ class Evaluate:
             )
             chosen = Network("constructed", config, params, self.num_iters)
         else:
-            config, params = network(self.weights)
+            config, params = load_network(self.weights)
             name, batch = self._instances(config.num_components)
-            chosen = Network(self.weights.name, config, params, config.num_products)
+            chosen = Network(
+                Path(self.weights).name, config, params, config.num_products
+            )
         entries = compare(chosen, name, batch)
         document = {"entries": [entry.to_dict() for entry in entries]}
         _show(self.json, document, plain_table(HEADER, table_rows(entries)))
@@ -215,8 +217,8 @@ class Describe:
 
     # One of the named configurations: equivariant, theory, register, paper_gpt2.
     preset: str = "equivariant"
-    # Folder of a run or of weights, instead of a preset.
-    weights: Path | None = None
+    # A shipped name, or the folder of a run or of weights, instead of a preset.
+    weights: str | None = None
     # N of the instance that the FLOPs are counted for.
     num_samples: int = 50
     # d of that instance; default: the model's, or 10 where it has none.
@@ -233,7 +235,7 @@ class Describe:
         if self.weights is None:
             config = model_preset(self.preset)
         else:
-            config = network(self.weights)[0]
+            config = load_network(self.weights)[0]
         dim = self.dim or config.dim or 10
         rows = cost_table(config, num_samples=self.num_samples, dim=dim)
         cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]

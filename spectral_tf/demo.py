@@ -32,12 +32,13 @@ from spectral_tf.model.transformer import (
     default_start,
     predict,
 )
+from spectral_tf.report.curves import learning_curve_figure
 from spectral_tf.report.figures import (
     Curve,
     depth_figure,
     eigenvalue_figure,
-    training_figure,
 )
+from spectral_tf.report.stream_figure import save_figure
 from spectral_tf.report.tables import HEADER, Entry, plain_table, table_rows
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
@@ -46,6 +47,8 @@ from spectral_tf.sampling.tables import load_table
 from spectral_tf.spectra import abs_cosine, covariance, orthogonal_iteration_trace
 from spectral_tf.training.checkpoint import versions
 from spectral_tf.training.loop import Progress, pretrain
+from spectral_tf.watch.compare import run_curve
+from spectral_tf.watch.read import Run, read_run
 
 CAPTURED_FLOPS = 2e11
 """Largest work for a dense network whose every block is looked at: sets are cut to it
@@ -285,11 +288,11 @@ def run_demo(
         )
         values[name] = (np.asarray(batch.eigenvalues), np.asarray(found.eigenvalues))
     say("drawing")
-    records = _records(folder)
-    _draw(folder, curves, values, records)
+    training = read_run(folder / "train")
+    _draw(folder, curves, values, training)
     table = plain_table(HEADER, table_rows(entries))
     (folder / "table.txt").write_text(table)
-    sentences = _sentences(config, entries, records, folder)
+    sentences = _sentences(config, entries, training, folder)
     report = {
         "demo": config.to_dict(),
         "train": run.to_dict(),
@@ -310,11 +313,6 @@ def run_demo(
     return DemoResult(table, report, sentences, folder)
 
 
-def _records(folder: Path) -> list[dict[str, Any]]:
-    lines = (folder / "train" / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
 def _curve_dict(ours: Curve, classic: Curve) -> dict[str, Any]:
     named = {"ours": ours, "orthogonal_iteration": classic}
     return {
@@ -327,20 +325,21 @@ def _draw(
     folder: Path,
     curves: dict[tuple[str, str], tuple[Curve, Curve]],
     values: dict[str, tuple[np.ndarray, np.ndarray]],
-    records: list[dict[str, Any]],
+    training: Run,
 ) -> None:
     for who in ("constructed", "trained"):
         panels = {name: pair for (owner, name), pair in curves.items() if owner == who}
         title = f"Accuracy after every block of the {who} transformer"
         depth_figure(panels, folder / f"depth_{who}.png", title)
-    training_figure(records, folder / "training.png")
+    curve = learning_curve_figure(run_curve(training, "trained"))
+    save_figure(curve, folder / "training.png")
     eigenvalue_figure(values, folder / "eigenvalues.png")
 
 
 def _sentences(
     config: DemoConfig,
     entries: list[Entry],
-    records: list[dict[str, Any]],
+    training: Run,
     folder: Path,
 ) -> tuple[str, str, str]:
     """What was shown and where it is, in words that follow from the numbers."""
@@ -357,7 +356,7 @@ def _sentences(
         if entry.method.startswith("trained")
         for ours, classic in zip(entry.report.cosine, other.report.cosine, strict=True)
     ]
-    minutes = records[-1]["seconds"] / 60
+    minutes = training.metrics["seconds"][-1] / 60
     return (
         f"The constructed transformer, {config.num_iters} iterations with no training, "
         f"matches orthogonal iteration to {max(gaps):.1g} in mean |cos| on every rank "

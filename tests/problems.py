@@ -6,8 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from spectral_tf.config import ModelConfig
 from spectral_tf.model.params import parameter_shapes, unflatten_params
 from spectral_tf.model.transformer import SpectralTransformer
+
+SMALL = ModelConfig(
+    num_components=4,
+    max_components=4,
+    num_blocks=2,
+    mlp_width=4,
+    num_heads=2,
+    vector_channels=2,
+    scalar_channels=10,
+)
+"""A small equivariant network."""
 
 
 @functools.partial(jax.jit, static_argnums=0)

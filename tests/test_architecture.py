@@ -30,12 +30,12 @@ ROOMS["estimators"] = {
     *("weights", "training.checkpoint"),
 }
 ROOMS["report"] = {*ROOMS}
-ROOMS["demo"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}
 ROOMS["watch"] = {
     *("config", "model.params", "analysis.commands", "constructive", "training"),
-    *("report.curves", "report.stream_figure", "report.tables", "weights"),
+    *("report.curves", "report.stream_figure", "report.tables", "estimators.networks"),
 }
+ROOMS["demo"] = {*ROOMS}
 ROOMS["__init__"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
 

@@ -90,7 +90,7 @@ def test_json_is_alone_on_stdout(command, capsys, tmp_path, monkeypatch):
         ("construct --dim 2 --variant cube", "unknown variant 'cube'; choose one of"),
         ("construct --dim 4 --accuracy 2", "accuracy=2.0 must lie in (0, 0.5)"),
         ("describe --preset bert", "unknown preset 'bert'; choose one of"),
-        ("describe --weights absent", "absent is not a folder of weights"),
+        ("describe --weights absent", "weights='absent' is not a folder (looked in"),
         ("evaluate --data absent.csv", "'absent.csv' is not a file"),
         ("evaluate --data digits --svd 100", "100"),
         ("evaluate --num-components 11", "num_components=11 must be <= dim=10"),

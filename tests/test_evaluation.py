@@ -17,7 +17,6 @@ from spectral_tf.report.figures import (
     Curve,
     depth_figure,
     eigenvalue_figure,
-    training_figure,
 )
 from spectral_tf.report.tables import HEADER, Entry, plain_table, table_rows
 from spectral_tf.sampling.sampler import sample_batch
@@ -110,11 +109,9 @@ def test_the_table_says_each_name_once(batch):
 
 def test_figures_are_written(tmp_path):
     curve = Curve(np.arange(1, 5), np.linspace(0, 1, 8).reshape(4, 2))
-    record = {"step": 1, "loss": 0.5, "cosine": [0.5, 0.4]}
     values = np.ones((3, 2))
     paths = [
         depth_figure({"a": (curve, curve)}, tmp_path / "d.png", "t"),
-        training_figure([record, record | {"step": 2}], tmp_path / "t.png"),
         eigenvalue_figure({"a": (values, values)}, tmp_path / "e.png"),
     ]
     for path in paths:

@@ -22,7 +22,7 @@ from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
 from spectral_tf.config import TrainConfig
-from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest, versions
+from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.records import Progress
 from spectral_tf.watch.commands import write_curve
@@ -46,16 +46,14 @@ def show(progress: Progress) -> None:
 def record(recipe: Recipe, config: TrainConfig, run_dir: Path, name: str) -> dict:
     """What the manifest says of how the weights came to be."""
     meta = restore_latest(run_dir).meta
-    steps = int(meta["step"])
-    return {
+    same = ("instances", "versions")
+    return {name: meta[name] for name in same} | {
         "purpose": recipe.purpose,
         "train": config.to_dict(),
         "construction": recipe.construction,
         "seed": recipe.seed,
-        "steps": steps,
-        "instances": steps * config.batch_size * len(config.shapes),
+        "steps": int(meta["step"]),
         "wall_seconds": meta["seconds"],
-        "versions": versions(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
         f"{jax.default_backend()}",
         "command": f"python experiments/checkpoints/run.py {name} --ship",
@@ -70,7 +68,7 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     state = pretrain(config, run_dir, resume=resume, init_params=params, on_call=show)
     write_curve(run_dir)
     params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
-    found = scores(config.model, params, smoke=smoke)
+    found = scores(recipe, config.model, params, smoke=smoke)
     print(score_table(found))
     print(f"{time.perf_counter() - begin:.0f} s in this run")
     facts = record(recipe, config, run_dir, name) | {"evaluation": found}
@@ -91,7 +89,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.score:
         shipped = load_pretrained(args.name)
-        found = scores(shipped.config, shipped.params, smoke=args.smoke)
+        recipe = RECIPES[args.name]
+        found = scores(recipe, shipped.config, shipped.params, smoke=args.smoke)
         print(score_table(found))
         return 0
     out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)

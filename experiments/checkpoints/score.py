@@ -10,9 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from config import Recipe
 from jaxtyping import Array
 
 from spectral_tf.config import EnsembleConfig, ModelConfig
+from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.evaluation import (
     PredictFn,
     evaluate,
@@ -96,15 +98,24 @@ def lanczos_predict(config: ModelConfig, products: int) -> PredictFn:
     return run
 
 
-def scores(config: ModelConfig, params: Any, *, smoke: bool = False) -> list[dict]:
-    """Every case: the network and the classical methods, per rank with intervals."""
+def scores(
+    recipe: Recipe, config: ModelConfig, params: Any, *, smoke: bool = False
+) -> list[dict]:
+    """Every case: network, what it started from, classics; per rank with intervals."""
     found = []
+    options: dict[str, Any] = dict(recipe.construction)
+    options["num_iters"] = config.num_blocks
+    written, start = subspace_iteration(**options)
     for case in CASES[:1] if smoke else CASES:
         case = dataclasses.replace(case, count=4) if smoke else case
         model = config.replace(num_components=case.num_components)
         products = model.num_products
         batch = instances(case)
-        methods = {f"network, P={products}": transformer_predict(model, params)}
+        untrained = written.replace(num_components=case.num_components)
+        methods = {
+            f"network, P={products}": transformer_predict(model, params),
+            "its construction, untrained": transformer_predict(untrained, start),
+        }
         for factor in (1, 2, 3):
             name = f"orthogonal iteration, {factor} P"
             methods[name] = orthogonal_iteration_predict(model, factor * products)

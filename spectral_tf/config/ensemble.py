@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import math
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -215,3 +215,24 @@ class MixturePart(Config):
         self.at_least(0, "weight")
         if self.final_weight is not None:
             self.at_least(0, "final_weight")
+
+
+def check_weights(parts: Sequence[MixturePart]) -> None:
+    """Refuse a mixture of which nothing is drawn, at the start or at the end.
+
+    Args:
+        parts: of the mixture.
+
+    Raises:
+        ConfigError: if all weights are zero.
+
+    Source: ours.
+    """
+    first = [part.weight for part in parts]
+    last = [p.weight if p.final_weight is None else p.final_weight for p in parts]
+    for name, weights in (("weight", first), ("final_weight", last)):
+        require(
+            sum(weights) > 0,
+            f"MixturePart.{name} is 0 in every part of the mixture; at least one must "
+            "be > 0, raise it.",
+        )

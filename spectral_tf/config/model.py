@@ -127,6 +127,8 @@ class ModelConfig(Config):
             if getattr(self, name) is not None:
                 self.at_least(1, name)
         self.above(0, "norm_eps")
+        if self.gradient_limit is not None:
+            self.above(0, "gradient_limit")
         k, most = self.num_components, self.register_rows
         registers = self.num_registers
         require(
@@ -242,9 +244,12 @@ class ModelConfig(Config):
             f"num_components={self.num_components} in a dense network; leave it None.",
         )
         require(
-            self.raw_channels == 0 and not self.orthogonal_start,
-            f"ModelConfig.raw_channels={self.raw_channels} and orthogonal_start="
-            f"{self.orthogonal_start} are for equivariant networks; norm_groups leaves "
+            self.raw_channels == 0
+            and not self.orthogonal_start
+            and self.gradient_limit is None,
+            f"ModelConfig.raw_channels={self.raw_channels}, orthogonal_start="
+            f"{self.orthogonal_start} and gradient_limit={self.gradient_limit} are for "
+            "equivariant networks; leave them at 0, False and None. norm_groups leaves "
             "features behind the groups alone, and start vectors are parameters.",
         )
         require(

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from spectral_tf.config.base import Config, require
-from spectral_tf.config.ensemble import EnsembleConfig, MixturePart
+from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, check_weights
 from spectral_tf.config.model import ModelConfig
 
 
@@ -123,12 +123,8 @@ class TrainConfig(Config):
             f"TrainConfig.rank_weights={weights} must be () or num_components={k} "
             "numbers >= 0, the first above 0.",
         )
-        for when in ("weight", "final_weight"):
-            given = [getattr(part, when) for part in self.mixture]
-            require(
-                not given or any(one is None or one > 0 for one in given),
-                f"TrainConfig.mixture has {when} 0 in every part; raise one.",
-            )
+        if self.mixture:
+            check_weights(self.mixture)
         require(
             not self.depths or (self.model.looped and min(self.depths) >= 1),
             f"TrainConfig.depths={self.depths} must be >= 1 and need a looped model: "

@@ -28,8 +28,7 @@ they get; errors are of second order in what is left. They are large while one d
 swallows all registers, so the first blocks shift the spectrum by sigma: the quotient of
 the largest and smallest growth is then at most 1 + 1 / sigma. Scaled to unit Frobenius
 norm (`unit_frobenius`) S has its largest eigenvalue in (0, 1], mostly above 0.2, so one
-sequence of shifts serves all. Measured by `experiments/checkpoints`: untrained, 12
-products, it is level with plain orthogonal iteration of 24 to 48 at d = 10.
+sequence of shifts serves all. `experiments/checkpoints` has what it reaches untrained.
 
 Source: ours; Rutishauser (1969), Numer. Math. 13, for the iteration (ritzit).
 """

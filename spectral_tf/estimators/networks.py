@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf.config import ConfigError, ModelConfig, require
@@ -24,8 +26,9 @@ DEFAULT = "pca-base"
 """The checkpoint of `engine="pretrained"` where no weights are named."""
 
 Weights = str | Path | Pretrained | tuple[ModelConfig, Any]
-"""A shipped name; the path of a manifest (`.json`), of a run, or of a folder of
-weights; what `load_pretrained` returned; `(config, params)`."""
+"""A shipped name; the path of a manifest (`.json`), of a run (its newest good
+checkpoint, averaged weights where they are kept), or of a folder of weights; what
+`load_pretrained` returned; `(config, params)`."""
 
 
 def default_weights() -> Weights:
@@ -96,7 +99,8 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
     )
     if (path / "checkpoints").is_dir():
         restored = restore_latest(path)
-        return restored.config.model, restored.state.params
+        averaged = jax.tree.map(jnp.asarray, restored.state.averaged)
+        return restored.config.model, averaged
     return load_weights(path)
 
 

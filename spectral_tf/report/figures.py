@@ -1,6 +1,6 @@
 """Figures, drawn from plain arrays and written as PNG; nothing is computed here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,36 +80,6 @@ def depth_figure(
         axes[0].set_ylabel("mean |cos| to the true eigenvector")
         axes[-1].legend(fontsize=7, loc="lower right")
         figure.suptitle(title, fontsize=10)
-        return _save(figure, path)
-
-
-def training_figure(records: Sequence[Mapping], path: Path) -> Path:
-    """Loss and |cos| per rank over the instances seen.
-
-    Args:
-        records: lines of metrics.jsonl, with `step`, `loss`, `cosine`.
-        path: PNG to write.
-
-    Returns:
-        `path`.
-
-    Source: ours.
-    """
-    steps = np.array([record["step"] for record in records])
-    cosine = np.array([record["cosine"] for record in records])
-    with mpl.rc_context(STYLE):
-        figure, (left, right) = _new(2, (4.0, 3.0))
-        left.plot(steps, [record["loss"] for record in records], color=COLOURS[0])
-        left.set(xlabel="training step", ylabel="loss: mean of 1 - cos²", yscale="log")
-        for rank in range(cosine.shape[1]):
-            right.plot(
-                steps,
-                cosine[:, rank],
-                color=COLOURS[rank % len(COLOURS)],
-                label=f"rank {rank + 1}",
-            )
-        right.set(xlabel="training step", ylabel="mean |cos| on fresh instances")
-        right.legend(fontsize=8, loc="lower right")
         return _save(figure, path)
 
 

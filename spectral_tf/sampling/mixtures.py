@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from spectral_tf.config import EnsembleConfig, MixturePart, require
+from spectral_tf.config.ensemble import check_weights
 from spectral_tf.sampling.ensembles import family, valid_rows
 from spectral_tf.sampling.instance import Instance, make_instance
 from spectral_tf.sampling.orientation import Rows, oriented
@@ -36,17 +37,12 @@ def mixture_weights(
 
     Source: ours.
     """
+    check_weights(parts)
     first = np.array([part.weight for part in parts], np.float32)
     last = np.array(
         [p.weight if p.final_weight is None else p.final_weight for p in parts],
         np.float32,
     )
-    for name, weights in (("weight", first), ("final_weight", last)):
-        require(
-            bool(weights.sum() > 0),
-            f"MixturePart.{name} is 0 in every part of the mixture; at least one must "
-            "be > 0, raise it.",
-        )
     share = jnp.clip(progress, 0.0, 1.0)
     return (1 - share) * first + share * last
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from spectral_tf.config import EnsembleConfig, MixturePart, ModelConfig, TrainConfig
+from spectral_tf.config import MixturePart, ModelConfig, TrainConfig
 from spectral_tf.model.moment import Moment, reads_moment_only, scaled_moment
 from spectral_tf.model.transformer import Estimate, SpectralTransformer
 from spectral_tf.objective import LOSSES, eigenvalue_loss
@@ -77,17 +77,12 @@ def _part(config: TrainConfig, place: int) -> Part:
     return Part(model, families, tuple(weight / total for weight in weights))
 
 
-def draw(
-    part: Part, drawn: Draw, indices: Int[Array, " B"]
-) -> tuple[Instance, EnsembleConfig]:
-    """The instances of a part with these global indices, and the first family."""
-    first = part.families[0].ensemble
+def draw(part: Part, drawn: Draw, indices: Int[Array, " B"]) -> Instance:
+    """The instances of a part with these global indices."""
+    key, step, progress = drawn
     if len(part.families) == 1:
-        return batch_at(drawn.key, drawn.step, indices, first), first
-    batch = mixture_batch_at(
-        drawn.key, drawn.step, indices, part.families, drawn.progress
-    )
-    return batch, first
+        return batch_at(key, step, indices, part.families[0].ensemble)
+    return mixture_batch_at(key, step, indices, part.families, progress)
 
 
 def start_vectors(
@@ -166,11 +161,11 @@ def batch_loss(
     start_key = jax.random.fold_in(drawn.key, START_STREAM)
     for place, part in enumerate(parts_of(config)):
         own = drawn._replace(key=jax.random.fold_in(drawn.key, place))
-        batch, family = draw(part, own, indices)
+        batch = draw(part, own, indices)
         starts = None
         if config.random_starts and part.model.parameterisation == "equivariant":
             key = jax.random.fold_in(jax.random.fold_in(start_key, place), drawn.step)
-            starts = start_vectors(part.model, key, indices, family.dim)
+            starts = start_vectors(part.model, key, indices, batch.x.shape[2])
         one = lambda instance, start, part=part: instance_loss(
             config, part, params, instance, start
         )

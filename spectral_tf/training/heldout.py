@@ -47,7 +47,7 @@ class Heldout:
         indices = jnp.arange(config.eval_instances)
         self.parts = parts_of(config)
         self.batches = [
-            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)[0]
+            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)
             for place, part in enumerate(self.parts)
         ]
 

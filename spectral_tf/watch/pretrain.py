@@ -13,6 +13,7 @@ import tyro
 from spectral_tf.analysis.commands import Shown
 from spectral_tf.config import DataError, ModelConfig, TrainConfig, require
 from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.estimators.networks import load_network
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.training.distributed import join
 from spectral_tf.training.hot_start import trainable
@@ -22,7 +23,6 @@ from spectral_tf.training.records import Progress
 from spectral_tf.training.tensorboard import TensorboardSink
 from spectral_tf.watch.commands import CURVE, write_curve
 from spectral_tf.watch.live import Watch
-from spectral_tf.watch.networks import network
 
 Flat = tyro.conf.arg(name="")
 
@@ -42,7 +42,7 @@ class Pretrain:
     # constructed: iterations, which decide the number of blocks.
     init_iters: int = 4
     # Start from a shipped checkpoint, a folder of weights or of a run, and its model.
-    init_weights: Path | None = None
+    init_weights: str | None = None
     # Go on from the newest good checkpoint in run_dir, with its configuration.
     resume: bool = False
     # Shorten the run to about this many seconds.
@@ -83,7 +83,7 @@ class Pretrain:
             f"{', '.join(lost)} would be ignored: with --init constructed or "
             "--init-weights the first weights decide the model; leave them out.",
         )
-        start = self._constructed() if folder is None else network(folder)
+        start = self._constructed() if folder is None else load_network(folder)
         model, params = trainable(*start)
         return train.replace(model=model), params
 
@@ -117,7 +117,7 @@ class Pretrain:
             if self.profile:
                 observers.append(stack.enter_context(profile(self.run_dir / "profile")))
             if is_first:
-                stack.callback(self._draw, seen)
+                stack.push(self._drawing(seen))
             state = pretrain(
                 config,
                 self.run_dir,
@@ -147,9 +147,19 @@ class Pretrain:
         )
         return dataclasses.replace(self, train=_read_config(self.config))._start()
 
-    def _draw(self, seen: list[Progress]) -> None:
-        if seen:
-            write_curve(self.run_dir)
+    def _drawing(self, seen: list[Progress]) -> Callable[..., None]:
+        """Draws the curve when the run ends, however it ends."""
+
+        def end(_: object, error: BaseException | None, __: object) -> None:
+            try:
+                if seen:
+                    write_curve(self.run_dir)
+            except DataError as failed:
+                if error is None:
+                    raise
+                error.add_note(str(failed))  # the first error is the one to see
+
+        return end
 
 
 def _tell(observers: list[Callable[[Progress], None]], progress: Progress) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from spectral_tf.config import ConfigError, DataError, ModelConfig, TrainConfig
-from spectral_tf.model.params import parameter_shapes
+from spectral_tf.model.params import count_params, parameter_shapes
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 # Shorter silences say nothing: compiling can take minutes.
@@ -180,7 +180,7 @@ def find_runs(root: Path | str) -> list[Path]:
 @functools.cache
 def num_params(model: ModelConfig) -> int:
     """Scalars of a model's parameters."""
-    return sum(math.prod(leaf.shape) for leaf in parameter_shapes(model).values())
+    return count_params(parameter_shapes(model))
 
 
 def _read_config(path: Path) -> tuple[dict[str, Any], int | None]:

@@ -74,7 +74,7 @@ def test_one_set_of_weights_serves_every_d_and_fewer_columns_than_registers(inst
         np.testing.assert_allclose(moment.eigenvalues, found.eigenvalues, rtol=1e-4)
 
 
-def test_it_beats_orthogonal_iteration_with_twice_its_products():
+def test_it_beats_orthogonal_iteration_with_as_many_products():
     ensemble = EnsembleConfig(dim=30, num_samples=100, num_components=4)
     batch = sample_batch(jax.random.key(1), ensemble, 64)
     config, params = subspace.subspace_iteration(4, 8)

@@ -18,16 +18,7 @@ from spectral_tf.model.params import ParamsError, init_params, save_weights
 from spectral_tf.training.checkpoint import CheckpointError, save_checkpoint
 from spectral_tf.training.state import init_state
 from tests.estimators.helpers import IRIS, fresh, loaded
-
-SMALL = ModelConfig(
-    num_components=4,
-    max_components=4,
-    num_blocks=2,
-    mlp_width=4,
-    num_heads=2,
-    vector_channels=2,
-    scalar_channels=10,
-)
+from tests.problems import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -66,13 +66,15 @@ def test_depths_set_the_loops_of_each_shape():
         TINY.replace(depths=(2,))
 
 
-def test_rank_weights_of_zero_leave_a_rank_out():
-    only = TINY.replace(rank_weights=(1.0, 0.0))
-    _, metrics = gradient(only)
-    start, drawn = init_state(only), batch.Draw(jax.random.key(1), 0, 0.0)
-    loss, sums = batch.batch_loss(only, start.params, drawn, jnp.arange(8))
-    np.testing.assert_allclose(loss / 8, metrics["loss"], rtol=1e-5)
-    assert float(loss) <= 8 - float(sums["cosine"][0]) ** 2 / 8 + 1e-4
+def test_rank_weights_weigh_the_ranks():
+    loss = lambda *weights: float(
+        gradient(TINY.replace(rank_weights=weights))[1]["loss"]
+    )
+    equal, first, second_more = loss(1.0, 1.0), loss(1.0, 0.0), loss(1.0, 3.0)
+    second = 2 * equal - first
+    assert abs(first - second) > 1e-3
+    np.testing.assert_allclose(second_more, first / 4 + 3 * second / 4, rtol=1e-5)
+    np.testing.assert_allclose(loss(), equal, rtol=1e-6)
 
 
 def test_a_mixture_changes_the_instances_and_not_their_count():

@@ -59,7 +59,7 @@ def first_batch(variant):
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
     drawn = batch.Draw(key, 0, 0.0)
     part = batch.parts_of(config)[0]
-    return batch.draw(part, drawn, jnp.arange(config.batch_size))[0]
+    return batch.draw(part, drawn, jnp.arange(config.batch_size))
 
 
 @functools.partial(jax.jit, static_argnums=0)

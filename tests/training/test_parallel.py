@@ -1,6 +1,7 @@
 """Gradients over devices against one device: curves can agree by luck, these cannot."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,20 @@ def test_the_comparison_notices_a_missing_pmean(kind, single, monkeypatch):
     monkeypatch.setattr(jax.lax, "pmean", lambda tree, _: tree)
     grads, _ = device_gradients(TINY, kind, 4)
     assert relative_difference(grads, single[0]) > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["pmap", "shard_map"])
+def test_a_step_communicates_once(kind):
+    """Gradient and metrics in one all-reduce, read from the compiled program."""
+    config = TINY.replace(microbatches=2)
+    program = functools.partial(
+        step.train_step, config, axis_name=parallel.AXIS, num_shards=4
+    )
+    run = jax.jit(parallel.over_devices(program, kind, jax.devices()[:4]))
+    arguments = init_state(config), jax.random.key(1), jnp.int32(4)
+    compiled = str(run.lower(*arguments).compile().as_text())
+    collectives = re.findall(r"(all-\w+|reduce-scatter|collective-\w+)\(", compiled)
+    assert collectives == ["all-reduce"]
 
 
 def test_pmap_and_shard_map_take_the_same_steps():

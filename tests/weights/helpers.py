@@ -6,20 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spectral_tf.config import ModelConfig
 from spectral_tf.weights import save_pretrained, store
 from spectral_tf.weights.manifest import digest
+from tests import problems
 from tests.problems import random_params
 
-SMALL = ModelConfig(
-    num_components=3,
-    max_components=4,
-    num_blocks=2,
-    mlp_width=4,
-    num_heads=2,
-    vector_channels=2,
-    scalar_channels=10,
-)
+SMALL = problems.SMALL.replace(num_components=3)
 RECORD = {
     "purpose": "tests",
     "train": {"num_steps": 2, "mixture": [{"weight": 1.0}]},
