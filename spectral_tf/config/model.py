@@ -32,6 +32,8 @@ class ModelConfig(Config):
     parameterisation: Parameterisation = "equivariant"
     # d, the features of an instance; None = any (equivariant only).
     dim: int | None = None
+    # Dense: a table of fewer columns than `dim` is filled up with columns of zeros.
+    pad_columns: bool = False
     # N, only for learned positions and the flatten read-out; None = any.
     num_samples: int | None = None
     # k, the eigenpairs asked for = register tokens.
@@ -82,6 +84,9 @@ class ModelConfig(Config):
     num_heads: int = 4
     # Heads of `cross` sublayers.
     cross_heads: int = 1
+    # Equivariant: registers keep their codes as they are. Where a gain on them is
+    # trained, a loop multiplies them by it again and again.
+    fixed_codes: bool = False
     # Dense: D, the size of a token.
     width: int = 64
     # Dense: size of a head's queries and keys.
@@ -246,16 +251,23 @@ class ModelConfig(Config):
         require(
             self.raw_channels == 0
             and not self.orthogonal_start
+            and not self.fixed_codes
             and self.gradient_limit is None,
             f"ModelConfig.raw_channels={self.raw_channels}, orthogonal_start="
-            f"{self.orthogonal_start} and gradient_limit={self.gradient_limit} are for "
-            "equivariant networks; leave them at 0, False and None. norm_groups leaves "
-            "features behind the groups alone, and start vectors are parameters.",
+            f"{self.orthogonal_start}, fixed_codes={self.fixed_codes} and "
+            f"gradient_limit={self.gradient_limit} are for equivariant networks; leave "
+            "them at 0, False, False and None. norm_groups leaves features behind the "
+            "groups alone, and start vectors are parameters.",
         )
         require(
             self.centre != "network" or self.readout == "linear",
             f"ModelConfig.centre='network' needs readout='linear', not "
             f"{self.readout!r}, which reads rows that nobody has centred.",
+        )
+        require(
+            not self.pad_columns or self.readout == "rayleigh",
+            f"ModelConfig.pad_columns=True needs readout='rayleigh', not "
+            f"{self.readout!r}: the vectors are cut to the table's columns.",
         )
         if self.norm_groups is not None:
             used = self.norm_groups[0] * self.norm_groups[1]
@@ -294,6 +306,7 @@ class ModelConfig(Config):
             "skip_gain": (not self.skip_gain, "True"),
             "causal": (self.causal, "False"),
             "centre": (self.centre == "network", "'input' or 'none'"),
+            "pad_columns": (self.pad_columns, "False: it takes any d as it is"),
         }
         for name, (is_bad, remedy) in refused.items():
             require(

@@ -115,6 +115,7 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
         mlp_width=mlp_width,
         unit_frobenius=True,
         orthogonal_start=True,
+        fixed_codes=looped,
     )
     flat = {}
     for path, shape in parameter_shapes(config).items():

@@ -239,7 +239,11 @@ class ChannelResidual(nn.Module):
         if cfg.gradient_limit is not None:
             limited: Vectors = limited_gradient(vectors, cfg.gradient_limit)
             vectors = limited
-        return vectors, gain_scalars[None] * scalars + extra
+        after = gain_scalars[None] * scalars + extra
+        if cfg.fixed_codes:
+            codes = first_scratch_scalar(cfg)
+            after = jnp.concatenate([scalars[:, :codes], after[:, codes:]], axis=1)
+        return vectors, after
 
 
 class ChannelBlock(nn.Module):

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf.config import ModelConfig, require
-from spectral_tf.model.channels import register_codes
+from spectral_tf.model.channels import first_scratch_scalar, register_codes
 from spectral_tf.model.dense import ACTIVATIONS
 from spectral_tf.model.params import (
     check_params,
@@ -101,6 +101,64 @@ def expand(
     return dense, tree
 
 
+def without_idle_units(
+    config: ModelConfig, params: Any
+) -> tuple[ModelConfig, dict[str, Any]]:
+    """The same dense network without hidden units that write nothing.
+
+    `expand` gives every product that a gated MLP on channels *could* form its units;
+    units whose row of `down_kernel` is zero in a block add nothing there. As all blocks
+    have the same shapes, the block with most units in use sets the width.
+
+    Args:
+        config: a dense model.
+        params: its parameters.
+
+    Returns:
+        `(ModelConfig, params)` with the same estimates up to rounding.
+
+    Raises:
+        ConfigError: if config is equivariant.
+        ParamsError: if params do not fit config.
+
+    Source: ours.
+    """
+    require(
+        config.parameterisation == "dense",
+        f"parameterisation={config.parameterisation!r} has no dense hidden units; "
+        "expand it first.",
+    )
+    check_params(config, params)
+    flat = flatten_params(params)
+    downs = [path for path in flat if path.endswith("mlp/down_kernel")]
+    used = {path: np.any(np.asarray(flat[path]) != 0, axis=2) for path in downs}
+    width = max([1, *(int(each.sum(axis=1).max()) for each in used.values())])
+    for path, each in used.items():
+        kept = np.argsort(~each, axis=1, kind="stable")[:, :width]
+        prefix = path.removesuffix("down_kernel")
+        for name, axis in HIDDEN_AXES.items():
+            if prefix + name in flat:
+                leaf = np.asarray(flat[prefix + name])
+                shape = [len(leaf), *(1,) * (leaf.ndim - 1)]
+                shape[axis] = width
+                index = kept.reshape(shape)
+                flat[prefix + name] = jnp.asarray(np.take_along_axis(leaf, index, axis))
+    small = config.replace(mlp_width=width)
+    tree = unflatten_params(flat)
+    check_params(small, tree)
+    return small, tree
+
+
+HIDDEN_AXES = {
+    "up_kernel": 2,
+    "up_bias": 1,
+    "gate_kernel": 2,
+    "gate_bias": 1,
+    "down_kernel": 1,
+}
+"""Where the hidden units stand in the stacked parameters of a dense MLP."""
+
+
 def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
     big, small = config.vector_channels, config.scalar_channels
     units = config.mlp_width * (big * dim + 1) + big * dim + 2 * big * big * dim
@@ -116,6 +174,7 @@ def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
         norm_groups=(big - config.raw_channels, dim),
         raw_channels=0,
         orthogonal_start=False,
+        fixed_codes=False,
         gradient_limit=None,
         initialisation="random",
     )
@@ -140,6 +199,8 @@ def _outer(config: ModelConfig, dim: int) -> Flat:
 
 def _sublayer(config: ModelConfig, dense: ModelConfig, kind: str, leaves: Flat) -> Flat:
     dim = dense.dim or 0
+    if config.fixed_codes:
+        leaves = _with_fixed_codes(config, leaves)
     skip = np.concatenate([np.repeat(leaves["skip"], dim), leaves["skip_scalars"]])
     out = {"skip": skip}
     if config.norm == "rms":
@@ -149,6 +210,17 @@ def _sublayer(config: ModelConfig, dense: ModelConfig, kind: str, leaves: Flat) 
         return out | _mlp(config, dim, leaves)
     build = _cross if kind == "cross" else _self
     return out | build(config, dim, leaves)
+
+
+def _with_fixed_codes(config: ModelConfig, leaves: Flat) -> Flat:
+    """The sublayer with gains of 1 on the codes, and nothing written there."""
+    codes = first_scratch_scalar(config)
+    found = {name: np.array(leaf) for name, leaf in leaves.items()}
+    found["skip_scalars"][:codes] = 1.0
+    for name, leaf in found.items():
+        if name.endswith(("scalar_out", "products", "down")):
+            leaf[..., :codes] = 0.0
+    return found
 
 
 def _spread(weights: np.ndarray, dim: int) -> np.ndarray:

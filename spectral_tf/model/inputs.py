@@ -114,6 +114,26 @@ def embedded_rows(config: ModelConfig, rows: Rows) -> Float[Array, "N f"]:
     return jnp.concatenate([rows.x, weight[:, None]], axis=1)
 
 
+def padded(config: ModelConfig, x: Float[Array, "N d"]) -> Float[Array, "N D"]:
+    """The table with columns of zeros up to `dim`, where `pad_columns` says so.
+
+    Zero columns add zero eigenvalues, whose vectors lie in these columns alone; the
+    other eigenpairs stay.
+
+    Args:
+        config: `dim` and `pad_columns` are read.
+        x: `[N, d]`, d at most `dim`.
+
+    Returns:
+        `[N, dim]`, or x as it is.
+
+    Source: ours.
+    """
+    if not config.pad_columns:
+        return x
+    return jnp.pad(x, ((0, 0), (0, (config.dim or 0) - x.shape[1])))
+
+
 def check_rows(x: Any, mask: Any = None) -> None:
     """Refuse rows that no network can use, before anything is compiled.
 
@@ -159,11 +179,12 @@ def check_dim(config: ModelConfig, dim: int) -> None:
 
     Source: ours.
     """
-    if config.dim is not None and dim != config.dim:
+    fits = config.dim in (None, dim)
+    if not fits and not (config.pad_columns and dim < (config.dim or 0)):
         raise ConfigError(
-            f"x has d={dim} features, but these weights are for dim="
-            f"{config.dim}; reduce x to {config.dim} columns or build weights for its "
-            "d."
+            f"x has d={dim} features, but these weights are for dim={config.dim}"
+            f"{' or less' * config.pad_columns}; reduce x to {config.dim} columns or "
+            "build weights for its d."
         )
     if config.num_components > dim:
         raise ConfigError(

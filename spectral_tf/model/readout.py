@@ -61,6 +61,28 @@ def rayleigh(
     return Estimate(values * rows.unscale, vectors)
 
 
+def cut_columns(estimate: Estimate, dim: int) -> Estimate:
+    """What an estimate for a padded table says of its first `dim` columns.
+
+    Args:
+        estimate: of read-out `rayleigh`, with unit vectors `[k, D]` in all columns.
+        dim: d <= D; the columns of the table behind it are zero.
+
+    Returns:
+        The vectors cut to `[k, d]` and made unit, with their own Rayleigh quotients:
+        for v = (a, b) and S zero in the places of b it is v^T S v / |a|^2.
+
+    Source: ours.
+    """
+    values, vectors = estimate
+    if vectors.shape[1] == dim:
+        return estimate
+    kept = vectors[:, :dim]
+    squared = jnp.sum(kept**2, axis=1)
+    tiny = jnp.finfo(vectors.dtype).tiny
+    return Estimate(values / jnp.maximum(squared, tiny), unit(kept))
+
+
 def read_tokens(
     config: ModelConfig,
     kernels: Mapping[str, Array],

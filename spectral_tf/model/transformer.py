@@ -26,10 +26,11 @@ from spectral_tf.model.inputs import (
     check_fits,
     check_rows,
     embedded_rows,
+    padded,
     scaled_rows,
 )
 from spectral_tf.model.moment import Moment, check_reads_moment_only, scaled_moment
-from spectral_tf.model.readout import Estimate, rayleigh, read_tokens
+from spectral_tf.model.readout import Estimate, cut_columns, rayleigh, read_tokens
 from spectral_tf.spectra import canonical_sign, gram_schmidt, unit
 
 
@@ -163,7 +164,7 @@ class SpectralTransformer(nn.Module):
             data, dtype = x, x.matrix.dtype
         else:
             check_fits(cfg, x)
-            data, dtype = scaled_rows(cfg, x, mask), x.dtype
+            data, dtype = scaled_rows(cfg, padded(cfg, x), mask), x.dtype
         if isinstance(data, Rows) and cfg.parameterisation == "dense":
             block, extra = DenseBlock(cfg, parent=None), (data.mask,)
             state = self._embed(data)
@@ -182,7 +183,9 @@ class SpectralTransformer(nn.Module):
             return state, state if capture else None
 
         state, history = run_blocks(cfg, step, state, params)
-        read = self._reader(data)
+        dim = x.dim if isinstance(x, Moment) else x.shape[1]
+        reader = self._reader(data)
+        read = lambda state: cut_columns(reader(state), dim)
         estimate = read(state)
         if not capture:
             return estimate, None

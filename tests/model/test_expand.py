@@ -29,6 +29,9 @@ CASES = {
         cross_norm=False,
         mlp_width=16,
     ),
+    "codes that stay": ModelConfig(
+        num_blocks=6, looped=True, fixed_codes=True, mlp_width=8
+    ),
     "mean scale, no norm": ModelConfig(
         num_blocks=2, attention_scale="mean", norm="none", mlp_width=16
     ),
