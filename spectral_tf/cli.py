@@ -1,8 +1,8 @@
 """The command line: typed arguments to functions; printing and exit codes live here.
 
 Exit codes: 0 done (or stopped by SIGTERM with all saved), 1 the run failed (not
-finite, not certified), 2 bad input (one line on stderr says what to do), 130 stopped by
-Ctrl-C.
+finite, not certified) or an audit does not confirm, 2 bad input (one line on stderr
+says what to do), 130 stopped by Ctrl-C.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import jax
 import tyro
 
+from spectral_tf.analysis.audit_commands import Show, Verify
 from spectral_tf.analysis.commands import Analysis, Cluster, Detect, Pca, Shown
 from spectral_tf.certificate import CertificateError
 from spectral_tf.config import (
@@ -272,6 +273,20 @@ class Models:
         return Shown({"models": [row._asdict() for row in rows]}, table)
 
 
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """The audit log of pca, cluster and detect."""
+
+    # What to do with a log.
+    command: Annotated[Verify | Show, Flat]
+
+    def run(self) -> int:
+        """Run the command; the exit code."""
+        judged = self.command.run()
+        _show(self.command.json, judged.document, judged.text)
+        return 0 if judged.is_good else 1
+
+
 Command = (
     Demo
     | Pretrain
@@ -283,6 +298,7 @@ Command = (
     | Pca
     | Cluster
     | Detect
+    | Audit
 )
 
 

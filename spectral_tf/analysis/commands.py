@@ -16,6 +16,8 @@ from spectral_tf.config import require
 if TYPE_CHECKING:
     from spectral_tf.analysis.fit import Answer, Search
     from spectral_tf.analysis.prepare import Prepared
+    from spectral_tf.audit import Receipt
+    from spectral_tf.sampling.columns import Columns
 
 
 class Shown(NamedTuple):
@@ -49,6 +51,8 @@ class Analysis(abc.ABC):
     fallback: Literal["eigh", "warn", "raise"] = "eigh"
     # Seed of the start vectors and of the mixture.
     seed: int = 0
+    # A longer-lived audit log, NAME.jsonl, that gets the entry, too.
+    audit: Path | None = None
     # Replace the folder of the results if it exists.
     force: bool = False
     # Print summary.json on stdout and nothing else.
@@ -66,35 +70,66 @@ class Analysis(abc.ABC):
             ConfigError: for a parameter or a folder that cannot be used.
             DataError: for a table that cannot, or if the folder cannot be written.
             FileExistsError: for a folder that exists, without `force`.
+            AuditError: if the longer-lived log cannot be continued.
             CertificateError: with `fallback="raise"`.
 
         Source: ours.
         """
         from spectral_tf.analysis.document import document, parameters_of
-        from spectral_tf.analysis.prepare import Preparation, prepare
-        from spectral_tf.analysis.results import check_folder, new_folder, write_results
+        from spectral_tf.analysis.record import entry_of, read_source, write_audit
+        from spectral_tf.analysis.results import (
+            check_folder,
+            new_folder,
+            write_results,
+            write_summary,
+        )
         from spectral_tf.analysis.text import opening
-        from spectral_tf.sampling.tables import load_columns
 
         name = type(self).__name__.lower()
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         folder = self.out or Path("runs") / f"{stamp}-{name}"
-        inputs = [Path(self.file), *([self.weights] if self.weights else [])]
+        kept = self.weights, self.audit
+        inputs = [Path(self.file), *(path for path in kept if path is not None)]
         self.check()
         check_folder(folder, inputs, force=self.force)
+        read, source = read_source(self.file)
+        table, answer = self.analysed(read)
+        parameters = parameters_of(self) | {"out": str(folder)}
+        summary = document(name, table, answer, parameters)
+        entry = entry_of(name, parameters, source, table, answer)
+        with new_folder(folder, inputs, force=self.force) as draft:
+            write_results(draft, table, answer, self.rows_explained)
+            receipts = write_audit(draft, entry, self.audit)
+            summary["audit"] = [receipt.to_dict() for receipt in receipts]
+            files = write_summary(draft, summary)
+        lines = [*opening(table), *self.text(table, answer)]
+        lines.append(f"Results in {folder}: {', '.join(files)}")
+        lines += _audit_lines(receipts)
+        return Shown(summary, "\n".join(lines) + "\n")
+
+    def analysed(self, read: "Columns") -> tuple["Prepared", "Answer"]:
+        """Prepare the columns of a source, and fit.
+
+        Args:
+            read: the columns.
+
+        Returns:
+            The table as it was analysed, and what was found.
+
+        Raises:
+            ConfigError: for a parameter that is out of bounds.
+            DataError: for a table that cannot be analysed.
+            CertificateError: with `fallback="raise"`.
+
+        Source: ours.
+        """
+        from spectral_tf.analysis.prepare import Preparation, prepare
+
         how = Preparation(
             columns=self.columns, impute=self.impute, standardize=self.standardize
         )
-        read = load_columns(self.file)
         table = prepare(read, how, least_columns=self.least_columns)
-        answer = self.fitted(table, self._search())
-        parameters = parameters_of(self) | {"out": str(folder)}
-        summary = document(name, table, answer, parameters)
-        with new_folder(folder, inputs, force=self.force) as draft:
-            files = write_results(draft, table, answer, summary, self.rows_explained)
-        lines = [*opening(table), *self.text(table, answer)]
-        lines.append(f"Results in {folder}: {', '.join(files)}")
-        return Shown(summary, "\n".join(lines) + "\n")
+        return table, self.fitted(table, self._search())
 
     def _search(self) -> "Search":
         from spectral_tf.analysis.fit import Search
@@ -120,6 +155,10 @@ class Analysis(abc.ABC):
             f"--weights {self.weights} is not a folder; give a run of `spectral-tf "
             "pretrain`, or saved weights.",
         )
+        if self.audit is not None:
+            from spectral_tf.audit import check_log
+
+            check_log(self.audit)
 
     @abc.abstractmethod
     def fitted(self, table: "Prepared", search: "Search") -> Any:
@@ -128,6 +167,14 @@ class Analysis(abc.ABC):
     @abc.abstractmethod
     def text(self, table: "Prepared", answer: Any) -> list[str]:
         """What is found, as lines."""
+
+
+def _audit_lines(receipts: "list[Receipt]") -> list[str]:
+    """Where the entry is, and what to keep elsewhere."""
+    return [
+        f"Audit entry {receipt.id} in {receipt.log}, head {receipt.head}"
+        for receipt in receipts
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,15 +66,19 @@ def document(
             "parameters": parameters,
             "results": results,
             "certificate": about_certificate(answer),
-            "versions": versions()
-            | {
-                "python": platform.python_version(),
-                "scikit-learn": sklearn.__version__,
-                "spectral_tf": _own_version(),
-            },
+            "versions": package_versions(),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
     )
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the numbers."""
+    return versions() | {
+        "python": platform.python_version(),
+        "scikit-learn": sklearn.__version__,
+        "spectral_tf": _own_version(),
+    }
 
 
 def _own_version() -> str:
@@ -218,13 +222,14 @@ def parameters_of(command: Any) -> dict[str, Any]:
         command: a dataclass of numbers, texts, paths and tuples of texts.
 
     Returns:
-        Name -> value, but for `force` and `json`, which do not change what is found.
+        Name -> value, but for `audit`, `force` and `json`, which do not change what is
+        found.
 
     Source: ours.
     """
     fields = dataclasses.asdict(command)
     found: dict[str, Any] = {}
-    for name in fields.keys() - {"force", "json"}:
+    for name in fields.keys() - {"audit", "force", "json"}:
         value = fields[name]
         if isinstance(value, tuple):
             value = list(value)

@@ -7,14 +7,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from spectral_tf.config import ConfigError, DataError
-from spectral_tf.sampling.columns import Columns, LeftOut, listed
+from spectral_tf.sampling.columns import (
+    Columns,
+    LeftOut,
+    bad_counts,
+    column_scaling,
+    listed,
+)
 
 LARGEST = 1e100
 """A number beyond is no measurement; squares of smaller ones do not overflow."""
 SMALLEST = 1e-100
 """Squares of smaller numbers vanish."""
-LAST_DIGITS = 10 * np.finfo(float).eps
-"""A spread below this share of the largest value is rounding."""
 NOT_CHOSEN = "it was not chosen"
 MOST_NAMES = 20
 """Columns that a refusal names, at most."""
@@ -101,7 +105,7 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         )
     _refuse_unbounded(read.name, x, columns)
     x, imputed = _filled(read.name, x, columns, how.impute)
-    mean, scale, reasons = _scaling(x)
+    mean, scale, reasons = column_scaling(x)
     kept = [index for index, reason in enumerate(reasons) if reason is None]
     left_out += [
         LeftOut(columns[index], reason)
@@ -162,21 +166,14 @@ def _chosen(
     return read.x[:, indices], tuple(wanted), left_out
 
 
-def _counts(columns: Sequence[str], is_bad: np.ndarray) -> str:
-    """`'a': 2, 'b': 1`: the columns with such values, and how many."""
-    counts = np.sum(is_bad, axis=0).tolist()
-    pairs = zip(columns, counts, strict=True)
-    return listed([f"{name!r}: {count}" for name, count in pairs if count], MOST_NAMES)
-
-
 def _refuse_unbounded(name: str, x: np.ndarray, columns: Sequence[str]) -> None:
-    infinite = _counts(columns, np.isinf(x))
+    infinite = bad_counts(columns, np.isinf(x), MOST_NAMES)
     if infinite:
         raise DataError(
             f"{name} has infinite values ({infinite}); correct them, or leave these "
             "columns out with --columns."
         )
-    huge = _counts(columns, np.abs(x) > LARGEST)
+    huge = bad_counts(columns, np.abs(x) > LARGEST, MOST_NAMES)
     if huge:
         raise DataError(
             f"{name} has values beyond {LARGEST:g} ({huge}); if they mark missing "
@@ -193,8 +190,9 @@ def _filled(
         return x, {}
     if impute == "none":
         raise DataError(
-            f"{name} has missing values ({_counts(columns, is_missing)}); fill them "
-            "with --impute median, or leave these columns out with --columns."
+            f"{name} has missing values "
+            f"({bad_counts(columns, is_missing, MOST_NAMES)}); fill them with "
+            "--impute median, or leave these columns out with --columns."
         )
     x, imputed = x.copy(), {}
     for index in np.flatnonzero(is_missing.any(axis=0)).tolist():
@@ -203,26 +201,6 @@ def _filled(
         x[gaps, index] = value
         imputed[columns[index]] = Filled(int(gaps.sum()), value)
     return x, imputed
-
-
-def _scaling(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
-    """Mean and standard deviation of each column; why it is no feature, or None."""
-    is_empty = np.asarray(np.all(np.isnan(x), axis=0))
-    x = np.where(is_empty, 0.0, x)
-    peak = np.max(np.abs(x), axis=0)
-    unit = x / np.where(peak > 0, peak, 1.0)  # tiny numbers have squares, too
-    spread = unit.std(axis=0)
-    reasons: list[str | None] = []
-    for index, each in enumerate(spread.tolist()):
-        reason = None
-        if is_empty[index]:
-            reason = "it is empty"
-        elif np.ptp(x[:, index]) == 0:
-            reason = f"it is constant ({x[0, index]:g})"
-        elif each <= LAST_DIGITS:
-            reason = "it varies in its last digits only"
-        reasons.append(reason)
-    return unit.mean(axis=0) * peak, spread * peak, reasons
 
 
 def _count_notes(

@@ -134,20 +134,14 @@ def _put(draft: Path, place: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_results(
-    folder: Path, table: Prepared, answer: Answer, document: dict[str, Any], top: int
-) -> list[str]:
-    """Write every file of an analysis.
+def write_results(folder: Path, table: Prepared, answer: Answer, top: int) -> None:
+    """Write every file of an analysis but the summary and the audit log.
 
     Args:
         folder: exists and is empty.
         table: as it was analysed.
         answer: what was found.
-        document: for summary.json; the names of the files are added.
         top: rows that explanations.json explains.
-
-    Returns:
-        The names of the files.
 
     Raises:
         OSError: if a file cannot be written.
@@ -165,6 +159,23 @@ def write_results(
             raise TypeError(f"no files are known for {type(answer).__name__}")
     about = {"engine": answer.engine, "reason": answer.reason}
     _write_json(folder / "certificate.json", answer.certificate.to_dict() | about)
+
+
+def write_summary(folder: Path, document: dict[str, Any]) -> list[str]:
+    """Write summary.json, the last file of an analysis.
+
+    Args:
+        folder: holds all others.
+        document: the names of the files are added.
+
+    Returns:
+        The names of the files.
+
+    Raises:
+        OSError: if it cannot be written.
+
+    Source: ours.
+    """
     names = sorted([*(path.name for path in folder.iterdir()), "summary.json"])
     document["files"] = names
     _write_json(folder / "summary.json", document)

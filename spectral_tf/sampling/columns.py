@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+LAST_DIGITS = 10 * np.finfo(float).eps
+"""A spread below this share of the largest value is rounding."""
+
 
 class LeftOut(NamedTuple):
     """A column that is not used: its `name`, and the `reason` as half a sentence."""
@@ -73,3 +76,53 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         seen.add(chosen)
         found.append(chosen)
     return tuple(found), notes
+
+
+def bad_counts(columns: Sequence[str], is_bad: np.ndarray, most: int) -> str:
+    """Which columns have bad values, and how many.
+
+    Args:
+        columns: names.
+        is_bad: `[rows, features]` of truth values.
+        most: columns that are named, at most.
+
+    Returns:
+        `'a': 2, 'b': 1`; empty if there is none.
+
+    Source: ours.
+    """
+    counts = np.sum(is_bad, axis=0).tolist()
+    pairs = zip(columns, counts, strict=True)
+    return listed([f"{name!r}: {count}" for name, count in pairs if count], most)
+
+
+def column_scaling(
+    x: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+    """Mean and standard deviation of each column, and whether it is a feature.
+
+    Args:
+        x: `[rows, features]` float64; a column is empty if all of it is NaN.
+
+    Returns:
+        `(mean, scale, reasons)`: 1/N deviations; why a column is no feature (it is
+        empty, constant, or varies in its last digits only), or None.
+
+    Source: ours.
+    """
+    is_empty = np.asarray(np.all(np.isnan(x), axis=0))
+    x = np.where(is_empty, 0.0, x)
+    peak = np.max(np.abs(x), axis=0)
+    unit = x / np.where(peak > 0, peak, 1.0)  # tiny numbers have squares, too
+    spread = unit.std(axis=0)
+    reasons: list[str | None] = []
+    for index, each in enumerate(spread.tolist()):
+        reason = None
+        if is_empty[index]:
+            reason = "it is empty"
+        elif np.ptp(x[:, index]) == 0:
+            reason = f"it is constant ({x[0, index]:g})"
+        elif each <= LAST_DIGITS:
+            reason = "it varies in its last digits only"
+        reasons.append(reason)
+    return unit.mean(axis=0) * peak, spread * peak, reasons

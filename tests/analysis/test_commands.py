@@ -111,7 +111,8 @@ def test_the_text_names_what_was_left_out_and_where_the_files_are(pca):
     assert "178 rows, 13 columns analysed" in pca.out
     assert "Left out column 'cultivar': 178 of its 178 cells" in pca.out
     assert "scaled to zero mean and unit variance" in pca.out
-    assert f"Results in {pca.folder}: biplot.png, certificate.json" in pca.out
+    first = "audit.head, audit.jsonl, biplot.png, certificate.json"
+    assert f"Results in {pca.folder}: {first}" in pca.out
 
 
 @pytest.mark.parametrize(
