@@ -17,6 +17,7 @@ from spectral_tf.config.model import (
 )
 from spectral_tf.config.runs import TrainConfig
 from spectral_tf.config.schedule import parse_schedule, repeated
+from spectral_tf.config.table import TableConfig
 
 __all__ = [
     "Attention",
@@ -31,6 +32,7 @@ __all__ = [
     "Readout",
     "Spectrum",
     "Sublayer",
+    "TableConfig",
     "TrainConfig",
     "parse_schedule",
     "repeated",

@@ -6,6 +6,7 @@ from typing import Literal
 from spectral_tf.config.base import Config, require
 from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, check_weights
 from spectral_tf.config.model import ModelConfig
+from spectral_tf.config.table import TableConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class TrainConfig(Config):
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
     # Families to draw from instead of `ensemble`, each with a weight; () = that alone.
     mixture: tuple[MixturePart, ...] = ()
+    # Blocks of rows of a table, drawn beside these families.
+    table: TableConfig = dataclasses.field(default_factory=TableConfig)
     # Looped networks: the depth at each shape, in turn; () = the model's num_blocks.
     depths: tuple[int, ...] = ()
     # Instances in a step, over all devices, of each shape.
@@ -59,6 +62,9 @@ class TrainConfig(Config):
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     # Draw the registers' start vectors anew for each instance (equivariant).
     random_starts: bool = True
+    # Share of instances whose registers start near the answer, at distances from 1e-4
+    # to 1: a loop learns to stay there (equivariant, with random_starts).
+    warm_starts: float = 0.0
     # Steps in one call of the compiled function; metrics and saves come between.
     steps_per_call: int = 25
     # Save after this many calls; 0 = only at the end.
@@ -129,6 +135,12 @@ class TrainConfig(Config):
             not self.depths or (self.model.looped and min(self.depths) >= 1),
             f"TrainConfig.depths={self.depths} must be >= 1 and need a looped model: "
             "set model.looped=True, or leave depths empty.",
+        )
+        starts = self.random_starts and self.model.parameterisation == "equivariant"
+        require(
+            self.warm_starts == 0 or (0 < self.warm_starts <= 1 and starts),
+            f"TrainConfig.warm_starts={self.warm_starts} must lie in [0, 1] and needs "
+            "an equivariant model with random_starts=True; set it to 0.",
         )
 
     def _validate_shapes(self) -> None:

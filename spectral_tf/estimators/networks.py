@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ConfigError, ModelConfig, require
+from spectral_tf.config import ConfigError, ModelConfig, TrainConfig, require
 from spectral_tf.model.moment import check_reads_moment_only
 from spectral_tf.model.params import check_params, flatten_params, load_weights
 from spectral_tf.model.transformer import gaussian_start
@@ -102,6 +102,33 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
         averaged = jax.tree.map(jnp.asarray, restored.state.averaged)
         return restored.config.model, averaged
     return load_weights(path)
+
+
+def trained_on(weights: Weights) -> TrainConfig | None:
+    """The training of a network, where it is known.
+
+    Args:
+        weights: a shipped name, or the path of a manifest or of a run; see `Weights`.
+
+    Returns:
+        Its configuration; None for all other weights.
+
+    Source: ours.
+    """
+    if isinstance(weights, Pretrained):
+        found = weights
+    elif isinstance(weights, tuple):
+        return None
+    else:
+        path = Path(weights)
+        if weights not in pretrained_names():
+            if (path / "checkpoints").is_dir():
+                return restore_latest(path).config
+            if path.suffix != ".json" or path.is_dir():
+                return None
+        found = load_pretrained(weights)
+    record = found.manifest["record"].get("train")
+    return None if record is None else TrainConfig.from_dict(record)
 
 
 def misfit(config: ModelConfig, k: int) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from spectral_tf.config import EnsembleConfig, MixturePart, require
 from spectral_tf.config.ensemble import check_weights
@@ -111,6 +111,28 @@ def sample_mixture(
 
     Source: ours.
     """
+    x, mask = mixture_rows(key, parts, progress)
+    return make_instance(x, mask, parts[0].ensemble.num_components)
+
+
+def mixture_rows(
+    key: Array, parts: tuple[MixturePart, ...], progress: float | Float[Array, ""]
+) -> tuple[Rows, Bool[Array, " N"] | None]:
+    """The rows of `sample_mixture`, before anything is computed from them.
+
+    Args:
+        key: typed PRNG key; consumed.
+        parts: as for `sample_mixture`.
+        progress: as for `sample_mixture`.
+
+    Returns:
+        `(x [N, d], mask [N])`; the mask is None if every row of every part is valid.
+
+    Raises:
+        ConfigError: as `sample_mixture`.
+
+    Source: ours.
+    """
     _require_same_sizes(parts)
     configs = [part.ensemble for part in parts]
     logits = jnp.log(mixture_weights(parts, progress))
@@ -121,4 +143,4 @@ def sample_mixture(
     if any(config.min_samples is not None for config in configs):
         least = jnp.array([config.min_samples or num_samples for config in configs])
         mask = valid_rows(key_count, least[index], num_samples)
-    return make_instance(x, mask, configs[0].num_components)
+    return x, mask

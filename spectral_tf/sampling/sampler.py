@@ -38,7 +38,7 @@ def batch_at(
     Source: ours; the two-fold `fold_in` is the JAX documentation's advice for
     reproducible data-parallel sampling.
     """
-    keys = _instance_keys(key, step, indices)
+    keys = instance_keys(key, step, indices)
     return jax.vmap(lambda one: sample_instance(one, config))(keys)
 
 
@@ -70,14 +70,14 @@ def mixture_batch_at(
 
     Source: ours.
     """
-    keys = _instance_keys(key, step, indices)
+    keys = instance_keys(key, step, indices)
     return jax.vmap(lambda one: sample_mixture(one, parts, progress))(keys)
 
 
-def _instance_keys(
+def instance_keys(
     key: Array, step: int | Int[Array, ""], indices: Int[Array, " B"]
 ) -> Array:
-    """One key for each instance, of its step and global index alone."""
+    """`[B]` keys, one for each instance, of its step and global index alone."""
     step_key = jax.random.fold_in(key, step)
     return jax.vmap(lambda index: jax.random.fold_in(step_key, index))(indices)
 

@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from spectral_tf.config import MixturePart, ModelConfig, TrainConfig
+from spectral_tf.config import MixturePart, ModelConfig, TableConfig, TrainConfig
 from spectral_tf.model.moment import Moment, reads_moment_only, scaled_moment
 from spectral_tf.model.transformer import Estimate, SpectralTransformer
 from spectral_tf.objective import LOSSES, eigenvalue_loss
+from spectral_tf.sampling.blocks import block_batch
 from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.sampler import batch_at, mixture_batch_at
+from spectral_tf.sampling.sampler import batch_at, instance_keys, mixture_batch_at
 from spectral_tf.spectra import abs_cosine, covariance
 
 Metrics = dict[str, Array]
@@ -24,9 +25,18 @@ Metrics = dict[str, Array]
 START_STREAM = 1_000_003
 """Folded into the key for start vectors, so that they differ from the data's keys."""
 
+WARM_STREAM = 1_000_000_007
+"""Added to an instance's index for what is drawn besides its start vectors."""
+
 
 class Draw(NamedTuple):
-    """Where a batch comes from: key of the run, step, and progress in [0, 1].
+    """Where a batch comes from.
+
+    Attributes:
+        key: of the run.
+        step: of the run.
+        progress: of the run, in [0, 1].
+        rows: `[R, D]` of the run's table, or None without one.
 
     Source: ours.
     """
@@ -34,6 +44,7 @@ class Draw(NamedTuple):
     key: Array
     step: int | Int[Array, ""]
     progress: float | Float[Array, ""]
+    rows: Float[Array, "R D"] | None = None
 
 
 class Part(NamedTuple):
@@ -43,6 +54,7 @@ class Part(NamedTuple):
         model: of this shape: k at most d, and its own depth if `depths` are given.
         families: to draw from; one of them is drawn for each instance.
         rank_weights: `[k]`, summing to 1.
+        table: how blocks of the run's table are drawn, if it has one.
 
     Source: ours.
     """
@@ -50,6 +62,7 @@ class Part(NamedTuple):
     model: ModelConfig
     families: tuple[MixturePart, ...]
     rank_weights: tuple[float, ...]
+    table: TableConfig
 
 
 def parts_of(config: TrainConfig) -> tuple[Part, ...]:
@@ -74,12 +87,18 @@ def _part(config: TrainConfig, place: int) -> Part:
     families = tuple(one.replace(ensemble=sized(one.ensemble)) for one in given)
     weights = (config.rank_weights or (1.0,) * k)[:k]
     total = sum(weights)
-    return Part(model, families, tuple(weight / total for weight in weights))
+    weights = tuple(weight / total for weight in weights)
+    return Part(model, families, weights, config.table)
 
 
 def draw(part: Part, drawn: Draw, indices: Int[Array, " B"]) -> Instance:
     """The instances of a part with these global indices."""
-    key, step, progress = drawn
+    key, step, progress, rows = drawn
+    if rows is not None:
+        keys, table = instance_keys(key, step, indices), part.table
+        return block_batch(
+            keys, indices, part.families, progress, table=table, rows=rows
+        )
     if len(part.families) == 1:
         return batch_at(key, step, indices, part.families[0].ensemble)
     return mixture_batch_at(key, step, indices, part.families, progress)
@@ -92,6 +111,42 @@ def start_vectors(
     count = min(model.num_registers, dim)
     one = lambda g: jax.random.normal(jax.random.fold_in(key, g), (count, dim))
     return jax.vmap(one)(indices)
+
+
+def warm_start(key: Array, start: Float[Array, "R d"], instance: Instance) -> Array:
+    r"""Start vectors as if the loop had already run: near the eigenvectors.
+
+    Args:
+        key: typed PRNG key; consumed.
+        start: `[R, d]` Gaussian vectors, which give the directions of the distance.
+        instance: with the eigenvectors of the first registers.
+
+    Returns:
+        `[R, d]`: :math:`v_j + \epsilon\, g_j / \sqrt d` with epsilon log-uniform in
+        [1e-4, 1]; registers beyond k keep their Gaussian vectors.
+
+    Source: ours; a loop of any depth must hold what it has found.
+    """
+    size = 10.0 ** jax.random.uniform(key, minval=-4.0, maxval=0.0)
+    count = min(len(instance.eigenvectors), len(start))
+    noise = size * start[:count] * start.shape[1] ** -0.5
+    return start.at[:count].set(instance.eigenvectors[:count] + noise)
+
+
+def draw_starts(
+    config: TrainConfig, part: Part, key: Array, indices: Array, batch: Instance
+) -> Array:
+    """`[B, R, d]` start vectors, `config.warm_starts` of them near the answer."""
+    starts = start_vectors(part.model, key, indices, batch.x.shape[2])
+    if not config.warm_starts:
+        return starts
+
+    def one(index: Array, start: Array, instance: Instance) -> Array:
+        chosen, size = jax.random.split(jax.random.fold_in(key, index + WARM_STREAM))
+        is_warm = jax.random.bernoulli(chosen, config.warm_starts)
+        return jnp.where(is_warm, warm_start(size, start, instance), start)
+
+    return jax.vmap(one)(indices, starts, batch)
 
 
 def seen_by(model: ModelConfig, instance: Instance) -> tuple[Array | Moment, Any]:
@@ -165,7 +220,7 @@ def batch_loss(
         starts = None
         if config.random_starts and part.model.parameterisation == "equivariant":
             key = jax.random.fold_in(jax.random.fold_in(start_key, place), drawn.step)
-            starts = start_vectors(part.model, key, indices, batch.x.shape[2])
+            starts = draw_starts(config, part, key, indices, batch)
         one = lambda instance, start, part=part: instance_loss(
             config, part, params, instance, start
         )

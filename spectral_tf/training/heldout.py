@@ -22,10 +22,12 @@ class Heldout:
     """Held-out evaluation of a run; compiled at the first call.
 
     The registers start where they start in use (fixed vectors), and a mixture has its
-    last weights.
+    last weights. A run on a table is scored on blocks of the rows that it holds out:
+    distinct rows, not rescaled or turned, nothing synthetic.
 
     Args:
         config: `shapes`, families, `eval_instances` of each shape and `seed` are read.
+        rows: `[H, D]` held out of the run's table; None without one.
 
     Example:
         >>> import spectral_tf
@@ -41,13 +43,17 @@ class Heldout:
     Source: ours.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, rows: np.ndarray | None = None) -> None:
         self.config = config
         key = jax.random.fold_in(jax.random.key(config.seed), HELDOUT_STREAM)
         indices = jnp.arange(config.eval_instances)
-        self.parts = parts_of(config)
+        plain = config.table.replace(
+            synthetic_share=0.0, replacement=False, rescale=0.0, rotate=False
+        )
+        self.parts = [part._replace(table=plain) for part in parts_of(config)]
+        placed = None if rows is None else jnp.asarray(rows)
         self.batches = [
-            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)
+            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0, placed), indices)
             for place, part in enumerate(self.parts)
         ]
 

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array
 
 from spectral_tf.config import ConfigError, TrainConfig
+from spectral_tf.sampling.past import PastTable, check_past, load_past
 from spectral_tf.training.checkpoint import (
     CheckpointError,
     checkpoint_folders,
@@ -23,7 +24,12 @@ from spectral_tf.training.checkpoint import (
     to_host,
 )
 from spectral_tf.training.heldout import Heldout
-from spectral_tf.training.parallel import Device, MultiStep, parallel_steps
+from spectral_tf.training.parallel import (
+    Device,
+    MultiStep,
+    on_rows,
+    parallel_steps,
+)
 from spectral_tf.training.records import Progress, Records
 from spectral_tf.training.state import TrainState, init_state
 from spectral_tf.training.stopping import (
@@ -68,6 +74,10 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
 ) -> TrainState:
     """Pre-train on instances sampled on the devices.
 
+    With `config.table.source` a share of them are blocks of rows of that table. It is
+    read here; the run is scored on the rows it holds out before the first step, too, so
+    that the best checkpoint is the start where training does not help.
+
     Args:
         config: everything that decides the numbers, but for `init_params`.
         run_dir: where config.json, metrics.jsonl and checkpoints go; None keeps
@@ -88,7 +98,9 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
 
     Raises:
         CheckpointError: if `run_dir` holds a run already and resume is False, or
-            nothing can be resumed, or a file of the run cannot be written.
+            nothing can be resumed, or a file of the run cannot be written, or the
+            table is not the one that the run began with.
+        DataError: if the table cannot be used, or not with these shapes.
         ParamsError: if `init_params` do not fit `config.model`; nothing is written.
         NonFiniteError: if a loss or norm is not finite.
         Interrupted: after Ctrl-C, with a checkpoint saved.
@@ -106,12 +118,15 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
-    begun = _begin(config, folder, resume, init_params)
+    past = _past(config)
+    begun = _begin(config, folder, resume, init_params, past)
     steps = parallel_steps(config, devices)
+    if past is not None:
+        steps = on_rows(steps, past.training, devices)
     ahead = calls_ahead(jax.devices() if devices is None else devices)
     with Records(folder, config) as records, stop_requests() as asked:
         records.open(int(begun.state.step))
-        run = _Run(config, steps, records, asked, on_call)
+        run = _Run(config, steps, records, asked, on_call, past)
         return run(begun, max_seconds, ahead)
 
 
@@ -138,8 +153,38 @@ class _Begun(NamedTuple):
     seconds: float
 
 
+def _past(config: TrainConfig) -> PastTable | None:
+    """The run's table, the same on every process; None without one."""
+    if not config.table.source:
+        return None
+    past = load_past(config.table)
+    check_past(past, config.table, config.shapes)
+    part = int(past.digest[:7], 16)
+    if part != same_everywhere(part):
+        raise CheckpointError(
+            f"process {jax.process_index()} reads another {config.table.source} than "
+            "process 0; give all processes the same file."
+        )
+    return past
+
+
+def _require_same_table(meta: dict[str, Any], past: PastTable | None) -> None:
+    """Refuse to go on with a table that has changed."""
+    stored = (meta.get("table") or {}).get("sha256")
+    if past is not None and stored != past.digest:
+        raise CheckpointError(
+            f"{past.name} is not the table that the run began with: its sha256 is "
+            f"{past.digest[:12]}..., the checkpoint says {str(stored)[:12]}... Bring "
+            "the old file back, or start a new run folder."
+        )
+
+
 def _begin(
-    config: TrainConfig, folder: Path | None, resume: bool, init_params: Any
+    config: TrainConfig,
+    folder: Path | None,
+    resume: bool,
+    init_params: Any,
+    past: PastTable | None,
 ) -> _Begun:
     """A fresh state or the newest checkpoint, the same on every process."""
     if not resume:
@@ -152,6 +197,7 @@ def _begin(
     if folder is None:
         raise ConfigError("resume=True needs run_dir, the folder of the run.")
     state, _, meta, path = restore_latest(folder, config)
+    _require_same_table(meta, past)
     first = same_everywhere(int(state.step))
     if int(state.step) != first:
         raise CheckpointError(
@@ -161,9 +207,11 @@ def _begin(
     return _Begun(state, int(meta["horizon"]), float(meta.get("seconds", 0.0)))
 
 
-def _evaluator(config: TrainConfig) -> Callable[[Any], dict[str, Any]] | None:
-    """Scores parameters on the held-out instances; None if the run never does."""
-    return Heldout(config) if config.calls_per_eval > 0 else None
+def _evaluator(
+    config: TrainConfig, rows: np.ndarray | None = None
+) -> Callable[[Any], dict[str, Any]] | None:
+    """Scores parameters on what is held out; None if the run never does."""
+    return Heldout(config, rows) if config.calls_per_eval > 0 else None
 
 
 class _Call(NamedTuple):
@@ -185,11 +233,13 @@ class _Run:
         records: Records,
         asked: StopRequest,
         on_call: Callable[[Progress], None] | None,
+        past: PastTable | None,
     ) -> None:
         self.config, self.steps, self.records = config, steps, records
         self.asked, self.on_call = asked, on_call
         self.key = jax.random.key(config.seed)
-        self.evaluate = _evaluator(config)
+        held = () if past is None else (past.heldout,)
+        self.past, self.evaluate = past, _evaluator(config, *held)
         self.heldout: dict[str, Any] | None = None
         self.calls = 0
 
@@ -200,6 +250,8 @@ class _Run:
         self.max_seconds = max_seconds
         self.opened = self.begin = self.fetched = time.perf_counter()
         step, code, under_way = int(state.step), 0, deque[_Call]()
+        if step == 0 and self.past is not None:
+            self._score_start(state)
         while step < self.horizon:
             step += self.config.steps_per_call
             state, call = self._dispatch(state, step)
@@ -282,6 +334,15 @@ class _Run:
         here = lambda leaf: leaf.addressable_shards[0].data
         return self.evaluate(jax.tree.map(here, state.averaged))
 
+    def _score_start(self, state: TrainState) -> None:
+        """Score, log and keep what the run starts from, unless that was done before."""
+        if self.evaluate is None or math.isfinite(self.records.best_loss):
+            return
+        self.heldout = self._scores(state)
+        self.records.log(Progress(0, self.horizon, 0.0, 0.0, {}, self.heldout))
+        if self._is_best():
+            self._save(state)
+
     def _is_best(self) -> bool:
         """True if the scores are the best so far, which is kept whatever its step."""
         if self.heldout is None or not self.heldout["loss"] < self.records.best_loss:
@@ -302,6 +363,8 @@ class _Run:
     def _save(self, state: TrainState) -> None:
         seconds = self.earlier + time.perf_counter() - self.opened
         extra = {"horizon": self.horizon, "seconds": seconds, "heldout": self.heldout}
+        if self.past is not None:
+            extra["table"] = self.past.record()
         self.records.save(state, extra)
 
     def _stop(self, state: TrainState, code: int) -> None:

@@ -24,7 +24,8 @@ AXIS = "devices"
 Device = Any
 """A `jax.Device`; jaxlib ships no types, so a type checker cannot read that name."""
 
-MultiStep = Callable[[TrainState, Array, Array], tuple[TrainState, Metrics]]
+MultiStep = Callable[..., tuple[TrainState, Metrics]]
+"""`(state, key, horizon) -> (state, metrics)`; with a table, its rows as well."""
 
 
 def scan_steps(
@@ -33,13 +34,13 @@ def scan_steps(
     state: TrainState,
     key: Array,
     horizon: Array,
+    rows: Array | None = None,
 ) -> tuple[TrainState, Metrics]:
     """`config.steps_per_call` steps as the program of one device of the axis."""
+    axis = {"axis_name": AXIS, "num_shards": num_shards}
 
     def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
-        return train_step(
-            config, state, key, horizon, axis_name=AXIS, num_shards=num_shards
-        )
+        return train_step(config, state, key, horizon, rows=rows, **axis)
 
     return jax.lax.scan(body, state, None, length=config.steps_per_call)
 
@@ -132,7 +133,7 @@ def parallel_steps(
 
     Returns:
         `(state, key, horizon) -> (state, metrics)`; metrics have a leading axis
-        `steps_per_call`.
+        `steps_per_call`. For a run on a table see `on_rows`.
 
     Raises:
         ConfigError: if the devices do not divide `batch_size`.
@@ -146,6 +147,27 @@ def parallel_steps(
         f"{len(devices)} devices; change the one or the other.",
     )
     return _parallel_steps(config, devices)
+
+
+def on_rows(
+    steps: MultiStep, rows: np.ndarray, devices: Sequence[Device] | None = None
+) -> MultiStep:
+    """Steps of a run on a table, whose rows are copied to the devices here, once.
+
+    Args:
+        steps: of `parallel_steps`, for a configuration with a table.
+        rows: `[R, D]` to train on, equal on every process.
+        devices: as for `parallel_steps`.
+
+    Returns:
+        `(state, key, horizon) -> (state, metrics)`. The rows are an argument of the
+        compiled program: another table of the same size compiles nothing.
+
+    Source: ours.
+    """
+    mesh = Mesh(list(jax.devices() if devices is None else devices), (AXIS,))
+    placed = replicated(rows, NamedSharding(mesh, PartitionSpec()))
+    return lambda *args: steps(*args, placed)
 
 
 @functools.cache

@@ -15,6 +15,11 @@ import orbax.checkpoint as ocp
 
 from spectral_tf.config import TrainConfig
 
+TABLE_RULE = (
+    "; with a table, floor((g + 1) share) = floor(g share) makes g a block, of rows "
+    "drawn from fold_in of that key and BLOCK_STREAM (sampling/blocks.py)"
+)
+
 SOURCE = Path(__file__).parent
 
 DATA_RULE = (
@@ -82,12 +87,13 @@ def provenance(config: TrainConfig, step: int) -> dict[str, Any]:
 
     Source: ours.
     """
+    rule = DATA_RULE + (TABLE_RULE if config.table.source else "")
     return {
         "step": step,
         "config": config.to_dict(),
         "versions": versions(),
         "git": source_commit(),
-        "data": {"seed": config.seed, "step": step, "rule": DATA_RULE},
+        "data": {"seed": config.seed, "step": step, "rule": rule},
         "instances": step * config.batch_size * len(config.shapes),
         "devices": jax.device_count(),
         "processes": jax.process_count(),

@@ -25,7 +25,7 @@ from spectral_tf.training.state import (
 )
 
 
-def gradients(
+def gradients(  # noqa: PLR0913 - half of them are keywords with a default
     config: TrainConfig,
     state: TrainState,
     key: Array,
@@ -33,6 +33,7 @@ def gradients(
     *,
     axis_name: str | None = None,
     num_shards: int = 1,
+    rows: Array | None = None,
 ) -> tuple[Any, Metrics]:
     """Gradient of the global batch at `state.step`, and the metrics.
 
@@ -48,6 +49,7 @@ def gradients(
         axis_name: mapped axis to average over; None on a single device.
         num_shards: static size of that axis; it and `config.microbatches` must divide
             `config.batch_size`.
+        rows: `[R, D]` of the run's table, equal on every device; None without one.
 
     Returns:
         `(gradients, metrics)`, equal on every device.
@@ -59,7 +61,7 @@ def gradients(
     indices = (shard * local + jnp.arange(local)).reshape(config.microbatches, -1)
     steps = config.num_steps if horizon is None else horizon
     progress = jnp.clip(state.step / jnp.maximum(steps, 1), 0.0, 1.0)
-    drawn = Draw(key, state.step, progress)
+    drawn = Draw(key, state.step, progress, rows)
     differentiate = jax.value_and_grad(
         lambda params, part: batch_loss(config, params, drawn, part), has_aux=True
     )
@@ -95,7 +97,7 @@ def _means(
     return jax.lax.pmean((grads, metrics), axis_name)
 
 
-def train_step(
+def train_step(  # noqa: PLR0913 - half of them are keywords with a default
     config: TrainConfig,
     state: TrainState,
     key: Array,
@@ -103,6 +105,7 @@ def train_step(
     *,
     axis_name: str | None = None,
     num_shards: int = 1,
+    rows: Array | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One step of gradient descent.
 
@@ -113,6 +116,7 @@ def train_step(
         horizon: end of the learning-rate schedule, in steps.
         axis_name: mapped axis, or None.
         num_shards: static size of that axis.
+        rows: `[R, D]` of the run's table, or None.
 
     Returns:
         `(state, metrics)`: loss, |cos| per rank, eigenvalue error per rank, learning
@@ -120,9 +124,8 @@ def train_step(
 
     Source: ours.
     """
-    grads, metrics = gradients(
-        config, state, key, horizon, axis_name=axis_name, num_shards=num_shards
-    )
+    axis = {"axis_name": axis_name, "num_shards": num_shards}
+    grads, metrics = gradients(config, state, key, horizon, rows=rows, **axis)
     grads = free_gradients(config, state, grads)
     updates, opt_state = optimiser(config).update(grads, state.opt_state, state.params)
     rate = learning_rate(config, state.step, horizon)

@@ -13,15 +13,17 @@ import tyro
 from spectral_tf.analysis.commands import Shown
 from spectral_tf.config import DataError, ModelConfig, TrainConfig, require
 from spectral_tf.constructive.power_method import power_method_params
-from spectral_tf.estimators.networks import load_network
+from spectral_tf.estimators.networks import load_network, trained_on
+from spectral_tf.sampling.past import load_past
 from spectral_tf.training.checkpoint import restore_latest
-from spectral_tf.training.distributed import join
+from spectral_tf.training.distributed import join, stops_with_the_others
 from spectral_tf.training.hot_start import trainable
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.profile import profile
 from spectral_tf.training.records import Progress
 from spectral_tf.training.tensorboard import TensorboardSink
 from spectral_tf.watch.commands import CURVE, write_curve
+from spectral_tf.watch.fine_tuning import filled_in, outcome
 from spectral_tf.watch.live import Watch
 
 Flat = tyro.conf.arg(name="")
@@ -35,6 +37,10 @@ class Pretrain:
     run_dir: Path
     # Everything that decides the numbers of the run.
     train: Annotated[TrainConfig, Flat] = dataclasses.field(default_factory=TrainConfig)
+    # Learn from blocks of rows of this table as well: see the fields of train.table.
+    # With --init-weights this is fine-tuning, and fields of train at their defaults
+    # take its recipe (learning rate, steps, batch, the families of those weights).
+    data: str | None = None
     # First weights; constructed: the power method for the one d of shapes.
     init: Literal["random", "constructed"] = "random"
     # constructed: rms trains at learning-rate 2e-3; register diverges above 1e-6.
@@ -66,6 +72,16 @@ class Pretrain:
 
     def _start(self) -> tuple[TrainConfig, Any]:
         """The run's configuration, and its first parameters unless they are random."""
+        train, params = self._first()
+        if self.data is None:
+            return train, params
+        train = train.replace(table=train.table.replace(source=self.data))
+        known = None if self.init_weights is None else trained_on(self.init_weights)
+        past = load_past(train.table)
+        return filled_in(train, past, known, is_hot=params is not None), params
+
+    def _first(self) -> tuple[TrainConfig, Any]:
+        """The configuration as given, but for the model of weights that are given."""
         train, folder = self.train, self.init_weights
         if self.init == "random" and folder is None:
             return train, None
@@ -99,7 +115,8 @@ class Pretrain:
 
     def run(self) -> Shown:
         """Train; the run folder holds everything, `curve.png` included."""
-        join(self.distributed, self.coordinator, self.num_processes, self.process_id)
+        by_hand = self.coordinator, self.num_processes, self.process_id
+        join(self.distributed, *by_hand, run_dir=self.run_dir)
         config, params = self._begin()
         seen: list[Progress] = []
 
@@ -108,6 +125,7 @@ class Pretrain:
 
         is_first = jax.process_index() == 0
         with contextlib.ExitStack() as stack:
+            stack.enter_context(stops_with_the_others())
             watch = stack.enter_context(Watch(quiet=self.json or not is_first))
             watch.stage(f"{len(jax.devices())} device(s), {config.parallel}; compiling")
             observers: list[Callable[[Progress], None]] = [watch.call, keep]
@@ -132,16 +150,25 @@ class Pretrain:
             f"step {int(state.step)}: checkpoint, metrics.jsonl and {CURVE} in "
             f"{self.run_dir}\n"
         )
+        if config.table.source and config.calls_per_eval and is_first:
+            document["fine_tuning"], told = outcome(self.run_dir)
+            text += told
         return Shown(document, text)
 
     def _begin(self) -> tuple[TrainConfig, Any]:
         """Configuration and first parameters, or those of the run that is resumed."""
         if self.resume and self.train == TrainConfig() and self.config is None:
-            return restore_latest(self.run_dir).config, None
+            stored = restore_latest(self.run_dir).config
+            require(
+                self.data in (None, stored.table.source),
+                f"--data {self.data} is not the table of {self.run_dir}, which is "
+                f"{stored.table.source or 'none'}; leave --data out to resume.",
+            )
+            return stored, None
         if self.config is None:
             return self._start()
         require(
-            self.train == TrainConfig(),
+            self.train == TrainConfig() and self.data is None,
             f"--config {self.config} decides the whole configuration; leave the other "
             "fields out, or change them in the file.",
         )

@@ -218,8 +218,10 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
             record = json.loads(line)
         except ValueError:
             record = None
-        if isinstance(record, dict) and {"step", "loss"} <= record.keys():
-            records.append(_flat(record))
+        # The start of a run on a table has a held-out loss alone.
+        flat = _flat(record) if isinstance(record, dict) else {}
+        if "step" in flat and ("loss" in flat or "heldout/loss" in flat):
+            records.append(flat)
         elif number < len(lines):
             raise DataError(
                 f"{path}, line {number} is not a JSON object with step and loss; "
