@@ -21,6 +21,9 @@ class Recipe:
     batch_size: int
     learning_rate: float = 5e-4
     depths: tuple[int, ...] = ()
+    warm_starts: float = 0.0
+    # d of the dense network that is written out after training; 0 = none.
+    dense_dim: int = 0
     seed: int = 0
 
 
@@ -61,6 +64,25 @@ RECIPES = {
         num_steps=2400,
         batch_size=16,
     ),
+    "pca-looped": Recipe(
+        purpose="one block's weights, 4 to 8 times in training, more often if asked",
+        construction={"num_components": 8, "num_iters": 8, "looped": True},
+        shapes=((10, 50), (10, 50), (24, 48), (48, 100)),
+        depths=(6, 8, 8, 10),
+        warm_starts=0.5,
+        num_steps=600,
+        batch_size=16,
+        learning_rate=3e-4,
+    ),
+    "pca-dense": Recipe(
+        purpose="ordinary dense weights, for tables of at most 16 columns",
+        construction={"num_components": 4, "num_iters": 8, "mlp_width": 4},
+        shapes=((10, 50), (16, 64), (12, 24)),
+        num_steps=1800,
+        batch_size=16,
+        learning_rate=1e-4,
+        dense_dim=16,
+    ),
 }
 
 
@@ -73,13 +95,18 @@ def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, A
     # Where a register nearly depends on those before it, gradients through deflation
     # overflow; each instance's gradient is cut where it does.
     model = model.replace(gradient_limit=1.0)
-    params = with_adaptive_mlp(model, params, jax.random.key(recipe.seed))
+    # Products of vectors would be most of a dense network's hidden units.
+    # What a loop does must not change with what it has found already.
+    products = not (recipe.dense_dim or recipe.depths)
+    key = jax.random.key(recipe.seed)
+    params = with_adaptive_mlp(model, params, key, products=products)
     config = TrainConfig(
         model=model,
         shapes=recipe.shapes[:1] if smoke else recipe.shapes,
         mixture=MIXTURE,
         depths=recipe.depths,
-        rank_weights=RANK_WEIGHTS,
+        warm_starts=recipe.warm_starts,
+        rank_weights=RANK_WEIGHTS[: model.num_components],
         batch_size=2 if smoke else recipe.batch_size,
         num_steps=2 if smoke else recipe.num_steps,
         steps_per_call=1 if smoke else 10,

@@ -1,6 +1,6 @@
 """Make a shipped checkpoint from nothing: construct, pre-train, score, write.
 
-python experiments/checkpoints/run.py [pca-base|pca-small] [--smoke] [--out DIR]
+python experiments/checkpoints/run.py [NAME] [--smoke] [--out DIR]
     [--ship] [--score]
 
 The run folder (configuration, metrics, curve) is DIR/NAME; a run that was stopped goes
@@ -15,13 +15,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
-from spectral_tf.config import TrainConfig
+from spectral_tf.config import ModelConfig, TrainConfig
+from spectral_tf.model.expand import expand, without_idle_units
 from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.records import Progress
@@ -60,6 +62,12 @@ def record(recipe: Recipe, config: TrainConfig, run_dir: Path, name: str) -> dic
     }
 
 
+def written_densely(config: ModelConfig, params: Any, dim: int) -> tuple:
+    """The same network as ordinary weights for tables of at most `dim` columns."""
+    dense, weights = without_idle_units(*expand(config, params, dim))
+    return dense.replace(pad_columns=True), weights
+
+
 def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> int:
     run_dir = out / name
     config, params = train_config(recipe, smoke=smoke)
@@ -67,12 +75,14 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     begin = time.perf_counter()
     state = pretrain(config, run_dir, resume=resume, init_params=params, on_call=show)
     write_curve(run_dir)
+    model = config.model.replace(gradient_limit=None)
     params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
-    found = scores(recipe, config.model, params, smoke=smoke)
+    if recipe.dense_dim:
+        model, params = written_densely(model, params, recipe.dense_dim)
+    found = scores(recipe, model, params, smoke=smoke)
     print(score_table(found))
     print(f"{time.perf_counter() - begin:.0f} s in this run")
     facts = record(recipe, config, run_dir, name) | {"evaluation": found}
-    model = config.model.replace(gradient_limit=None)
     folder = PACKAGE if ship else out
     save_pretrained(folder, name, model, params, facts, overwrite=ship)
     print(f"{folder / name}.safetensors")

@@ -17,6 +17,7 @@ from spectral_tf.config import EnsembleConfig, ModelConfig
 from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.evaluation import (
     PredictFn,
+    Statistic,
     evaluate,
     orthogonal_iteration_predict,
     transformer_predict,
@@ -50,13 +51,21 @@ def synthetic(dim: int, samples: int, count: int) -> Case:
     return Case(f"authors d={dim} N={samples}", 4, count, ensemble)
 
 
+WHITENED, RAW = "SVD 10, whitened, N=10", "raw d=784, N=100"
+
 CASES = (
     synthetic(10, 50, 10_000),
     synthetic(30, 100, 10_000),
     synthetic(128, 300, 2_000),
-    Case("MNIST, SVD 10, whitened, N=10", 5, 2_048, images="mnist", svd=10),
-    Case("MNIST, raw d=784, N=100", 5, 50, images="mnist", block=100),
+    Case(f"MNIST, {WHITENED}", 5, 2_048, images="mnist", svd=10),
+    Case(f"MNIST, {RAW}", 5, 50, images="mnist", block=100),
+    Case(f"Fashion, {WHITENED}", 5, 2_048, images="fashion-mnist", svd=10),
+    Case(f"Fashion, {RAW}", 5, 200, images="fashion-mnist", block=100),
 )
+"""Fashion-MNIST is a Debian package, `dataset-fashion-mnist`."""
+
+DEPTHS = (2, 4, 8)
+"""A looped network also runs at so many times its depth."""
 
 
 def instances(case: Case) -> Any:
@@ -98,32 +107,46 @@ def lanczos_predict(config: ModelConfig, products: int) -> PredictFn:
     return run
 
 
-def scores(
-    recipe: Recipe, config: ModelConfig, params: Any, *, smoke: bool = False
-) -> list[dict]:
-    """Every case: network, what it started from, classics; per rank with intervals."""
-    found = []
+def mean_square(errors: Statistic, count: int) -> float:
+    """Mean of the squares, from the mean and the 95 % interval of `count` errors."""
+    return errors.mean**2 + (errors.half_width / 1.96) ** 2 * (count - 1)
+
+
+def methods_of(
+    recipe: Recipe, config: ModelConfig, params: Any, case: Case
+) -> dict[str, PredictFn]:
+    """Name -> what is scored: network, what it started from, classics."""
     options: dict[str, Any] = dict(recipe.construction)
     options["num_iters"] = config.num_blocks
     written, start = subspace_iteration(**options)
+    model = config.replace(num_components=case.num_components)
+    untrained = written.replace(num_components=case.num_components)
+    products = model.num_products
+    methods = {f"network, P={products}": transformer_predict(model, params)}
+    for times in DEPTHS if model.looped and case.ensemble else ():
+        deep = model.replace(num_blocks=times * model.num_blocks)
+        methods[f"network, {times} P"] = transformer_predict(deep, params)
+    methods["its construction, untrained"] = transformer_predict(untrained, start)
+    for factor in (1, 2, 3):
+        method = orthogonal_iteration_predict(model, factor * products)
+        methods[f"orthogonal iteration, {factor} P"] = method
+    if case.ensemble is not None:
+        methods["block Lanczos, P"] = lanczos_predict(model, products)
+    return methods
+
+
+def scores(
+    recipe: Recipe, config: ModelConfig, params: Any, *, smoke: bool = False
+) -> list[dict]:
+    """Every case that the network takes; per rank with intervals."""
+    found = []
     for case in CASES[:1] if smoke else CASES:
         case = dataclasses.replace(case, count=4) if smoke else case
-        model = config.replace(num_components=case.num_components)
-        products = model.num_products
         batch = instances(case)
-        untrained = written.replace(num_components=case.num_components)
-        methods = {
-            f"network, P={products}": transformer_predict(model, params),
-            "its construction, untrained": transformer_predict(untrained, start),
-        }
-        for factor in (1, 2, 3):
-            name = f"orthogonal iteration, {factor} P"
-            methods[name] = orthogonal_iteration_predict(model, factor * products)
-        if case.ensemble is not None:
-            methods["block Lanczos, P"] = lanczos_predict(model, products)
-        for name, method in methods.items():
+        if config.dim is not None and batch.x.shape[2] > config.dim:
+            continue
+        for name, method in methods_of(recipe, config, params, case).items():
             report = evaluate(method, batch)
-            error = [rank.mean for rank in report.eigenvalue_error]
             found.append(
                 {
                     "instances": case.name,
@@ -131,16 +154,25 @@ def scores(
                     "n": report.num_instances,
                     "cosine": [rank.mean for rank in report.cosine],
                     "half_width": [rank.half_width for rank in report.cosine],
-                    "eigenvalue_error": error,
+                    "eigenvalue_error": [r.mean for r in report.eigenvalue_error],
+                    "squared_error": [
+                        mean_square(rank, report.num_instances)
+                        for rank in report.eigenvalue_error
+                    ],
                 }
             )
     return found
 
 
 def score_table(found: list[dict]) -> str:
-    """The table of README.md."""
+    """The table of README.md.
+
+    `value err^2` is the mean of ((found - true) / true)^2 of an eigenvalue, at the rank
+    where it is largest.
+    """
     most = max(len(one["cosine"]) for one in found)
-    header = ("instances", "method", "n", *(f"|cos| {j + 1}" for j in range(most)))
+    ranks = (f"|cos| {j + 1}" for j in range(most))
+    header = ("instances", "method", "n", *ranks, "value err^2")
     rows, before = [], ""
     for one in found:
         cells = [
@@ -148,6 +180,8 @@ def score_table(found: list[dict]) -> str:
             for mean, width in zip(one["cosine"], one["half_width"], strict=True)
         ]
         cells += [""] * (most - len(cells))
+        if "squared_error" in one:
+            cells.append(f"{max(one['squared_error']):.3%}")
         name = one["instances"] if one["instances"] != before else ""
         rows.append((name, one["method"], str(one["n"]), *cells))
         before = one["instances"]

@@ -45,7 +45,7 @@ ADAPTIVE = ("up", "gate", "products", "down")
 
 
 def with_adaptive_mlp(
-    config: ModelConfig, params: Params, key: jax.Array
+    config: ModelConfig, params: Params, key: jax.Array, *, products: bool = True
 ) -> dict[str, Any]:
     """Constructed weights whose MLPs are free to be trained.
 
@@ -57,6 +57,8 @@ def with_adaptive_mlp(
         config: an equivariant model with `mlp` sublayers.
         params: its parameters.
         key: typed PRNG key; consumed.
+        products: whether inner products of vectors may become scalars; without them
+            what an MLP does depends on the register alone.
 
     Returns:
         New parameters.
@@ -68,7 +70,9 @@ def with_adaptive_mlp(
     """
     fresh = flatten_params(init_params(config, key))
     flat = flatten_params(params)
-    chosen = [path for path in flat if "/mlp/" in path and path.endswith(ADAPTIVE)]
+    roles = [role for role in ADAPTIVE if products or role != "products"]
+    ends = tuple(f"/mlp/{role}" for role in roles)
+    chosen = [path for path in flat if path.endswith(ends)]
     require(
         bool(chosen) and config.parameterisation == "equivariant",
         f"block={config.block} of a {config.parameterisation} network has no gated MLP "

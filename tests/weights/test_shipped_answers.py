@@ -20,7 +20,8 @@ from spectral_tf.weights import load_pretrained, pretrained_names
 @pytest.mark.parametrize("name", pretrained_names())
 def test_it_is_above_orthogonal_iteration_with_twice_its_products(name):
     shipped = load_pretrained(name, num_components=4)
-    ensemble = EnsembleConfig(dim=24, num_samples=80, num_components=4)
+    dim = min(24, shipped.config.dim or 24)
+    ensemble = EnsembleConfig(dim=dim, num_samples=80, num_components=4)
     batch = sample_batch(jax.random.key(77), ensemble, 256)
     products = shipped.config.num_products
     ours = evaluate(transformer_predict(shipped.config, shipped.params), batch)
@@ -34,6 +35,8 @@ def test_it_is_above_orthogonal_iteration_with_twice_its_products(name):
 def test_any_size_gives_finite_answers(dim, num_samples):
     for name in pretrained_names():
         shipped = load_pretrained(name, num_components=2)
+        if dim > (shipped.config.dim or dim):
+            continue  # a dense network has a largest d
         x = jax.random.normal(jax.random.key(dim), (num_samples, dim))
         found = jax.jit(functools.partial(predict, shipped.config))(shipped.params, x)
         assert np.isfinite(found.eigenvalues).all()
@@ -41,5 +44,19 @@ def test_any_size_gives_finite_answers(dim, num_samples):
         np.testing.assert_allclose(lengths, 1, rtol=1e-4)
 
 
-def test_there_are_two():
-    assert pretrained_names() == ("pca-base", "pca-small")
+def test_there_are_four():
+    names = ("pca-base", "pca-dense", "pca-looped", "pca-small")
+    assert pretrained_names() == names
+
+
+def test_a_loop_that_goes_on_becomes_more_accurate():
+    shipped = load_pretrained("pca-looped", num_components=4)
+    ensemble = EnsembleConfig(dim=10, num_samples=50, num_components=4)
+    batch = sample_batch(jax.random.key(78), ensemble, 512)
+    means = []
+    for times in (1, 2, 4, 8):
+        config = shipped.config.replace(num_blocks=times * shipped.config.num_blocks)
+        report = evaluate(transformer_predict(config, shipped.params), batch)
+        means.append([rank.mean for rank in report.cosine])
+    assert np.all(np.diff(means, axis=0) > -1e-3)
+    assert np.all(np.array(means)[2:, :3] >= 0.995)
