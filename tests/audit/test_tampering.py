@@ -57,8 +57,9 @@ def insert(rng, lines, head):
     before = json.loads(lines[place - 1])
     good = sealed({"command": "detect"}, "0" * 16, before["n"] + 1, before["sha256"])
     added = rng.choice([b"\n", b"{}\n", b"# a comment\n", rng.randbytes(40), good])
-    # A good one is in its place: the line that follows it is not.
-    after = added == good and place < len(lines)
+    # A good one is in its place: the line that follows it is not, or where it stands
+    # in the place of the last, the head says that it is another.
+    after = added == good and place < len(lines) - 1
     return [*lines[:place], added, *lines[place:]], head, place + 1 + after
 
 
