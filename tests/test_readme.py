@@ -49,7 +49,7 @@ def test_the_python_code_runs(capsys):
 @pytest.mark.slow
 def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
     rows = np.random.default_rng(0).normal(size=(60, 4)) * [4.0, 3.0, 2.0, 1.0]
     np.savetxt("FILE.csv", rows, delimiter=",", header="a,b,c,d", comments="")
     for command in COMMANDS:
