@@ -1,8 +1,10 @@
 """A log as its writers and readers meet it: growth, refusals, what a crash leaves."""
 
+import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -223,7 +225,10 @@ def killed_writers(log, kills, rng):
         time.sleep(rng.uniform(0, 0.05))
         for process in running:
             process.kill()
-        rest = [process.communicate(timeout=60)[0] for process in running]
+        # Through the buffer that `next` has filled, which communicate(timeout=) skips.
+        rest = [(process.stdout or io.StringIO()).read() for process in running]
+        codes = [process.wait(timeout=60) for process in running]
+        assert codes == [-signal.SIGKILL] * 2
         said = "".join([*first, *rest]).splitlines(keepends=True)
         seen |= {line.split()[0] for line in said if line.endswith("\n")}
         seen.add(append_entry(log, {"command": "next"}).id)
