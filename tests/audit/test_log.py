@@ -226,7 +226,10 @@ def killed_writers(log, kills, rng):
         for process in running:
             process.kill()
         # Through the buffer that `next` has filled, which communicate(timeout=) skips.
-        rest = [(process.stdout or io.StringIO()).read() for process in running]
+        rest = []
+        for process in running:
+            with process.stdout or io.StringIO() as stream:
+                rest.append(stream.read())
         codes = [process.wait(timeout=60) for process in running]
         assert codes == [-signal.SIGKILL] * 2
         said = "".join([*first, *rest]).splitlines(keepends=True)

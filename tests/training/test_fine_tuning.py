@@ -138,6 +138,7 @@ def wanted_pairs(most):
     return [np.array(pair) for pair in itertools.combinations(range(most), 2)]
 
 
+@pytest.mark.long
 def test_targets_are_eigenpairs_of_the_block_and_projections_keep_its_trace(key):
     rows = jnp.asarray(correlated(80, 6), jnp.float32)
     table = TableConfig(source="x", narrow="projection", rescale=0.5, rotate=True)
@@ -179,14 +180,10 @@ def test_the_synthetic_share_is_exact_and_its_instances_are_those_of_no_table(sh
         np.testing.assert_array_equal(same, chosen[:8])
 
 
-def of_counts(kind, *counts):
-    marks = [pytest.mark.long] if counts == (4,) or kind == "shard_map" else []
-    return pytest.param(kind, *counts, marks=marks)
-
-
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [of_counts(kind, count) for kind in ("pmap", "shard_map") for count in (2, 4)],
+    [(kind, count) for kind in ("pmap", "shard_map") for count in (2, 4)],
 )
 def test_gradients_on_a_table_are_those_of_one_device(kind, count):
     rows = correlated(60, 6).astype(np.float32)
@@ -205,6 +202,7 @@ def test_gradients_on_a_table_are_those_of_one_device(kind, count):
     assert relative_difference(*flat) <= 1e-5
 
 
+@pytest.mark.long
 def test_the_rows_are_an_argument_of_the_program_and_move_once():
     config = config_on(TableConfig(source="x", synthetic_share=0.0))
     state, key = init_state(config), jax.random.key(0)
@@ -247,6 +245,7 @@ def lines(run):
     return [json.loads(one) for one in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.long
 def test_a_run_on_a_table_resumes_bit_for_bit_but_not_with_another_table(
     saved, tmp_path
 ):
@@ -284,6 +283,7 @@ FLAGS = """--shapes 16 20 --batch-size 32 --warmup-steps 5 --steps-per-call 20
     --model.mlp-width 4 --model.vector-channels 2 --model.scalar-channels 8"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rate", [3e-3, 1.0])
 def test_the_command_says_whether_it_helped(rate, saved, tmp_path, capsys):
     """d=16, neighbours correlated by 0.95: not what a network is made for."""
