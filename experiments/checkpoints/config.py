@@ -65,7 +65,7 @@ RECIPES = {
         batch_size=16,
     ),
     "pca-looped": Recipe(
-        purpose="one block's weights, 4 to 8 times in training, more often if asked",
+        purpose="one block's weights, 6 to 10 times in training, more often if asked",
         construction={"num_components": 8, "num_iters": 8, "looped": True},
         shapes=((10, 50), (10, 50), (24, 48), (48, 100)),
         depths=(6, 8, 8, 10),
@@ -95,8 +95,8 @@ def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, A
     # Where a register nearly depends on those before it, gradients through deflation
     # overflow; each instance's gradient is cut where it does.
     model = model.replace(gradient_limit=1.0)
-    # Products of vectors would be most of a dense network's hidden units.
-    # What a loop does must not change with what it has found already.
+    # Products of vectors would be most of a dense network's hidden units, and nothing
+    # reads them in these blocks (see `with_adaptive_mlp`).
     products = not (recipe.dense_dim or recipe.depths)
     key = jax.random.key(recipe.seed)
     params = with_adaptive_mlp(model, params, key, products=products)

@@ -28,6 +28,12 @@ class Arm:
     past: int
     augmented: bool
 
+    @property
+    def name(self) -> str:
+        """As the tables have it."""
+        kind = "augmented" if self.augmented else "plain"
+        return f"{self.table}, {self.past:,}, {kind}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:

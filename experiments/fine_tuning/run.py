@@ -139,9 +139,7 @@ def text(summary: Report) -> str:
     """The tables of README.md."""
     ranks, gains = [], []
     for one in summary["arms"]:
-        arm, scores = one["arm"], one["scores"]
-        kind = "augmented" if arm["augmented"] else "plain"
-        name = f"{arm['table']}, {arm['past']:,}, {kind}"
+        name, scores = Arm(**one["arm"]).name, one["scores"]
         ranks.append((name, "before", cosines(scores, "later rows", "before")))
         ranks.append(("", "after", cosines(scores, "later rows", "after")))
         held = [one["heldout"][0], np.nanmin(one["heldout"])]
@@ -187,7 +185,7 @@ def main() -> int:
     }
     out.mkdir(parents=True, exist_ok=True)
     for arm in what.arms:
-        print(f"{arm.table}, {arm.past} rows, {arm.augmented=}", file=sys.stderr)
+        print(f"{arm.name}: begun", file=sys.stderr)
         with tempfile.TemporaryDirectory() as folder:
             summary["arms"].append(run_arm(what, arm, Path(folder)))
         jax.clear_caches()  # the next one has other shapes

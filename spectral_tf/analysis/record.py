@@ -25,7 +25,7 @@ from spectral_tf.estimators.engines import PASS
 from spectral_tf.estimators.networks import default_weights, load_network
 from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
-from spectral_tf.sampling.columns import Columns
+from spectral_tf.sampling.columns import Columns, columns_digest
 from spectral_tf.sampling.tables import load_columns
 
 LOG = "audit.jsonl"
@@ -52,9 +52,7 @@ def read_source(source: str) -> tuple[Columns, dict[str, Any]]:
     path = Path(source).expanduser()
     if not (path.suffix and path.is_file()):
         read = load_columns(source)
-        digest = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
-        digest.update(np.ascontiguousarray(read.x, "<f8").tobytes())
-        about = {"path": None, "bytes": None, "sha256": digest.hexdigest()}
+        about = {"path": None, "bytes": None, "sha256": columns_digest(read)}
         return read, {"source": source, **about}
     before = _state(path)
     with path.open("rb") as stream:

@@ -1,5 +1,6 @@
 """Columns of numbers as a file has them: names, what was left out, what is missing."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -76,6 +77,22 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         seen.add(chosen)
         found.append(chosen)
     return tuple(found), notes
+
+
+def columns_digest(read: Columns) -> str:
+    """Digest of a table as it was read.
+
+    Args:
+        read: the columns.
+
+    Returns:
+        Sha256 of the names, the shape and the numbers, little-endian.
+
+    Source: ours.
+    """
+    found = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
+    found.update(np.ascontiguousarray(read.x, "<f8").tobytes())
+    return found.hexdigest()
 
 
 def bad_counts(columns: Sequence[str], is_bad: np.ndarray, most: int) -> str:

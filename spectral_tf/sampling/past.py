@@ -5,14 +5,19 @@ the last ones are held out. Centring and scaling are those of `spectral-tf detec
 by the training rows alone.
 """
 
-import hashlib
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spectral_tf.config import DataError, TableConfig
-from spectral_tf.sampling.columns import Columns, LeftOut, bad_counts, column_scaling
+from spectral_tf.sampling.columns import (
+    Columns,
+    LeftOut,
+    bad_counts,
+    column_scaling,
+    columns_digest,
+)
 from spectral_tf.sampling.tables import load_columns
 
 MOST_NAMES = 20
@@ -96,7 +101,7 @@ def load_past(config: TableConfig) -> PastTable:
         training=x[: count - held],
         heldout=x[count - held :],
         columns=tuple(read.columns[index] for index in kept),
-        digest=_digest(read),
+        digest=columns_digest(read),
         notes=(*read.notes, *_sentences(left_out)),
     )
 
@@ -167,10 +172,3 @@ def _sentences(left_out: tuple[LeftOut, ...]) -> list[str]:
     more = len(left_out) - MOST_NAMES
     said = [one.sentence() for one in left_out[:MOST_NAMES]]
     return said + ([f"Left out {more} more columns."] if more > 0 else [])
-
-
-def _digest(read: Columns) -> str:
-    """Sha256 of the names, the shape and the numbers."""
-    found = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
-    found.update(np.ascontiguousarray(read.x, np.float64).tobytes())
-    return found.hexdigest()

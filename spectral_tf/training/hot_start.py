@@ -49,6 +49,9 @@ def with_adaptive_mlp(
 ) -> dict[str, Any]:
     """Constructed weights whose MLPs are free to be trained.
 
+    In a `subspace_iteration` an MLP sees the register's codes alone: `cross` drops the
+    scalars that products write before the next MLP reads them.
+
     A construction mixes vectors by constants and leaves the MLPs' hidden units at 0,
     where a hot start would hold them. They are drawn anew here, as small as in a fresh
     network, and change the answers a little.

@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import tyro
@@ -27,6 +27,14 @@ from spectral_tf.watch.fine_tuning import filled_in, outcome
 from spectral_tf.watch.live import Watch
 
 Flat = tyro.conf.arg(name="")
+
+
+class _Start(NamedTuple):
+    """The run's configuration, its first parameters (None: random), what to tell."""
+
+    config: TrainConfig
+    params: Any
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +78,16 @@ class Pretrain:
     # Print the last metrics as JSON on stdout and nothing else.
     json: bool = False
 
-    def _start(self) -> tuple[TrainConfig, Any]:
-        """The run's configuration, and its first parameters unless they are random."""
+    def _start(self) -> _Start:
+        """What the arguments ask for."""
         train, params = self._first()
         if self.data is None:
-            return train, params
+            return _Start(train, params)
         train = train.replace(table=train.table.replace(source=self.data))
         known = None if self.init_weights is None else trained_on(self.init_weights)
         past = load_past(train.table)
-        return filled_in(train, past, known, is_hot=params is not None), params
+        filled = filled_in(train, past, known, is_hot=params is not None)
+        return _Start(filled, params, past.notes)
 
     def _first(self) -> tuple[TrainConfig, Any]:
         """The configuration as given, but for the model of weights that are given."""
@@ -117,7 +126,7 @@ class Pretrain:
         """Train; the run folder holds everything, `curve.png` included."""
         by_hand = self.coordinator, self.num_processes, self.process_id
         join(self.distributed, *by_hand, run_dir=self.run_dir)
-        config, params = self._begin()
+        config, params, notes = self._begin()
         seen: list[Progress] = []
 
         def keep(progress: Progress) -> None:
@@ -146,7 +155,9 @@ class Pretrain:
             )
         last = seen[0].metrics if seen else {}
         document = {"run_dir": str(self.run_dir), "step": int(state.step), **last}
-        text = (
+        document |= {"notes": list(notes)} if notes else {}
+        text = "".join(f"{note}\n" for note in notes)
+        text += (
             f"step {int(state.step)}: checkpoint, metrics.jsonl and {CURVE} in "
             f"{self.run_dir}\n"
         )
@@ -155,8 +166,8 @@ class Pretrain:
             text += told
         return Shown(document, text)
 
-    def _begin(self) -> tuple[TrainConfig, Any]:
-        """Configuration and first parameters, or those of the run that is resumed."""
+    def _begin(self) -> _Start:
+        """What the arguments ask for, or the run that is resumed."""
         if self.resume and self.train == TrainConfig() and self.config is None:
             stored = restore_latest(self.run_dir).config
             require(
@@ -164,7 +175,7 @@ class Pretrain:
                 f"--data {self.data} is not the table of {self.run_dir}, which is "
                 f"{stored.table.source or 'none'}; leave --data out to resume.",
             )
-            return stored, None
+            return _Start(stored, None)
         if self.config is None:
             return self._start()
         require(

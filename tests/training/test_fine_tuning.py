@@ -277,10 +277,11 @@ def test_a_run_on_a_table_resumes_bit_for_bit_but_not_with_another_table(
     assert read_run(whole).extreme("heldout/loss") is not None
 
 
-FLAGS = """--shapes 16 20 --batch-size 32 --warmup-steps 5 --steps-per-call 20
-    --num-steps 40 --eval-instances 64 --table.synthetic-share 0 --ema-decay 0.9
-    --model.num-components 2 --model.num-blocks 2 --model.block cross self mlp
-    --model.mlp-width 4 --model.vector-channels 2 --model.scalar-channels 8"""
+SMALL = """--table.synthetic-share 0 --ema-decay 0.9 --model.num-components 2
+    --model.num-blocks 2 --model.block cross self mlp --model.mlp-width 4
+    --model.vector-channels 2 --model.scalar-channels 8"""
+FLAGS = f"""{SMALL} --shapes 16 20 --batch-size 32 --warmup-steps 5
+    --steps-per-call 20 --num-steps 40 --eval-instances 64"""
 
 
 @pytest.mark.long
@@ -326,6 +327,24 @@ def test_what_the_command_fills_in_for_shipped_weights(saved):
     assert cold.learning_rate == given.learning_rate
     assert cold.model == given.model
     assert cold.shapes == found.shapes
+
+
+def test_dense_weights_have_no_limit_of_gradients_to_fill_in(saved):
+    past, model = load_past(saved(correlated(300, 16))), load_network("pca-dense")[0]
+    given = TrainConfig(model=model, shapes=((16, 30),))
+    assert filled_in(given, past, None, is_hot=True).model == model
+
+
+def test_the_command_tells_what_it_left_out(tmp_path, capsys):
+    rows = [f"{i * i % 7},7,{i * i % 5}" for i in range(40)]
+    (tmp_path / "past.csv").write_text("\n".join(["a,b,c", *rows]))
+    where = ["--data", str(tmp_path / "past.csv"), "--run-dir", str(tmp_path / "run")]
+    short = """--shapes 2 4 --num-steps 2 --steps-per-call 1 --warmup-steps 1
+        --batch-size 4 --calls-per-eval 2 --eval-instances 4"""
+    assert main(["pretrain", *where, *SMALL.split(), *short.split()]) == 0
+    said = capsys.readouterr().out
+    assert "Left out column 'b': over the training rows it is constant (7)." in said
+    assert "held-out |cos| by rank, step 0" in said
 
 
 @pytest.mark.parametrize(
