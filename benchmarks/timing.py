@@ -46,6 +46,8 @@ class Timing:
     steady_s: tuple[float, ...]
     # What the last call returned: accuracy is measured on what was timed.
     output: Any
+    # The compiled program, which can be asked for its text and memory.
+    program: Any = None
 
     @property
     def median_s(self) -> float:
@@ -93,7 +95,7 @@ def time_compiled(
     compiling, compiled = _clocked(lowered.compile)
     call = lambda: jax.block_until_ready(compiled(*args))
     calls = _called(call, repeats, budget_s)
-    return Timing(lower_s=lower, compile_s=compiling, **calls)
+    return Timing(lower_s=lower, compile_s=compiling, program=compiled, **calls)
 
 
 def time_host(
