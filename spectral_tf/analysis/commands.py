@@ -227,6 +227,8 @@ class Detect(Analysis):
     contamination: float | Literal["auto"] = "auto"
     # Find the components so that outliers do not attract them.
     robust: bool = True
+    # residual: how far a row is from its reconstruction; combined: and how far out.
+    score: Literal["residual", "combined"] = "residual"
     # Rows that are printed and explained, the strangest first.
     top: int = 10
 
@@ -252,6 +254,7 @@ class Detect(Analysis):
             search,
             contamination=self.contamination,
             robust=self.robust,
+            score=self.score,
         )
 
     def text(self, table: "Prepared", answer: Any) -> list[str]:

@@ -99,7 +99,8 @@ class Outliers(Answer):
     """Rows far from their reconstruction.
 
     Attributes:
-        distance: `[N]` in the units that the detector sees.
+        distance: `[N]` what rows are judged by: from the reconstruction, in the units
+            that the detector sees, or combined.
         threshold: a row is an outlier if its distance is larger.
         is_outlier: `[N]`.
         order: `[N]` rows by falling distance.
@@ -198,6 +199,7 @@ def find_outliers(
     *,
     contamination: float | str = "auto",
     robust: bool = True,
+    score: str = "residual",
 ) -> Outliers:
     """Rows that the leading components cannot reconstruct.
 
@@ -207,6 +209,7 @@ def find_outliers(
         search: how.
         contamination: share of outliers, or `"auto"`.
         robust: see `SpectralOutlierDetector`.
+        score: see `SpectralOutlierDetector`.
 
     Returns:
         The distances, with an explanation of each.
@@ -223,19 +226,21 @@ def find_outliers(
             n_components,
             contamination=contamination,
             robust=robust,
+            score=score,
             **search.options(),
         ).fit(table.x)
         found = detector.explain(table.x)
+        distance = -detector.score_samples(table.x)
         is_outlier = detector.predict(table.x) < 0
     centred = table.x - detector.center_
     return Outliers(
         **_about(detector.pca_),
         scores=centred @ detector.pca_.components_.T,
         notes=tuple(notes),
-        distance=found.distance,
+        distance=distance,
         threshold=-float(detector.offset_),
         is_outlier=is_outlier,
-        order=np.argsort(-found.distance, kind="stable"),
+        order=np.argsort(-distance, kind="stable"),
         explanation=dataclasses.replace(
             found, residual=found.residual * table.scale, names=table.columns
         ),

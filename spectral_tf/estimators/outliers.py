@@ -1,4 +1,15 @@
-"""Outliers: rows that the leading components cannot reconstruct."""
+r"""Outliers: rows that the leading components cannot reconstruct, or that lie far out.
+
+*The combined score.* Call :math:`t_j` the coordinate of a row in component j,
+:math:`s_j` its standard deviation over the training rows, q the distance of the row
+from its reconstruction and :math:`\sigma^2` the variance of a training row in each of
+the d - k directions that are left, all alike. Then
+
+.. math:: \textstyle\sqrt{\sum_j t_j^2 / s_j^2 + q^2 / \sigma^2}
+
+is the Mahalanobis distance of the row in the model of probabilistic PCA (Tipping &
+Bishop, 1999): Hotelling's statistic beside the residual's, on one scale.
+"""
 
 import dataclasses
 from collections.abc import Iterable
@@ -14,17 +25,21 @@ from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import (
     lengths,
+    noise_of,
     on_sphere,
     robust_threshold,
     spatial_median,
     spread_of,
 )
 from spectral_tf.estimators.validation import (
+    check_choice,
     check_flags,
     unchanged_on_error,
     validated,
 )
 from spectral_tf.moments import split
+
+SCORES = ("residual", "combined")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +93,8 @@ class Explanation:
 class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     """Outliers by the distance of a row from its reconstruction by k components.
 
+    Or, with `score="combined"`, by that and its place inside the components.
+
     Args:
         n_components: k as an int, or a share of the variance in (0, 1); at most
             min(N, d) - 1, so that something is left to judge by.
@@ -89,6 +106,10 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             them; the certificate is about those. It helps less the more outliers lie in
             one direction: beyond about the share that the last of the k components has.
             False: of the rows as they are.
+        score: what rows are judged by. `"residual"`: the distance from the
+            reconstruction alone. `"combined"`: the distances inside the components,
+            too; the Mahalanobis distance that probabilistic PCA gives (top of this
+            file). It sees rows that are far out but well reconstructed.
         engine, weights, tol, fallback, max_iter, random_state: as `SpectralPCA`.
 
     Attributes: `pca_` (with `certificate_`), `center_` `[d]`, `offset_`,
@@ -115,6 +136,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         *,
         contamination: float | str = "auto",
         robust: bool = True,
+        score: str = "residual",
         engine: str = "auto",
         weights: Weights | None = None,
         tol: float = 1e-3,
@@ -125,6 +147,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         self.n_components = n_components
         self.contamination = contamination
         self.robust = robust
+        self.score = score
         self.engine = engine
         self.weights = weights
         self.tol = tol
@@ -148,6 +171,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         del y
         self._check_contamination()
         check_flags(self, "robust")
+        check_choice(self, "score", SCORES)
         with unchanged_on_error(self):
             return self._fit(validated(self, X, reset=True, rows=2, columns=2))
 
@@ -157,8 +181,13 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         self.center_ = self.pca_.mean_ if centre is None else centre.astype(x.dtype)
         self.n_components_ = self.pca_.n_components_
         self.n_iter_ = self.pca_.n_iter_
-        self._spread = spread_of(self._coordinates(x))
-        distances = self._distances(x)
+        self._spread = spread_of(self._coordinates(x), robust=self.robust)
+        if self.score == "combined":
+            left = x.shape[1] - self.n_components_
+            noise = noise_of(self._distances(x), left, robust=self.robust)
+            least = np.finfo(x.dtype).eps * float(np.max(self._spread))
+            self._noise = max(noise, least)
+        distances = self._strangeness(x)
         if self.contamination == "auto":
             self.offset_ = -robust_threshold(distances)
         else:
@@ -238,8 +267,17 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         """`[N]` lengths of the residuals, of any finite size."""
         return np.concatenate([lengths(self._residual(part)) for part in split(x)])
 
+    def _strangeness(self, x: np.ndarray) -> np.ndarray:
+        """`[N]` what rows are judged by: the larger, the stranger."""
+        distances = self._distances(x)
+        if self.score == "residual":
+            return distances
+        with np.errstate(over="ignore"):
+            inside = self._coordinates(x) / self._spread
+            return lengths(np.column_stack([inside, distances / self._noise]))
+
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Minus the distance of each row from its reconstruction.
+        """Minus the distance of each row from its reconstruction, or the combined one.
 
         Args:
             X: `[N, d]`.
@@ -247,7 +285,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         Returns:
             `[N]`; the lower, the stranger.
         """
-        return -self._distances(self._rows(X))
+        return -self._strangeness(self._rows(X))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """`score_samples - offset_`: negative for outliers.

@@ -1,6 +1,7 @@
 """Statistics that a minority of strange rows does not move."""
 
 import numpy as np
+from scipy.stats import chi2
 
 QUANTILE = 1.959963984540054
 """The 97.5 % point of the standard normal distribution."""
@@ -10,13 +11,35 @@ MAD = 1.482602218505602
 """Median absolute deviation to standard deviation, for normal numbers."""
 
 
-def spread_of(scores: np.ndarray) -> np.ndarray:
-    """`[k]` robust standard deviations; 1 where there is none."""
+def spread_of(scores: np.ndarray, *, robust: bool = True) -> np.ndarray:
+    """`[k]` standard deviations, robust ones or of all rows; 1 where there is none."""
     spread = MAD * np.median(np.abs(scores - np.median(scores, axis=0)), axis=0)
     peak = np.max(np.abs(scores), axis=0)
     plain = peak * (scores / np.where(peak > 0, peak, 1)).std(axis=0)
-    spread = np.where(spread > 0, spread, plain)
+    spread = np.where((spread > 0) & robust, spread, plain)
     return np.where(spread > 0, spread, 1.0)
+
+
+def noise_of(distances: np.ndarray, left: int, *, robust: bool) -> float:
+    """Standard deviation in each direction that the components leave.
+
+    Args:
+        distances: `[N]` of rows from their reconstructions.
+        left: directions, d - k.
+        robust: from the median, as if the squares had the chi-squared distribution;
+            else from all rows.
+
+    Returns:
+        The deviation; 0 if no row has a distance.
+
+    Source: Tipping & Bishop (1999), Probabilistic PCA, eq. 8, for the mean.
+    """
+    peak = float(np.max(distances))
+    if peak == 0:
+        return 0.0
+    squares = (np.asarray(distances, np.float64) / peak) ** 2
+    middle = float(np.median(squares)) / float(chi2.median(left)) if robust else 0.0
+    return peak * (middle or float(np.mean(squares)) / left) ** 0.5
 
 
 def robust_threshold(distances: np.ndarray) -> float:

@@ -90,6 +90,19 @@ def check_flags(estimator: Any, *names: str) -> None:
         )
 
 
+def check_choice(estimator: Any, name: str, choices: tuple[str, ...]) -> None:
+    """Require that a parameter is one of some words.
+
+    Raises:
+        ConfigError: naming the parameter, its value and the words.
+    """
+    value = getattr(estimator, name)
+    require(
+        isinstance(value, str) and value in choices,
+        f"{name}={value!r} must be {' or '.join(map(repr, choices))}.",
+    )
+
+
 def seed_of(random_state: Any) -> int:
     """One seed: 0 for None, drawn if it is a generator.
 

@@ -267,7 +267,7 @@ def outlier_figure(
         axis.scatter(*scores[strange, :2].T, s=70, linewidths=1.3, **ring)
         axis.set(xlabel=names[0], ylabel=names[1])
         bar = figure.colorbar(dots, ax=axis, pad=0.02, aspect=30)
-        bar.set_label("score: distance from the reconstruction")
+        bar.set_label("score: the larger, the stranger")
         bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
         if shade.min() <= threshold <= shade.max():
             bar.ax.axhline(threshold, color=COLOURS[1], lw=1.5)
@@ -289,7 +289,7 @@ def _distance_histogram(
 ) -> None:
     axis.hist(distance, _bins(len(distance)), color=COLOURS[0], alpha=0.8)
     axis.axvline(threshold, color=COLOURS[1], lw=1.5)
-    axis.set(xlabel="score: distance from the reconstruction", ylabel="rows")
+    axis.set(xlabel="score: the larger, the stranger", ylabel="rows")
     rows = ", ".join(str(row + 1) for row in strange[:MOST_LABELS])
     more = ", ..." if len(strange) > MOST_LABELS else ""
     text = f"outlier: score above {threshold:.3g} (row {rows or 'none'}{more})"

