@@ -17,6 +17,9 @@ import pytest
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+LONGEST = ("test_readme.py", "test_demo.py", "test_distributed.py")
+"""Files that are begun first."""
+
 # Derandomised: the same examples everywhere, and no database in the work tree.
 hypothesis.settings.register_profile("repo", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("repo")
@@ -38,13 +41,15 @@ def pytest_collection() -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out what is marked `long` or `gpu`, unless -m names it."""
+    """Leave out what is marked `long` or `gpu`, unless -m names it; longest first."""
     named = str(config.getoption("markexpr"))
     unasked = {"long", "gpu"} - {mark for mark in ("long", "gpu") if mark in named}
     left = [item for item in items if unasked & {m.name for m in item.iter_markers()}]
     if left:
         items[:] = [item for item in items if item not in left]
         config.hook.pytest_deselected(items=left)
+    # Begun last, a test of a minute or two would keep the other workers waiting.
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -223,6 +223,7 @@ def test_many_components():
         assert config.num_components == 17
 
 
+@pytest.mark.long
 def test_sizes_are_those_of_the_docstrings():
     for k, tau in itertools.product((1, 3), (6, 31)):
         blocks = lambda variant, k=k, tau=tau: (

@@ -87,6 +87,7 @@ def test_unrolled_weights_are_found_to_be_equal(variant):
     assert_same(jax.jit(fuse(*unroll(*shared)))(x), jax.jit(fuse(*shared))(x))
 
 
+@pytest.mark.long
 def test_a_schedule_of_any_order_is_evaluated_faithfully():
     """The rules are about weights: shuffled, the blocks mean nothing, yet agree."""
     for variant in VARIANTS:
@@ -223,6 +224,7 @@ def test_no_array_of_n_by_n_and_no_row_of_the_data_in_a_loop(variant):
     assert largest_array(dense, x) >= 1999**2
 
 
+@pytest.mark.long
 def test_few_vectors_and_many_columns_go_without_the_moment():
     """Rule 2 counts: X^T (X u) costs less than X^T X here, and more with more steps."""
     x = jnp.asarray(table(2000, 64))

@@ -175,6 +175,7 @@ def test_heldout_scores_are_fixed_and_none_of_the_runs_instances():
     assert len(first["cosine"]) == 2
 
 
+@pytest.mark.long
 def test_adaptive_mlps_change_constructed_weights_a_little():
     from spectral_tf.constructive.subspace import subspace_iteration
     from spectral_tf.model.transformer import predict

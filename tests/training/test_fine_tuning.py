@@ -335,6 +335,7 @@ def test_dense_weights_have_no_limit_of_gradients_to_fill_in(saved):
     assert filled_in(given, past, None, is_hot=True).model == model
 
 
+@pytest.mark.long
 def test_the_command_tells_what_it_left_out(tmp_path, capsys):
     rows = [f"{i * i % 7},7,{i * i % 5}" for i in range(40)]
     (tmp_path / "past.csv").write_text("\n".join(["a,b,c", *rows]))

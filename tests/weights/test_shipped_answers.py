@@ -49,6 +49,7 @@ def test_there_are_four():
     assert pretrained_names() == names
 
 
+@pytest.mark.long
 def test_a_loop_that_goes_on_becomes_more_accurate():
     shipped = load_pretrained("pca-looped", num_components=4)
     ensemble = EnsembleConfig(dim=10, num_samples=50, num_components=4)
