@@ -11,6 +11,7 @@ from spectral_tf.config import (
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.error_bound import ErrorBound, error_bound
 from spectral_tf.constructive.fuse import fuse
+from spectral_tf.constructive.mixture import mixture_labels, mixture_params
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.constructive.trace import Trace, trace
@@ -64,6 +65,8 @@ __all__ = [
     "expand",
     "fuse",
     "load_pretrained",
+    "mixture_labels",
+    "mixture_params",
     "model_preset",
     "models_table",
     "power_method_params",

@@ -25,6 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "constructive": {"config", "spectra", "model"},
     "training": {"config", "spectra", "sampling", "model", "objective"},
     "evaluation": {"config", "spectra", "sampling", "model"},
+    "clustering": {"config", "spectra", "sampling", "evaluation"},
 }
 ROOMS["estimators"] = {
     *("config", "spectra", "moments", "certificate", "model", "constructive"),
@@ -37,6 +38,7 @@ ROOMS["watch"] = {
     "sampling.past",
     *("report.curves", "report.stream_figure", "report.tables", "estimators.networks"),
 }
+ROOMS["practice"] = {*ROOMS}
 ROOMS["demo"] = {*ROOMS}
 ROOMS["__init__"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}

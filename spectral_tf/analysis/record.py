@@ -119,7 +119,7 @@ def entry_of(
                 "status": list(certificate.status),
             },
             "versions": package_versions(),
-            "device": _device(),
+            "device": device_document(),
             "decision": _DECISIONS[type(answer)](table, answer),
         }
     )
@@ -156,24 +156,43 @@ def write_audit(
 
 
 def _engine(answer: Answer, weights: str | None, table: Prepared) -> dict[str, Any]:
-    """Who proposed, with a sha256 of each network's parameters.
+    """Who proposed, with a sha256 of each network's parameters."""
+    kept = len(answer.certificate.entries)
+    digests = engine_digests(answer.engine, kept, table.x.shape, weights)
+    path = None if weights is None else str(Path(weights).expanduser().resolve())
+    about = {"name": answer.engine, "reason": answer.reason}
+    return {**about, "sha256": digests, "weights": path}
+
+
+def engine_digests(
+    engine: str, kept: int, shape: tuple[int, ...], weights: str | None
+) -> dict[str, str]:
+    """A sha256 of the parameters of each network that proposed.
 
     That of the constructed network is of its first pass, with a register for each
     component that was kept and the guards; later passes have shifts that the data set.
+
+    Args:
+        engine: as an estimator's `engine_`.
+        kept: components that were kept.
+        shape: `(N, d)` of the table.
+        weights: of the pretrained network; None for the shipped one.
+
+    Returns:
+        Name of the network -> digest; empty where only an exact solver was asked.
+
+    Source: ours.
     """
-    named = answer.engine.split(", ")
+    named = engine.split(", ")
     digests = {}
     if "constructed" in named:
-        kept = len(answer.certificate.entries)
-        count = min(kept + GUARDS, *table.x.shape)
+        count = min(kept + GUARDS, *shape)
         built = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
         digests["constructed"] = parameters_digest(built[1])
     if "pretrained" in named:
         where = default_weights() if weights is None else Path(weights)
         digests["pretrained"] = parameters_digest(load_network(where)[1])
-    path = None if weights is None else str(Path(weights).expanduser().resolve())
-    about = {"name": answer.engine, "reason": answer.reason}
-    return {**about, "sha256": digests, "weights": path}
+    return digests
 
 
 def parameters_digest(params: Mapping[str, Any]) -> str:
@@ -196,7 +215,14 @@ def parameters_digest(params: Mapping[str, Any]) -> str:
     return found.hexdigest()
 
 
-def _device() -> dict[str, Any]:
+def device_document() -> dict[str, Any]:
+    """The device that computes, JSON-ready.
+
+    Returns:
+        Platform, kind, count; machine and system.
+
+    Source: ours.
+    """
     first = jax.devices()[0]
     return {
         "platform": first.platform,

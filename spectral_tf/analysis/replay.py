@@ -60,9 +60,31 @@ def replay(
     table, answer = command.analysed(read)
     name = entry["command"]["name"]
     again = entry_of(name, parameters_of(command), source, table, answer)
+    return compared(entry, again), again
+
+
+def compared(entry: Mapping[str, Any], again: Mapping[str, Any]) -> list[Check]:
+    """Compare an entry with the one that a second run would have written.
+
+    Args:
+        entry: of the log.
+        again: of the second run.
+
+    Returns:
+        The comparisons: input, setting, decision.
+
+    Raises:
+        AuditError: if the entry lacks something.
+
+    Source: ours.
+    """
     try:
+        old, new = entry["decision"], again["decision"]
         checks = [_input(entry, again), *_setting(entry, again)]
-        return [*checks, *_DECISIONS[name](entry["decision"], again["decision"])], again
+        for mark, compare in _DECISIONS.items():
+            if mark in new:
+                checks += compare(old, new)
+        return checks
     except (KeyError, TypeError) as error:
         raise AuditError(
             f"entry {entry.get('id')} lacks what this version compares ({error}); use "
@@ -218,5 +240,5 @@ def _pca(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Check]:
     return [_numbers("eigenvalues", *named)]
 
 
-_DECISIONS = {"pca": _pca, "cluster": _cluster, "detect": _detect}
-"""Command -> the comparisons of its decision."""
+_DECISIONS = {"eigenvalues": _pca, "sizes": _cluster, "alarms": _detect}
+"""What a decision has -> its comparisons."""

@@ -53,15 +53,19 @@ class Explanation:
             to 1, or are 0 where the distance is.
         component_score: `[N, k]` coordinate in each component over its standard
             deviation: how unusual the row is inside the model.
+        contribution: `[N, d]` what each feature adds to the squared score; the sum over
+            the features is the squared score. With `score="combined"` a feature that
+            makes a row less strange adds a negative number.
         names: of the features.
 
-    Source: ours.
+    Source: Alcala & Qin (2009), partial decomposition contributions.
     """
 
     distance: np.ndarray
     residual: np.ndarray
     feature_share: np.ndarray
     component_score: np.ndarray
+    contribution: np.ndarray
     names: tuple[str, ...]
 
     def sentence(self, row: SupportsIndex, most: int = 3) -> str:
@@ -333,8 +337,19 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             residual=residual,
             feature_share=squares / np.where(total > 0, total, 1),
             component_score=scores,
+            contribution=self._contribution(x, residual, scores),
             names=column_names(getattr(self, "feature_names_in_", None), x.shape[1]),
         )
+
+    def _contribution(
+        self, x: np.ndarray, residual: np.ndarray, scores: np.ndarray
+    ) -> np.ndarray:
+        """`[N, d]` x_f (A x)_f, where x^T A x is the squared score of a row x."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.score == "residual":
+                return residual**2
+            inside = (scores / self._spread) @ self.pca_.components_
+            return self._centred(x) * (inside + residual / self._noise**2)
 
 
 def column_names(names: Iterable[str] | None, dim: int) -> tuple[str, ...]:

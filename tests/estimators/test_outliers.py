@@ -244,6 +244,16 @@ def test_the_combined_score_sees_a_row_far_out_in_a_component():
         assert (found.predict(far[None])[0] == -1) == is_seen
 
 
+@pytest.mark.parametrize("score", ["residual", "combined"])
+def test_contributions_add_up_to_the_squared_score(score):
+    x = table()
+    x[7, 4] += 9
+    found = SpectralOutlierDetector(3, score=score).fit(x)
+    added = found.explain(x).contribution
+    assert_allclose(added.sum(axis=1), found.score_samples(x) ** 2, rtol=1e-9)
+    assert added[7].argmax() == 4
+
+
 def test_rows_in_a_plane_and_one_off_it():
     x = table() @ np.diag([1.0] * 3 + [0.0] * 7)
     found = SpectralOutlierDetector(3, score="combined").fit(x)

@@ -1,0 +1,1 @@
+"""Clusters of a Gaussian mixture: instances, metrics, baselines, one evaluation."""

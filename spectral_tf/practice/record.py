@@ -1,0 +1,123 @@
+"""The audit entry of a proof of concept, and how its decision is made again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spectral_tf.analysis.document import package_versions
+from spectral_tf.analysis.record import device_document
+from spectral_tf.audit import AuditError
+from spectral_tf.practice.stock.config import StockConfig
+from spectral_tf.practice.stock.demand import load_demand
+from spectral_tf.practice.stock.study import case_of, judgement
+
+STOCK = "poc stock"
+
+
+def stock_entry(document: Mapping[str, Any], data: str | None) -> dict[str, Any]:
+    """The body of the entry of a stock study.
+
+    No sales are in it: dates and items of the alarms, scores, shares, digests.
+
+    Args:
+        document: of `stock_study`, or of `judgement` with `config` and `data`.
+        data: as the command was given it.
+
+    Returns:
+        JSON-ready.
+
+    Source: ours.
+    """
+    source, components = document["data"], document["components"]
+    alarms = sorted(document["alarms"], key=lambda one: one["row"])
+    status = components["status"]
+    path = source["path"]
+    return {
+        "kind": "poc",
+        "command": {
+            "name": STOCK,
+            "arguments": {"data": data, "config": document["config"]},
+        },
+        "seed": document["config"]["seed"],
+        "input": {
+            "source": source["name"],
+            "path": path,
+            "bytes": None if path is None else Path(path).stat().st_size,
+            "sha256": source["sha256"],
+        },
+        "schema": {
+            "rows": source["days"] * source["items"],
+            "columns": [
+                {"name": f"{days} d", "dtype": "float64", "filled": 0}
+                for days in document["config"]["windows"]
+            ],
+            "left_out": [],
+        },
+        "engine": document["engine"],
+        "certificate": {
+            **{name: status.count(name) for name in ("certified", "loose", "replaced")},
+            "tol": components["tol"],
+            "status": status,
+        },
+        "versions": package_versions(),
+        "device": device_document(),
+        "decision": {
+            "threshold": min((one["score"] for one in alarms), default=0.0),
+            "alarms": [_alarm(one) for one in alarms],
+        },
+    }
+
+
+def _alarm(one: Mapping[str, Any]) -> dict[str, Any]:
+    squares = [score**2 for score in one["components"]]
+    total = sum(squares) or 1.0
+    return {
+        "row": one["row"],
+        "date": one["date"],
+        "item": one["item"],
+        "score": one["score"],
+        "features": [
+            {"column": f"{window['days']} d", "share": window["share"]}
+            for window in one["windows"]
+        ],
+        "components": [
+            {"component": place, "share": square / total}
+            for place, square in enumerate(squares, start=1)
+        ],
+    }
+
+
+def rerun_stock(entry: Mapping[str, Any], data: Path | None) -> dict[str, Any]:
+    """Make the decision of a stock study again.
+
+    Args:
+        entry: of the log.
+        data: the table, if it is no longer at the recorded path.
+
+    Returns:
+        The entry that would be written now.
+
+    Raises:
+        AuditError: if the entry lacks something.
+        DataError: if the table cannot be read.
+        ConfigError: for settings that this version refuses.
+
+    Source: ours.
+    """
+    try:
+        given = entry["command"]["arguments"]
+        config = StockConfig.from_dict(given["config"])
+        path = str(data) if data is not None else entry["input"]["path"]
+    except (KeyError, TypeError) as error:
+        raise AuditError(
+            f"entry {entry.get('id')} lacks what a stock study records ({error}); use "
+            "the version that it names."
+        ) from error
+    demand = load_demand(path)
+    document = judgement(case_of(demand, config), config)
+    document |= {"data": demand.document(), "config": config.to_dict()}
+    return stock_entry(document, given.get("data"))
+
+
+RERUNS = {STOCK: rerun_stock}
+"""Command -> how it is run again."""

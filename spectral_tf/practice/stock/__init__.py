@@ -1,0 +1,1 @@
+"""Anomalies in the daily demand of many items, found from the past alone."""
