@@ -35,6 +35,7 @@ from spectral_tf.estimators.networks import load_network
 from spectral_tf.model.describe import cost_table
 from spectral_tf.model.params import ParamsError, save_weights
 from spectral_tf.model.presets import PRESETS, model_preset
+from spectral_tf.practice.commands import Report, Shipping, Stock
 from spectral_tf.report.stream_figure import (
     check_figure,
     composition_figure,
@@ -282,9 +283,29 @@ class Audit:
 
     def run(self) -> int:
         """Run the command; the exit code."""
-        judged = self.command.run()
+        if isinstance(self.command, Show):
+            from spectral_tf.practice.record import RERUNS
+
+            judged = self.command.run(RERUNS)
+        else:
+            judged = self.command.run()
         _show(self.command.json, judged.document, judged.text)
         return 0 if judged.is_good else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Poc:
+    """A proof of concept, from a table to a report: anomalies in stock, shipping."""
+
+    # What it is about.
+    command: Annotated[Stock | Shipping, Flat]
+
+    def run(self) -> int:
+        """Run the command; the exit code."""
+        with Watch(quiet=self.command.json) as watch:
+            shown = self.command.run(watch.stage)
+        _show(self.command.json, *shown)
+        return 0
 
 
 Command = (
@@ -299,6 +320,8 @@ Command = (
     | Cluster
     | Detect
     | Audit
+    | Poc
+    | Report
 )
 
 
@@ -315,7 +338,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         command = tyro.cli(Command, args=argv, prog="spectral-tf")
-        if not isinstance(command, Analysis | Pretrain | Runs | Models):
+        if not isinstance(command, Analysis | Pretrain | Runs | Models | Report):
             return command.run()
         _show(command.json, *command.run())
         return 0

@@ -32,6 +32,8 @@ def pytest_collection() -> None:
     Without this a wrong type would raise beartype's error here and `ConfigError`
     outside the tests, and `exponent=2` would be refused only here.
     """
+    import spectral_tf.clustering.config
+    import spectral_tf.practice.commands  # noqa: F401 - defines configurations, too
     from spectral_tf.config import Config
 
     for cls in Config.__subclasses__():

@@ -27,6 +27,10 @@ SHORTER = {
     "demo": "--seconds 1 --num-instances 8 --num-iters 3 --max-blocks 8",
     "pretrain": "--max-seconds 1",
     "evaluate": "--num-instances 8",
+    "poc stock": "--quick",
+    "poc shipping": "--max-clusters 3 --resamples 4 --resample-rows 200 --draws 20 "
+    "--sweep-resamples 4 --sweep-rows 200 --most-rows 600 --graph-rows 100 "
+    "--common-rows 200",
 }
 
 
@@ -49,7 +53,7 @@ def test_the_python_code_runs(capsys):
 @pytest.mark.slow
 def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 16
     rows = np.random.default_rng(0).normal(size=(60, 4)) * [4.0, 3.0, 2.0, 1.0]
     np.savetxt("FILE.csv", rows, delimiter=",", header="a,b,c,d", comments="")
     for command in COMMANDS:
@@ -57,14 +61,15 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
         if "mnist" in arguments:
             arguments += ["--svd", "0", "--num-components", "2"]
             arguments[arguments.index("mnist")] = "digits"
-        extra = shlex.split(SHORTER.get(arguments[0], ""))
+        name = " ".join(arguments[: 2 if arguments[0] == "poc" else 1])
+        extra = shlex.split(SHORTER.get(name, ""))
         assert main([*arguments, *extra]) == 0, command
 
 
 def test_every_command_of_the_program_is_in_the_readme():
     shown = {command.split()[1] for command in COMMANDS}
     networks = {"demo", "pretrain", "evaluate", "construct", "describe"}
-    networks |= {"runs", "models", "audit"}
+    networks |= {"runs", "models", "audit", "poc", "report"}
     assert shown == networks | {"pca", "cluster", "detect"}
 
 

@@ -225,14 +225,14 @@ class Shipping(Poc):
 
     def write(self, folder: Path, document: Mapping[str, Any]) -> None:
         """Write groups.csv and strange.csv."""
-        from spectral_tf.practice.shipping.sections import csv_files
+        from spectral_tf.practice.shipping.page import csv_files
 
         for name, rows in csv_files(document).items():
             _write_csv(folder / name, rows)
 
     def text(self, document: Mapping[str, Any]) -> list[str]:
         """The groups, as lines."""
-        from spectral_tf.practice.shipping.sections import summary_lines
+        from spectral_tf.practice.shipping.page import summary_lines
 
         return summary_lines(document)
 

@@ -385,7 +385,27 @@ def labelled_section(found: Sequence[Mapping[str, Any]]) -> Section:
             i for i, one in enumerate(found) if one["method"] == "spectral, combined"
         ),
     )
-    return Section("labelled", Text("Real labels", "実データでの確認"), (text, table))
+    parts = (text, table, *_winners(found))
+    return Section("labelled", Text("Real labels", "実データでの確認"), parts)
+
+
+def _winners(found: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """Which method has the largest average precision on each table."""
+    told = []
+    for table in dict.fromkeys(one["table"] for one in found):
+        some = [one for one in found if one["table"] == table]
+        best = max(one["average_precision"] for one in some)
+        names = [named(o["method"]) for o in some if o["average_precision"] == best]
+        english = " and ".join(n if isinstance(n, str) else n.en for n in names)
+        japanese = "、".join(n if isinstance(n, str) else n.ja for n in names)
+        told.append(
+            Text(
+                f"{table}: the largest average precision, {best:.3f}, is that of "
+                f"{english}.",
+                f"{table}: 平均適合率が最も高い({best:.3f})のは{japanese}です。",
+            )
+        )
+    return told
 
 
 def cost_section(cost: Mapping[str, Any], document: Mapping[str, Any]) -> Section:

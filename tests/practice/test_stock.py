@@ -70,7 +70,7 @@ def test_bookings_of_a_day_are_summed_and_closed_days_left_out(demand, tmp_path)
     found = load_demand(str(path))
     assert len(found.dates) == DAYS - 2
     assert found.quantity.sum() == pytest.approx(frame.quantity[kept].sum())
-    assert any("2 of 220 days" in note for note in found.notes)
+    assert any("2 of 220 days" in note.en for note in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,20 @@ import numpy as np
 
 from spectral_tf.config import DataError
 from spectral_tf.practice.packages import imported
+from spectral_tf.report.page.parts import Text
 
 COLUMNS = ("date", "item", "quantity")
 LEAST_DAYS = 120
 LEAST_ITEMS = 5
 MOST_ITEMS = 5000
-CITATION = (
-    "pizzaplace: a year of orders of a (fictitious) pizza place, in the package "
-    "great-tables (MIT licence)"
+NAME = "pizzaplace"
+CITATION = Text(
+    "a year of orders of a (fictitious) pizza place, in the package great-tables (MIT "
+    "licence)",
+    "架空のピザ店の1年間の注文記録。Pythonパッケージ great-tables に収録(MITライセン"
+    "ス)",
 )
+OWN_FILE = Text("a file of your own", "利用者のファイル")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Demand:
         dates: `[T]` datetime64[D], rising.
         items: `[n]` names.
         quantity: `[T, n]` >= 0; a pair that is not in the source is 0.
-        name: of the source, with what it is.
+        name: of the source.
+        citation: what it is.
         path: of the file, or None.
         sha256: of the dates, items and quantities.
         notes: one sentence for each thing that was summed up or is missing.
@@ -40,9 +46,10 @@ class Demand:
     items: tuple[str, ...]
     quantity: np.ndarray
     name: str
+    citation: Text
     path: str | None
     sha256: str
-    notes: tuple[str, ...]
+    notes: tuple[Text, ...]
 
     @property
     def weekdays(self) -> np.ndarray:
@@ -53,6 +60,7 @@ class Demand:
         """What a report says of the data, JSON-ready."""
         return {
             "name": self.name,
+            "citation": dataclasses.asdict(self.citation),
             "path": self.path,
             "sha256": self.sha256,
             "days": len(self.dates),
@@ -60,7 +68,7 @@ class Demand:
             "first": str(self.dates[0]),
             "last": str(self.dates[-1]),
             "mean_quantity": float(self.quantity.mean()),
-            "notes": list(self.notes),
+            "notes": [dataclasses.asdict(note) for note in self.notes],
         }
 
 
@@ -85,7 +93,7 @@ def load_demand(source: str | None) -> Demand:
         frame = pandas.DataFrame(imported("great_tables.data").pizzaplace)
         items = frame["name"].astype(str) + " " + frame["size"].astype(str)
         columns = {"date": frame["date"], "item": items, "quantity": 1.0}
-        return _demand(pandas.DataFrame(columns), CITATION, None)
+        return _demand(pandas.DataFrame(columns), NAME, None)
     path = Path(source).expanduser()
     if path.suffix not in (".csv", ".parquet") or not path.is_file():
         raise DataError(
@@ -127,16 +135,27 @@ def _demand(frame: Any, name: str, path: str | None) -> Demand:
     notes = []
     if span > len(dates):
         notes.append(
-            f"{span - len(dates)} of {span} days have no booking at all and are left "
-            "out; windows count the days that are there."
+            Text(
+                f"{span - len(dates)} of {span} days have no booking at all and are "
+                "left out; windows count the days that are there.",
+                f"{span}日のうち{span - len(dates)}日は記録が全くないため除きました。"
+                "窓は記録のある日を数えます。",
+            )
         )
     if len(frame) > np.count_nonzero(table.to_numpy()):
-        notes.append(f"{len(frame):,} bookings were summed for each day and item.")
+        notes.append(
+            Text(
+                f"{len(frame):,} bookings were summed for each day and item.",
+                f"{len(frame):,}件の記録を日・品目ごとに合計しました。",
+            )
+        )
     values = np.ascontiguousarray(table.to_numpy(), np.float64)
     items = tuple(map(str, table.columns))
     digest = hashlib.sha256(repr((items, dates.astype(str).tolist())).encode())
     digest.update(values.astype("<f8").tobytes())
-    return Demand(dates, items, values, name, path, digest.hexdigest(), tuple(notes))
+    citation = CITATION if path is None else OWN_FILE
+    sha256 = digest.hexdigest()
+    return Demand(dates, items, values, name, citation, path, sha256, tuple(notes))
 
 
 def _days(column: Any, name: str) -> Any:

@@ -2,9 +2,9 @@
 
 *Alarms.* Every week the `alarms_per_week` item-days with the largest scores are alarms;
 an item is not alarmed again within the memory of the windows, since someone looks at it
-already, unless its score is larger than at that alarm. An alarm is right if the item has
-a fault that a window of that day still holds; everything else is a false alarm, also
-where the true demand was strange: nobody labelled it.
+already, unless its score is larger than at that alarm. An alarm is right if the item
+has a fault that a window of that day still holds; everything else is a false alarm,
+also where the true demand was strange: nobody labelled it.
 
 *Average precision* is over all item-days; those on which a window still holds a fault
 that is over count for neither side.

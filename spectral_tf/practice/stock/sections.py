@@ -213,8 +213,11 @@ def _data(document: Mapping[str, Any]) -> Section:
         (FAULTS[kind], str(count), FAULT_TEXTS[kind]) for kind, count in counts.items()
     )
     parts: list[Part] = [
-        Text(f"Source: {data['name']}.", f"データ: {data['name']}"),
-        *(Text(note, note) for note in data["notes"]),
+        Text(
+            f"Source: {data['name']}, {data['citation']['en']}.",
+            f"データ: {data['name']}({data['citation']['ja']})。",
+        ),
+        *(Text(**note) for note in data["notes"]),
         Text(
             f"One row for each item and day: deviations of the last {windows} days "
             "from "
@@ -313,14 +316,15 @@ def _remarks(document: Mapping[str, Any]) -> tuple[Part, ...]:
     tuning = document["fine_tuning"]
     if tuning is not None:
         before, after = tuning["loss_before"], tuning["loss_best"]
+        helped = after < 0.99 * before
         parts.append(
             Text(
                 f"Fine-tuning {tuning['network']} for {tuning['steps']} steps on the "
-                f"past changed the loss on held-out rows from {before:.4f} to "
-                f"{after:.4f}.",
+                f"past {'helped' if helped else 'did not help'}: the loss on held-out "
+                f"rows was {before:.4f} before and {after:.4f} at best.",
                 f"{tuning['network']} を過去データで{tuning['steps']}ステップ追加学習"
-                "し、"
-                f"未使用の行での損失は {before:.4f} から {after:.4f} になりました。",
+                f"した効果は{'ありました' if helped else 'ありませんでした'}。未使用の"
+                f"行での損失は {before:.4f} から最良で {after:.4f} です。",
             )
         )
     return tuple(parts)

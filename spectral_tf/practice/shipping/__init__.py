@@ -1,0 +1,1 @@
+"""Groups of deliveries: found, compared, put into words, and doubted."""
