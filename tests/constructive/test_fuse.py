@@ -76,7 +76,13 @@ def test_under_vmap_and_with_a_mask(variant):
         assert_same(jax.tree.map(lambda leaf, i=index: leaf[i], together), alone)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(one, marks=pytest.mark.long) if one == "columns" else one
+        for one in VARIANTS
+    ],
+)
 def test_unrolled_weights_are_found_to_be_equal(variant):
     shared = network(variant, 3, 1)
     plan, other = fusion_plan(*shared), fusion_plan(*unroll(*shared))
@@ -171,7 +177,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(one, marks=pytest.mark.long) if one == "linear, mean, rms" else one
+        for one in KINDS
+    ],
+)
 def test_weights_that_mean_nothing(name):
     config = KINDS[name]
     params = random_params(config, scale=0.3)

@@ -68,6 +68,9 @@ def answers(model, params, x):
 
 
 both = pytest.mark.parametrize("variant", ["rms", "register"])
+one_by_default = pytest.mark.parametrize(
+    "variant", [pytest.param("rms", marks=pytest.mark.long), "register"]
+)
 
 
 @both
@@ -79,7 +82,7 @@ def test_the_first_state_gives_the_answers_of_the_construction_bit_for_bit(varia
     equal_bits(state.params, start.params)
 
 
-@both
+@one_by_default
 def test_step_0_has_the_loss_of_the_construction_and_a_gradient(variant):
     start, batch = start_of(variant), first_batch(variant)
     state = init_state(start.config, start.params)
@@ -97,7 +100,7 @@ def test_step_0_has_the_loss_of_the_construction_and_a_gradient(variant):
 
 
 @pytest.mark.slow
-@both
+@one_by_default
 def test_a_tiny_step_hardly_changes_the_answer_and_holds_the_zeros(variant):
     start, x = start_of(variant), first_batch(variant).x
     config = start.config.replace(num_steps=1, learning_rate=1e-7)

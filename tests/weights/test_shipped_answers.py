@@ -31,7 +31,7 @@ def test_it_is_above_orthogonal_iteration_with_twice_its_products(name):
     assert max(rank.mean for rank in ours.eigenvalue_error) < 0.02
 
 
-@pytest.mark.parametrize(("dim", "num_samples"), [(2, 2), (3, 7), (70, 5)])
+@pytest.mark.parametrize(("dim", "num_samples"), [(2, 2), (70, 5)])
 def test_any_size_gives_finite_answers(dim, num_samples):
     for name in pretrained_names():
         shipped = load_pretrained(name, num_components=2)

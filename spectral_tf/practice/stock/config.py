@@ -22,6 +22,9 @@ class StockConfig(Config):
     alarms_per_week: int = 10
     # Steps of fine-tuning on the past; 0 leaves it out.
     fine_tune_steps: int = 60
+    # Of `past_rows`, those at which fine-tuning is tried, too, with augmentation and
+    # without; about a minute each.
+    fine_tune_rows: tuple[int, ...] = (100,)
     # Resamples of a bootstrap interval.
     resamples: int = 200
     # Past rows of the study of how many are needed; counts above the past's are left

@@ -391,12 +391,11 @@ def _needed(document: Mapping[str, Any]) -> Section:
             "Each method learned from so many rows of the past, drawn at random, and "
             "was judged on the same later days. Flat lines mean that a few hundred "
             "rows suffice for so few columns. Fine-tuning, with and without "
-            "augmentation, is shown at the smallest number.",
-            "過去の行を無作為に選んで各手法に学習させ、同じ期間で評価しました。線が平"
-            "らなら、"
-            "列が少ないこのデータでは数百行で足りることを意味します。追加学習(データ"
-            "拡張の"
-            "有無)は最小の行数で示しています。",
+            "augmentation, is shown where it was tried (--fine-tune-rows).",
+            "過去の行を無作為に選んで各手法に学習させ、同じ期間で評価しました。"
+            "線が平らなら、列が少ないこのデータでは数百行で足りることを意味します。"
+            "追加学習(データ拡張の有無)は、試した行数(--fine-tune-rows)で"
+            "示しています。",
         ),
         log_x=True,
     )

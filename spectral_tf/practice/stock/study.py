@@ -257,7 +257,7 @@ def _past_needed(case: Case, config: StockConfig) -> list[dict[str, Any]]:
     for count in [*counts, len(past)]:
         rows = past[np.sort(order[:count])]
         methods = _methods(config, None)
-        if count == counts[0] and config.fine_tune_steps:
+        if count in config.fine_tune_rows and config.fine_tune_steps:
             for name, augmented in (("fine-tuned", False), ("augmented", True)):
                 tuned = _tuned(rows, config, augmented=augmented)
                 options: dict[str, Any] = {"engine": "pretrained", "fallback": "warn"}
