@@ -228,7 +228,7 @@ class Detect(Analysis):
     # Find the components so that outliers do not attract them.
     robust: bool = True
     # residual: how far a row is from its reconstruction; combined: and how far out.
-    score: Literal["residual", "combined"] = "residual"
+    judge: Literal["residual", "combined"] = "residual"
     # Rows that are printed and explained, the strangest first.
     top: int = 10
 
@@ -254,7 +254,7 @@ class Detect(Analysis):
             search,
             contamination=self.contamination,
             robust=self.robust,
-            score=self.score,
+            judge=self.judge,
         )
 
     def text(self, table: "Prepared", answer: Any) -> list[str]:

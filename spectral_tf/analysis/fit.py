@@ -199,7 +199,7 @@ def find_outliers(
     *,
     contamination: float | str = "auto",
     robust: bool = True,
-    score: str = "residual",
+    judge: str = "residual",
 ) -> Outliers:
     """Rows that the leading components cannot reconstruct.
 
@@ -209,7 +209,7 @@ def find_outliers(
         search: how.
         contamination: share of outliers, or `"auto"`.
         robust: see `SpectralOutlierDetector`.
-        score: see `SpectralOutlierDetector`.
+        judge: see `SpectralOutlierDetector`.
 
     Returns:
         The distances, with an explanation of each.
@@ -226,7 +226,7 @@ def find_outliers(
             n_components,
             contamination=contamination,
             robust=robust,
-            score=score,
+            judge=judge,
             **search.options(),
         ).fit(table.x)
         found = detector.explain(table.x)

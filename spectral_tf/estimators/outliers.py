@@ -39,7 +39,7 @@ from spectral_tf.estimators.validation import (
 )
 from spectral_tf.moments import split
 
-SCORES = ("residual", "combined")
+JUDGES = ("residual", "combined")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Explanation:
         component_score: `[N, k]` coordinate in each component over its standard
             deviation: how unusual the row is inside the model.
         contribution: `[N, d]` what each feature adds to the squared score; the sum over
-            the features is the squared score. With `score="combined"` a feature that
+            the features is the squared score. With `judge="combined"` a feature that
             makes a row less strange adds a negative number.
         names: of the features.
 
@@ -97,7 +97,7 @@ class Explanation:
 class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     """Outliers by the distance of a row from its reconstruction by k components.
 
-    Or, with `score="combined"`, by that and its place inside the components.
+    Or, with `judge="combined"`, by that and its place inside the components.
 
     Args:
         n_components: k as an int, or a share of the variance in (0, 1); at most
@@ -110,7 +110,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             them; the certificate is about those. It helps less the more outliers lie in
             one direction: beyond about the share that the last of the k components has.
             False: of the rows as they are.
-        score: what rows are judged by. `"residual"`: the distance from the
+        judge: what rows are judged by. `"residual"`: the distance from the
             reconstruction alone. `"combined"`: the distances inside the components,
             too; the Mahalanobis distance that probabilistic PCA gives (top of this
             file). It sees rows that are far out but well reconstructed.
@@ -140,7 +140,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         *,
         contamination: float | str = "auto",
         robust: bool = True,
-        score: str = "residual",
+        judge: str = "residual",
         engine: str = "auto",
         weights: Weights | None = None,
         tol: float = 1e-3,
@@ -151,7 +151,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         self.n_components = n_components
         self.contamination = contamination
         self.robust = robust
-        self.score = score
+        self.judge = judge
         self.engine = engine
         self.weights = weights
         self.tol = tol
@@ -175,7 +175,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         del y
         self._check_contamination()
         check_flags(self, "robust")
-        check_choice(self, "score", SCORES)
+        check_choice(self, "judge", JUDGES)
         with unchanged_on_error(self):
             return self._fit(validated(self, X, reset=True, rows=2, columns=2))
 
@@ -186,7 +186,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         self.n_components_ = self.pca_.n_components_
         self.n_iter_ = self.pca_.n_iter_
         self._spread = spread_of(self._coordinates(x), robust=self.robust)
-        if self.score == "combined":
+        if self.judge == "combined":
             left = x.shape[1] - self.n_components_
             noise = noise_of(self._distances(x), left, robust=self.robust)
             least = np.finfo(x.dtype).eps * float(np.max(self._spread))
@@ -274,7 +274,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def _strangeness(self, x: np.ndarray) -> np.ndarray:
         """`[N]` what rows are judged by: the larger, the stranger."""
         distances = self._distances(x)
-        if self.score == "residual":
+        if self.judge == "residual":
             return distances
         with np.errstate(over="ignore"):
             inside = self._coordinates(x) / self._spread
@@ -346,7 +346,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     ) -> np.ndarray:
         """`[N, d]` x_f (A x)_f, where x^T A x is the squared score of a row x."""
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.score == "residual":
+            if self.judge == "residual":
                 return residual**2
             inside = (scores / self._spread) @ self.pca_.components_
             return self._centred(x) * (inside + residual / self._noise**2)

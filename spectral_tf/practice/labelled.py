@@ -86,7 +86,7 @@ def methods(seed: int) -> dict[str, Method]:
     options = {"n_components": 0.9, "robust": True}
     return {
         "spectral, combined": spectral(**options),
-        "spectral, residual": spectral(**options, score="residual"),
+        "spectral, residual": spectral(**options, judge="residual"),
         "PCA (PyOD's formula)": pca_distance,
         "IsolationForest": forest(seed),
         "largest column": largest_deviation,

