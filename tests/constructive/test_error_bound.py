@@ -109,6 +109,7 @@ def test_tables_in_float32(name, count):
 
 
 @pytest.mark.usefixtures("x64")
+@pytest.mark.long
 @pytest.mark.parametrize("name", FAMILIES)
 def test_tables_in_float64(name):
     for variant in ("register", "rms"):

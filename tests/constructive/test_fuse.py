@@ -140,7 +140,13 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("variant", ["register", "rms", "squaring"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "register",
+        *(pytest.param(v, marks=pytest.mark.long) for v in ("rms", "squaring")),
+    ],
+)
 @pytest.mark.parametrize("path", CHANGES)
 def test_changed_weights_are_still_evaluated_faithfully(variant, path):
     """A rule that guesses at what constructed weights mean would fail here."""
@@ -343,6 +349,7 @@ def test_bad_rows_are_refused():
         )
 
 
+@pytest.mark.long
 def test_gradients_flow():
     """A fused network is a function of x like any other."""
     config, params = network("register")

@@ -101,7 +101,9 @@ def test_bad_arguments_are_named(arguments, message):
         power_method_params(4, 3, 60, "squaring")
 
 
-@pytest.mark.parametrize("variant", ["register", "rms"])
+@pytest.mark.parametrize(
+    "variant", ["register", pytest.param("rms", marks=pytest.mark.long)]
+)
 def test_a_thousand_instances_equal_orthogonal_iteration(variant):
     """Within 1e-4 of the same tau from the same start."""
     config, params = power_method_params(10, 3, 60, variant)

@@ -17,7 +17,13 @@ from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.weights import load_pretrained, pretrained_names
 
 
-@pytest.mark.parametrize("name", pretrained_names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        one if one == "pca-base" else pytest.param(one, marks=pytest.mark.long)
+        for one in pretrained_names()
+    ],
+)
 def test_it_is_above_orthogonal_iteration_with_twice_its_products(name):
     shipped = load_pretrained(name, num_components=4)
     dim = min(24, shipped.config.dim or 24)
