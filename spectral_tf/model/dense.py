@@ -47,7 +47,7 @@ class Norm(nn.Module):
             return tokens
         groups, size = cfg.norm_groups or (1, cfg.width)
         covered = groups * size
-        # One group stays a matrix: its gradient is then twice as fast on a CPU.
+        # One group stays a matrix, whose gradient is faster on a CPU.
         shape = (-1, groups, size) if groups > 1 else (-1, size)
         parts = tokens[:, :covered].reshape(shape)
         if cfg.norm == "layer":
@@ -187,8 +187,8 @@ def joint_mask(
 class DenseBlock(nn.Module):
     """The sublayers of `config.block`, in order. _Unbatched_: one instance.
 
-    Training keeps a block's input alone and runs the block again on the way back: a
-    tenth of the memory, and on a CPU half the time.
+    Training keeps a block's input alone and runs the block again on the way back, which
+    saves memory; `benchmarks/bench_train.py` times it.
 
     Source: Chen et al. (2016), arXiv:1604.06174, for running blocks again.
     """

@@ -343,7 +343,25 @@ def page_of(document: Mapping[str, Any]) -> "Page":
 
     Source: ours.
     """
-    return PAGES[document["kind"]](document)
+    page = PAGES[document["kind"]](document)
+    return _said_to_be_quick(page) if document["quick"] else page
+
+
+def _said_to_be_quick(page: "Page") -> "Page":
+    """The page with a notice before everything else."""
+    from spectral_tf.report.page.parts import Notice, Text
+
+    notice = Notice(
+        Text(
+            "Made with --quick: little of the work was done, and intervals are wide. "
+            "Run the command without it before you decide anything.",
+            "--quick で作成したため計算を大幅に省いており、区間は広くなっています。"
+            "判断の前に --quick なしで実行してください。",
+        )
+    )
+    first, *others = page.sections
+    first = dataclasses.replace(first, parts=(notice, *first.parts))
+    return dataclasses.replace(page, sections=(first, *others))
 
 
 def _write_page(page: "Page", folder: Path, lang: str, name: str | None = None) -> None:

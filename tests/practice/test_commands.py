@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from spectral_tf.cli import main
+from spectral_tf.practice.sections import labelled_section
+from spectral_tf.report.page.parts import Text
 
 DAYS, ITEMS = 160, 25
 QUICK = ["--quick", "--events", "2", "--alarms-per-week", "4"]
@@ -44,6 +46,7 @@ def test_every_file_is_there_and_says_that_faults_are_injected(folder):
     page = (folder / "report-en.html").read_text()
     assert "injected by a published generator" in page
     assert document["quick"] is True
+    assert "Made with --quick" in page
     assert len(document["events"]) == 2 * 5
     assert [one["name"] for one in document["methods"]][:2] == [
         "constructed",
@@ -131,3 +134,9 @@ def test_a_folder_that_exists_is_kept(folder, sales, capsys):
     assert main(arguments) == 2
     assert "--force" in capsys.readouterr().err
     assert (folder / "poc.json").read_bytes() == before
+
+
+def test_tables_that_are_not_installed_are_said_to_be_missing():
+    (part,) = labelled_section([]).parts
+    assert isinstance(part, Text)
+    assert "Not run" in part.en

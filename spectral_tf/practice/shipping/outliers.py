@@ -14,8 +14,6 @@ from spectral_tf.practice.shipping.contrasts import WEEK
 from spectral_tf.practice.shipping.features import Feature, Features
 from spectral_tf.report.page.parts import Text
 
-OUTLIER_OPTIONS: dict[str, Any] = {}
-"""More parameters of the detector, such as `{"judge": "combined"}`."""
 SHARE = 0.9
 """Of the variance, that the components have."""
 SMALL = 1e-12
@@ -46,9 +44,7 @@ def strangest(
     with warnings.catch_warnings():
         # What is not proven stands in the certificate.
         warnings.simplefilter("ignore", CertificateWarning)
-        found = SpectralOutlierDetector(
-            SHARE, robust=True, random_state=config.seed, **OUTLIER_OPTIONS
-        ).fit(features.x)
+        found = SpectralOutlierDetector(SHARE, random_state=config.seed).fit(features.x)
     scores = -found.score_samples(features.x)
     order = np.argsort(-scores, kind="stable")[: config.top]
     is_outlier = found.predict(features.x) < 0
