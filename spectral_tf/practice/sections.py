@@ -52,13 +52,11 @@ def component_section(found: Mapping[str, Any], columns: Sequence[str]) -> Secti
         ),
         Text(
             f"{certified} of {len(names)} components carry a certificate: a proof, "
-            "from "
-            "the table alone and with rounding included, that the vector is within "
-            f"{found['tol']:g} radians of the true one.",
+            "from the table alone and with rounding included, that the vector is "
+            f"within {found['tol']:g} radians of the true one.",
             f"{len(names)}成分のうち{certified}成分に証明書があります。表だけから、丸"
-            "め誤差も"
-            f"含めて、真のベクトルとの角度が{found['tol']:g}ラジアン以内であることの"
-            "証明です。",
+            f"め誤差も含めて、真のベクトルとの角度が{found['tol']:g}ラジアン以内である"
+            "ことの証明です。",
         ),
         kind="bars",
     )
@@ -108,10 +106,8 @@ def network_section(found: Mapping[str, Any]) -> Section:
             f"The constructed network runs {products['constructed']} power iterations "
             f"in {blocks['constructed']} blocks; the trained one has "
             f"{products['trained']} products with the covariance in all. Lower is "
-            "closer to the true vector (0.001 is the "
-            "end of the axis). Certificates do not rest on this: they are computed "
-            "from "
-            "the table.",
+            "closer to the true vector (0.001 is the end of the axis). Certificates "
+            "do not rest on this: they are computed from the table.",
             f"構成ネットワークは{blocks['constructed']}ブロックで"
             f"{products['constructed']}回のべき乗反復を行い、学習済みネットワークは"
             f"共分散との積を{products['trained']}回使います。"
@@ -129,8 +125,7 @@ def network_section(found: Mapping[str, Any]) -> Section:
                 "transformers: rows of the table are tokens, and a register token for "
                 "each component gathers from them.",
                 f"過去の{found['rows']}行を読ませています。表の各行がトークン、主成分"
-                "ごとに"
-                "1つのレジスタトークンが情報を集める、通常のTransformerです。",
+                "ごとに1つのレジスタトークンが情報を集める、通常のTransformerです。",
             ),
             angle,
             _stream(found["stream"]),
@@ -150,9 +145,8 @@ def _stream(stream: Mapping[str, Any]) -> Heat:
         tuple(stream["names"]),
         Text(
             "u is the vector, r one over its length on its way; every block does "
-            "what its "
-            "name says. Colours stop at ±1.5. u stops changing when the component is "
-            "found.",
+            "what its name says. Colours stop at ±1.5. u stops changing when the "
+            "component is found.",
             "u はベクトル、r は計算途中の長さの逆数です。各ブロックは名前の通りの"
             "計算をします。色は±1.5で打ち切り。u が変わらなくなれば収束です。",
         ),
@@ -175,8 +169,8 @@ def _attention(found: Mapping[str, Any]) -> Heat:
             "attention score), the largest for register 1 first. A single bright row "
             "would mean that one row makes the component: look at that row.",
             "最後の積でレジスタが読む量に占める各行の割合(スコアの2乗)。レジスタ1で大"
-            "きい順。"
-            "1行だけが突出していれば、その行が主成分を作っているので確認してください。",
+            "きい順。1行だけが突出していれば、その行が主成分を作っているので確認して"
+            "ください。",
         ),
         Text("%", "%"),
     )
@@ -228,11 +222,9 @@ def assumption_section(
             "average precision of each method, mean and standard error over tables. "
             "These tables are what the spectral methods are made for, so compare the "
             "slopes, not the heights.",
-            "正解が分かる人工データ(10列、主要3成分、評価行の5 %を任意の方向にずらす"
-            ")で、"
-            "前提を意図的に崩したときの平均適合率(平均と標準誤差)です。スペクトル法に"
-            "向いた"
-            "データなので、高さではなく傾きを比べてください。",
+            "正解が分かる人工データ(10列、主要3成分、評価行の5 %を任意の方向にずら"
+            "す)で、前提を意図的に崩したときの平均適合率(平均と標準誤差)です。スペク"
+            "トル法に向いたデータなので、高さではなく傾きを比べてください。",
         )
         parts += [text, *charts]
     return Section("assumptions", Text("Assumptions", "前提の確認"), tuple(parts))
@@ -267,8 +259,7 @@ def _warnings(checks: Mapping[str, Any]) -> list[Part]:
             f"one. {checks['rows']:,} rows count as about {effective:,.0f} independent "
             f"ones (correlation time {checks['correlation_time']:.1f} days).",
             f"隣り合う固有値の最小の差は大きい方の{gap:.1%}です。{checks['rows']:,}行"
-            "は、"
-            f"独立な約{effective:,.0f}行に相当します(相関時間 "
+            f"は、独立な約{effective:,.0f}行に相当します(相関時間 "
             f"{checks['correlation_time']:.1f}日)。",
         )
     ]
@@ -279,9 +270,8 @@ def _warnings(checks: Mapping[str, Any]) -> list[Part]:
                 Text(
                     f"Heavy tails: an excess kurtosis of {tails:.1f}. Extreme rows are "
                     "more common than the threshold assumes; expect more false alarms.",
-                    f"裾が重い分布です(尖度 {tails:.1f})。極端な行がしきい値の想定よ"
-                    "り多く、"
-                    "誤報が増えます。",
+                    f"裾が重い分布です(尖度 {tails:.1f})。極端な行がしきい値の想定より"
+                    "多く、誤報が増えます。",
                 )
             )
         )
@@ -290,8 +280,7 @@ def _warnings(checks: Mapping[str, Any]) -> list[Part]:
             Notice(
                 Text(
                     "Two eigenvalues nearly agree: their vectors are determined only "
-                    "as "
-                    "a pair.",
+                    "as a pair.",
                     "2つの固有値がほぼ等しく、ベクトルは組としてのみ定まります。",
                 )
             )
@@ -303,8 +292,7 @@ def _warnings(checks: Mapping[str, Any]) -> list[Part]:
                     "Rows are strongly correlated in time, since windows overlap: "
                     "intervals are taken over items, weeks or faults, never over rows.",
                     "窓が重なるため行は時間的に強く相関しています。区間は行ではなく、"
-                    "品目・週・"
-                    "異常を単位に求めています。",
+                    "品目・週・異常を単位に求めています。",
                 )
             )
         )
@@ -337,9 +325,8 @@ def _breach_chart(name: str, found: Sequence[Mapping[str, Any]]) -> Chart:
             f"The robust spectral detector falls from {first:.2f} to "
             f"{last['precision']:.2f}. Left: the assumption holds; it is broken more "
             "and more to the right.",
-            f"頑健なスペクトル検知器は {first:.2f} から {last['precision']:.2f} に下"
-            "がります。"
-            "左端では前提が成り立ち、右へ行くほど崩れます。",
+            f"頑健なスペクトル検知器は {first:.2f} から {last['precision']:.2f} に下が"
+            "ります。左端では前提が成り立ち、右へ行くほど崩れます。",
         ),
     )
 
@@ -368,16 +355,12 @@ def labelled_section(found: Sequence[Mapping[str, Any]]) -> Section:
     )
     text = Text(
         "Nothing is injected here: the strange rows were planted by the tables' "
-        "authors "
-        "or are of a rare class. One setting for all tables, the defaults of `detect` "
-        "with the combined score. `First`: how many of the m strange rows are among "
-        "the "
-        "m largest scores.",
+        "authors or are of a rare class. One setting for all tables, the defaults of "
+        "`detect` with the combined score. `First`: how many of the m strange rows "
+        "are among the m largest scores.",
         "ここでは何も注入していません。異常行は表の作者が仕込んだもの、または稀なクラ"
-        "スです。"
-        "全ての表で同じ設定(複合スコア)を使いました。「上位」は、m個の異常行のうちス"
-        "コア上位"
-        "m件に入った数です。",
+        "スです。全ての表で同じ設定(複合スコア)を使いました。「上位」は、m個の異常行"
+        "のうちスコア上位m件に入った数です。",
     )
     table = Table(
         Text("Labelled tables", "正解のある公開データ"),
@@ -434,15 +417,12 @@ def cost_section(cost: Mapping[str, Any], document: Mapping[str, Any]) -> Sectio
         f"{training['network']} took {training['seconds']:.0f} s once, about "
         f"{training['watt_hours']:.1f} Wh; it is shipped, so you do not pay it again.",
         f"今回の実行は{cost['seconds']:.0f}秒(CPU時間 "
-        f"{cost['processor_seconds']:.0f}秒、"
-        f"コンパイル含む)、メモリ {cost['peak_mb']:,.0f} MB、{cost['processors']}コア"
-        f"({cost['machine']})でした。1コアあたり{cost['watts_per_core']:.0f} Wと仮定"
-        "すると"
-        f"約{cost['watt_hours']:.1f} Whです(実測ではありません)。"
-        f"{training['network']}の"
+        f"{cost['processor_seconds']:.0f}秒、コンパイル含む)、メモリ "
+        f"{cost['peak_mb']:,.0f} MB、{cost['processors']}コア({cost['machine']})でし"
+        f"た。1コアあたり{cost['watts_per_core']:.0f} Wと仮定すると約"
+        f"{cost['watt_hours']:.1f} Whです(実測ではありません)。{training['network']}の"
         f"事前学習は一度だけ{training['seconds']:.0f}秒(約"
-        f"{training['watt_hours']:.1f} Wh)"
-        "で、同梱済みのため再度の費用はかかりません。",
+        f"{training['watt_hours']:.1f} Wh)で、同梱済みのため再度の費用はかかりません。",
     )
     audit = document["audit"]
     versions = ", ".join(f"{k} {v}" for k, v in sorted(document["versions"].items()))

@@ -118,12 +118,11 @@ def verdict(document: Mapping[str, Any]) -> Text:
         f"{percent(recall['recall']['value'])} with "
         f"{percent(recall['precision']['value'])} right.",
         f"平均適合率では、構成重みの検知器は最良の比較手法({named_ja(name)})を"
-        f"{abs(gained):.3f} {wins.ja}ました(差 {gained:+.3f}、95 %区間 {span})。"
-        f"週{week}件の警報では異常の{percent(main['recall']['value'])}を検出し、警報の"
+        f"{abs(gained):.3f} {wins.ja}ました(差 {gained:+.3f}、95 %区間 {span})。週"
+        f"{week}件の警報では異常の{percent(main['recall']['value'])}を検出し、警報の"
         f"{percent(main['precision']['value'])}が正しい警報でした。この点で最良の比較"
-        "手法"
-        f"({named_ja(recall['name'])})は{percent(recall['recall']['value'])}を検出し、"
-        f"正しい警報は{percent(recall['precision']['value'])}でした。",
+        f"手法({named_ja(recall['name'])})は{percent(recall['recall']['value'])}を検出"
+        f"し、正しい警報は{percent(recall['precision']['value'])}でした。",
     )
 
 
@@ -220,14 +219,13 @@ def _data(document: Mapping[str, Any]) -> Section:
         *(Text(**note) for note in data["notes"]),
         Text(
             f"One row for each item and day: deviations of the last {windows} days "
-            "from "
-            "what the past makes one expect (item mean times weekday factor), on the "
-            "square-root scale of counts, the shop's own level of the day removed. "
-            f"{past['rows']:,} rows of the past, {past['later_rows']:,} rows after it.",
-            f"品目×日ごとに1行とし、直近{windows}日の販売が、過去から予想される量"
-            "(品目平均×曜日係数)からどれだけ外れたかを平方根尺度で表し、店全体のその"
-            "日の"
-            f"水準を除いています。過去 {past['rows']:,}行、評価 "
+            "from what the past makes one expect (item mean times weekday factor), "
+            "on the square-root scale of counts, the shop's own level of the day "
+            f"removed. {past['rows']:,} rows of the past, {past['later_rows']:,} rows "
+            "after it.",
+            f"品目×日ごとに1行とし、直近{windows}日の販売が、過去から予想される量(品目"
+            "平均×曜日係数)からどれだけ外れたかを平方根尺度で表し、店全体のその日の水"
+            f"準を除いています。過去 {past['rows']:,}行、評価 "
             f"{past['later_rows']:,}行。",
         ),
         Table(
@@ -361,8 +359,7 @@ def _by_kind(document: Mapping[str, Any]) -> Chart:
             "1件以上の警報が出た注入異常の割合。ひげは異常を再抽出した95 %区間です。"
             "他のネットワークとマハラノビス距離は構成重みと同じなので省いています。"
             "(stock-out=欠品、double booking=二重計上、unit error=単位誤り、drift=増"
-            "加、"
-            "missing days=記録漏れ)",
+            "加、missing days=記録漏れ)",
         ),
         kind="bars",
     )
