@@ -32,11 +32,13 @@ def pytest_collection() -> None:
     Without this a wrong type would raise beartype's error here and `ConfigError`
     outside the tests, and `exponent=2` would be refused only here.
     """
-    import spectral_tf.clustering.config
     import spectral_tf.practice.commands  # noqa: F401 - defines configurations, too
     from spectral_tf.config import Config
 
-    for cls in Config.__subclasses__():
+    kinds = Config.__subclasses__()
+    while kinds:
+        cls = kinds.pop()
+        kinds += cls.__subclasses__()
         vars(cls)["__init__"].__no_type_check__ = True
 
 

@@ -23,9 +23,12 @@ ROOMS: dict[str, set[str]] = {
     "sampling": {"config", "spectra"},
     "objective": {"config", "spectra", "model.transformer", "sampling.instance"},
     "constructive": {"config", "spectra", "model"},
-    "training": {"config", "spectra", "sampling", "model", "objective"},
     "evaluation": {"config", "spectra", "sampling", "model"},
     "clustering": {"config", "spectra", "sampling", "evaluation"},
+    "training": {
+        *("config", "spectra", "sampling", "model", "objective"),
+        *("clustering.instances", "clustering.objective"),
+    },
 }
 ROOMS["estimators"] = {
     *("config", "spectra", "moments", "certificate", "model", "constructive"),

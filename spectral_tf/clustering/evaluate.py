@@ -159,7 +159,7 @@ def evaluate_methods(
     Example:
         >>> import jax
         >>> from spectral_tf.clustering.baselines import k_means
-        >>> from spectral_tf.clustering.config import ClusterConfig
+        >>> from spectral_tf.config import ClusterConfig
         >>> from spectral_tf.clustering.instances import sample_clusters
         >>> config = ClusterConfig(family="bi_class", signal=4.0)
         >>> batch = sample_clusters(jax.random.key(0), config, 20)

@@ -15,14 +15,14 @@ K > 2; eight classes in the plane do not fit either.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from spectral_tf.clustering.config import ClusterConfig
-from spectral_tf.config import require
+from spectral_tf.config import ClusterConfig, require
 from spectral_tf.sampling.ensembles import valid_rows
 from spectral_tf.sampling.sampler import instance_keys
 from spectral_tf.spectra import einsum, unit
@@ -37,7 +37,8 @@ class ClusterInstance(NamedTuple):
         labels: `[N]` class of each row, 0 to K - 1; -1 for outliers and masked rows.
         means: `[K, d]` of the classes, units of x.
         scales: `[K, d]` of the noise, units of x: its standard deviations if normal.
-        weights: `[K]` of the classes among rows that are no outliers, sum 1.
+        weights: `[K]` of the classes among rows that are no outliers, sum 1; 0 for a
+            class that is not there (`min_classes`).
         degrees_of_freedom: `[]` of the noise; infinity if normal.
         closest: `[]` largest cosine between two of the means.
 
@@ -91,15 +92,32 @@ def largest_cosine(means: Float[Array, "K d"]) -> Float[Array, ""]:
     return jnp.max(jnp.where(jnp.eye(count, dtype=bool), -1.0, cosine))
 
 
+def _separation(key: Array, config: ClusterConfig) -> Float[Array, ""]:
+    if config.min_separation is None:
+        return jnp.asarray(config.separation)
+    low, high = math.log(config.min_separation), math.log(config.separation)
+    return jnp.exp(jax.random.uniform(key, minval=low, maxval=high))
+
+
 def _means(key: Array, config: ClusterConfig) -> Float[Array, "K d"]:
+    separation = _separation(jax.random.fold_in(key, 1), config)
     if config.family == "classes":
-        return apart_means(key, config) * config.separation
+        return apart_means(key, config) * separation
     direction = unit(jax.random.normal(key, (config.dim,)))
-    mean = config.separation * config.signal * direction
+    mean = separation * config.signal * direction
     return jnp.stack([mean, -mean])
 
 
 def _weights(key: Array, config: ClusterConfig) -> Float[Array, " K"]:
+    weights, classes = _all_weights(key, config), config.num_classes
+    if config.min_classes is not None:
+        fewest = jax.random.fold_in(key, 1)
+        count = jax.random.randint(fewest, (), config.min_classes, classes + 1)
+        weights = jnp.where(jnp.arange(classes) < count, weights, 0.0)
+    return weights / jnp.sum(weights)
+
+
+def _all_weights(key: Array, config: ClusterConfig) -> Float[Array, " K"]:
     if config.weights:
         weights = jnp.array(config.weights)
     elif config.family == "bi_class":
@@ -109,7 +127,7 @@ def _weights(key: Array, config: ClusterConfig) -> Float[Array, " K"]:
         weights = jax.random.uniform(
             key, (config.num_classes,), minval=low, maxval=high
         )
-    return weights / jnp.sum(weights)
+    return weights
 
 
 def _scales(key: Array, config: ClusterConfig) -> Float[Array, "K d"]:

@@ -2,10 +2,22 @@
 
 A configuration is plain data: hashable (so it can be static under `jax.jit`),
 compared by value, and turned to and from JSON by `to_dict` / `from_dict`. `base.py`
-holds what all share, `model.py` the transformer, `runs.py` instances and training.
+holds what all share, `model.py` the transformer, `ensemble.py` its instances, `runs.py`
+a training run; `cluster_model.py`, `clusters.py` and `cluster_runs.py` are the same for
+mixtures and the network that clusters.
 """
 
 from spectral_tf.config.base import Config, ConfigError, DataError, require
+from spectral_tf.config.cluster_model import ClusterModelConfig
+from spectral_tf.config.cluster_runs import (
+    AnyModel,
+    AnyRun,
+    ClusterFamily,
+    ClusterTrainConfig,
+    model_config,
+    run_config,
+)
+from spectral_tf.config.clusters import ClusterConfig
 from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, Spectrum
 from spectral_tf.config.model import (
     Attention,
@@ -15,12 +27,18 @@ from spectral_tf.config.model import (
     Readout,
     Sublayer,
 )
-from spectral_tf.config.runs import TrainConfig
+from spectral_tf.config.runs import RunConfig, TrainConfig
 from spectral_tf.config.schedule import parse_schedule, repeated
 from spectral_tf.config.table import TableConfig
 
 __all__ = [
+    "AnyModel",
+    "AnyRun",
     "Attention",
+    "ClusterConfig",
+    "ClusterFamily",
+    "ClusterModelConfig",
+    "ClusterTrainConfig",
     "Config",
     "ConfigError",
     "DataError",
@@ -30,11 +48,14 @@ __all__ = [
     "ModelConfig",
     "Parameterisation",
     "Readout",
+    "RunConfig",
     "Spectrum",
     "Sublayer",
     "TableConfig",
     "TrainConfig",
+    "model_config",
     "parse_schedule",
     "repeated",
     "require",
+    "run_config",
 ]

@@ -10,24 +10,14 @@ from spectral_tf.config.table import TableConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(Config):
-    """A pre-training run: everything that decides its numbers.
+class RunConfig(Config):
+    """What every run has, whatever it trains: sizes, optimiser, records.
 
     Source: ours.
     """
 
-    # The transformer that is trained.
-    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     # One gradient step sums over these `(d, N)` shapes, `batch_size` of each.
     shapes: tuple[tuple[int, int], ...] = ((6, 30), (10, 50), (16, 64))
-    # Family of the instances; its d, N and k are overruled by `shapes` and `model`.
-    ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
-    # Families to draw from instead of `ensemble`, each with a weight; () = that alone.
-    mixture: tuple[MixturePart, ...] = ()
-    # Blocks of rows of a table, drawn beside these families.
-    table: TableConfig = dataclasses.field(default_factory=TableConfig)
-    # Looped networks: the depth at each shape, in turn; () = the model's num_blocks.
-    depths: tuple[int, ...] = ()
     # Instances in a step, over all devices, of each shape.
     batch_size: int = 64
     # Gradient steps of the run, a multiple of steps_per_call.
@@ -50,21 +40,8 @@ class TrainConfig(Config):
     final_fraction: float = 0.02
     # Gradients are clipped to this global norm.
     max_grad_norm: float = 0.3
-    # Loss of the eigenvectors; `signed` is for replication only.
-    loss: Literal["cosine", "projector", "rayleigh", "signed"] = "cosine"
-    # Weight of each rank in the loss, relative to the others; () = all alike.
-    rank_weights: tuple[float, ...] = ()
-    # Weight of the eigenvalues' relative squared error, added to the loss.
-    eigenvalue_weight: float = 0.0
     # Parts of a batch that run one after the other, for a smaller memory.
     microbatches: int = 1
-    # Of the network's forward and backward pass; weights and targets stay float32.
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    # Draw the registers' start vectors anew for each instance (equivariant).
-    random_starts: bool = True
-    # Share of instances whose registers start near the answer, at distances from 1e-4
-    # to 1: a loop learns to stay there (equivariant, with random_starts).
-    warm_starts: float = 0.0
     # Steps in one call of the compiled function; metrics and saves come between.
     steps_per_call: int = 25
     # Save after this many calls; 0 = only at the end.
@@ -80,44 +57,96 @@ class TrainConfig(Config):
     # Seed of the first weights and of all instances.
     seed: int = 0
 
+    @property
+    def source(self) -> str:
+        """Table that the run learns from, beside what is sampled; "" without one."""
+        return ""
+
     def validate(self) -> None:
         """Check the bounds."""
+        kind = type(self).__name__
         self.at_least(1, "batch_size", "num_steps", "steps_per_call", "microbatches")
         self.at_least(1, "eval_instances")
-        self.at_least(0, "warmup_steps", "calls_per_save", "eigenvalue_weight", "seed")
+        self.at_least(0, "warmup_steps", "calls_per_save", "seed")
         self.at_least(0, "calls_per_eval", "weight_decay", "ema_decay")
         self.at_least(2, "keep_checkpoints")
         self.above(0, "learning_rate", "max_grad_norm")
         require(
             0 < self.final_fraction <= 1,
-            f"TrainConfig.final_fraction={self.final_fraction} must lie in (0, 1]; "
-            "use 1 for a constant rate.",
+            f"{kind}.final_fraction={self.final_fraction} must lie in (0, 1]; use 1 "
+            "for a constant rate.",
         )
         require(
             self.num_steps % self.steps_per_call == 0,
-            f"TrainConfig.num_steps={self.num_steps} must be a multiple of "
+            f"{kind}.num_steps={self.num_steps} must be a multiple of "
             f"steps_per_call={self.steps_per_call}; change one of them.",
         )
         require(
             self.warmup_steps < self.num_steps,
-            f"TrainConfig.warmup_steps={self.warmup_steps} must be < num_steps="
+            f"{kind}.warmup_steps={self.warmup_steps} must be < num_steps="
             f"{self.num_steps}; lower it.",
         )
         require(
             0 < self.decay_fraction <= 1 and self.ema_decay < 1,
-            f"TrainConfig.decay_fraction={self.decay_fraction} must lie in (0, 1] and "
+            f"{kind}.decay_fraction={self.decay_fraction} must lie in (0, 1] and "
             f"ema_decay={self.ema_decay} in [0, 1); try 0.2 and 0.999.",
         )
         require(
             self.weight_decay == 0 or self.optimiser != "adam",
-            f"TrainConfig.weight_decay={self.weight_decay} is for adamw and muon; set "
+            f"{kind}.weight_decay={self.weight_decay} is for adamw and muon; set "
             "optimiser='adamw', or leave it 0.",
         )
         require(
             self.batch_size % self.microbatches == 0,
-            f"TrainConfig.batch_size={self.batch_size} must be a multiple of "
+            f"{kind}.batch_size={self.batch_size} must be a multiple of "
             f"microbatches={self.microbatches}; change one of them.",
         )
+        require(
+            len(self.shapes) > 0,
+            f"{kind}.shapes=() must name at least one (d, N); try ((10, 50),).",
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(RunConfig):
+    """A pre-training run: everything that decides its numbers.
+
+    Source: ours.
+    """
+
+    # The transformer that is trained.
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+    # Family of the instances; its d, N and k are overruled by `shapes` and `model`.
+    ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
+    # Families to draw from instead of `ensemble`, each with a weight; () = that alone.
+    mixture: tuple[MixturePart, ...] = ()
+    # Blocks of rows of a table, drawn beside these families.
+    table: TableConfig = dataclasses.field(default_factory=TableConfig)
+    # Looped networks: the depth at each shape, in turn; () = the model's num_blocks.
+    depths: tuple[int, ...] = ()
+    # Loss of the eigenvectors; `signed` is for replication only.
+    loss: Literal["cosine", "projector", "rayleigh", "signed"] = "cosine"
+    # Weight of each rank in the loss, relative to the others; () = all alike.
+    rank_weights: tuple[float, ...] = ()
+    # Weight of the eigenvalues' relative squared error, added to the loss.
+    eigenvalue_weight: float = 0.0
+    # Of the network's forward and backward pass; weights and targets stay float32.
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    # Draw the registers' start vectors anew for each instance (equivariant).
+    random_starts: bool = True
+    # Share of instances whose registers start near the answer, at distances from 1e-4
+    # to 1: a loop learns to stay there (equivariant, with random_starts).
+    warm_starts: float = 0.0
+
+    @property
+    def source(self) -> str:
+        """Table that the run learns from; "" without one."""
+        return self.table.source
+
+    def validate(self) -> None:
+        """Check the bounds."""
+        super().validate()
+        self.at_least(0, "eigenvalue_weight")
         self._validate_parts()
         self._validate_shapes()
 
@@ -144,10 +173,6 @@ class TrainConfig(Config):
         )
 
     def _validate_shapes(self) -> None:
-        require(
-            len(self.shapes) > 0,
-            "TrainConfig.shapes=() must name at least one (d, N); try ((10, 50),).",
-        )
         model = self.model
         # A table of fewer columns than k trains its own d ranks, if the register codes
         # do not shrink with them.

@@ -100,7 +100,7 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
     if (path / "checkpoints").is_dir():
         restored = restore_latest(path)
         averaged = jax.tree.map(jnp.asarray, restored.state.averaged)
-        return restored.config.model, averaged
+        return restored.train.model, averaged
     return load_weights(path)
 
 
@@ -123,7 +123,7 @@ def trained_on(weights: Weights) -> TrainConfig | None:
         path = Path(weights)
         if weights not in pretrained_names():
             if (path / "checkpoints").is_dir():
-                return restore_latest(path).config
+                return restore_latest(path).train
             if path.suffix != ".json" or path.is_dir():
                 return None
         found = load_pretrained(weights)

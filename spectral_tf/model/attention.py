@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from spectral_tf.config import Attention, ModelConfig
+from spectral_tf.config import AnyModel, Attention
 
 
-def contraction(config: ModelConfig) -> Callable[..., Array]:
+def contraction(config: AnyModel) -> Callable[..., Array]:
     """`jnp.einsum` at the precision that `config` asks for."""
     highest = config.precision == "highest"
     return functools.partial(

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax.core import unfreeze
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig
+from spectral_tf.model.cluster import ClusterTransformer
 from spectral_tf.model.transformer import SpectralTransformer
 
 Params = Mapping[str, Any]
@@ -90,8 +91,8 @@ def unflatten_params(flat: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def init_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
-    """Fresh parameters of `SpectralTransformer(config)`.
+def init_params(config: AnyModel, key: jax.Array) -> dict[str, Any]:
+    """Fresh parameters of the network of a configuration.
 
     Args:
         config: the model.
@@ -106,12 +107,15 @@ def init_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _jitted_init(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
+def _jitted_init(config: AnyModel, key: jax.Array) -> dict[str, Any]:
+    if isinstance(config, ClusterModelConfig):
+        rows = jnp.ones((3, 2)).at[0].set(0.0)
+        return unfreeze(ClusterTransformer(config).init(key, rows, rows[1:]))["params"]
     x = jnp.ones((config.num_samples or 2, config.dim or config.num_components))
     return unfreeze(SpectralTransformer(config).init(key, x))["params"]
 
 
-def parameter_shapes(config: ModelConfig) -> dict[str, jax.ShapeDtypeStruct]:
+def parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
     """Path -> shape and dtype of every parameter, without computing any.
 
     Args:
@@ -126,8 +130,8 @@ def parameter_shapes(config: ModelConfig) -> dict[str, jax.ShapeDtypeStruct]:
     return flatten_params(shapes)
 
 
-def check_params(config: ModelConfig, params: Params) -> None:
-    """Refuse a tree that is not exactly that of `SpectralTransformer(config)`.
+def check_params(config: AnyModel, params: Params) -> None:
+    """Refuse a tree that is not exactly that of the network of a configuration.
 
     Args:
         config: the model.
@@ -151,7 +155,7 @@ def check_params(config: ModelConfig, params: Params) -> None:
         raise ParamsError(
             "parameters do not fit the model: "
             + "; ".join(sorted(faults))
-            + ". Build them with the same ModelConfig that you pass here."
+            + ". Build them with the same configuration that you pass here."
         )
 
 

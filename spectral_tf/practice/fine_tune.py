@@ -92,5 +92,5 @@ def _best(run: Path, steps: int) -> FineTuned:
     restored = restore_best(run)
     params = jax.tree.map(jax.numpy.asarray, restored.state.averaged)
     return FineTuned(
-        (restored.config.model, params), float(scored[0]), float(scored.min()), steps
+        (restored.train.model, params), float(scored[0]), float(scored.min()), steps
     )

@@ -51,6 +51,8 @@ class RunCurve(NamedTuple):
         heldout_steps: `[E]`.
         heldout_loss: `[E]`.
         heldout_cosine: `[E, k]`, or `[E, 0]`.
+        measure: what `cosine` is, where it is another score that is 1 at best.
+        column: what a column of it belongs to.
     """
 
     name: str
@@ -63,6 +65,8 @@ class RunCurve(NamedTuple):
     heldout_steps: np.ndarray
     heldout_loss: np.ndarray
     heldout_cosine: np.ndarray
+    measure: str = "mean |cos|"
+    column: str = "rank"
 
 
 def learning_curve_figure(runs: RunCurve | Sequence[RunCurve]) -> Figure:
@@ -127,14 +131,14 @@ def _single(curve: RunCurve, sources: list[Line2D]) -> tuple[Figure, list[list[A
     ranks = range(curve.cosine.shape[1])
     for rank in ranks:
         _plot_cosine(cosine, curve, rank, COLOURS[rank % len(COLOURS)], "-")
-    cosine.set_ylabel("mean |cos|")
+    cosine.set_ylabel(curve.measure)
     last = [_last_cosine(curve, rank) for rank in ranks]
     lowest, highest = _cosine_scale(cosine, [_cosines(curve, rank) for rank in ranks])
     heights = (_stretch(np.array(last)) - lowest) / (highest - lowest)
     places = _apart(np.nan_to_num(heights))
     for rank, place in zip(ranks, places, strict=True):
         cosine.annotate(
-            f"rank {rank + 1}: {_written(last[rank])}",
+            f"{curve.column} {rank + 1}: {_written(last[rank])}",
             (1.02, place),
             xycoords="axes fraction",
             va="center",
@@ -171,7 +175,7 @@ def _overlaid(
     for rank, axis in enumerate(axes[3:]):
         having = [curve for curve in curves if curve.cosine.shape[1] > rank]
         _cosine_scale(axis, [_cosines(curve, rank) for curve in having])
-        axis.set_ylabel(f"mean |cos|, rank {rank + 1}")
+        axis.set_ylabel(f"{having[0].measure}, {having[0].column} {rank + 1}")
     handles += sources
     longest = max(len(handle.get_label()) for handle in handles)
     figure.legend(

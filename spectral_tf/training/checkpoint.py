@@ -25,7 +25,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from spectral_tf.config import TrainConfig
+from spectral_tf.config import AnyRun, TrainConfig, run_config
 from spectral_tf.training.provenance import provenance
 from spectral_tf.training.provenance import versions as versions
 from spectral_tf.training.state import TrainState, init_state
@@ -46,9 +46,19 @@ class Restored(NamedTuple):
     """A verified checkpoint: `state`, `config`, its `meta` dictionary, its folder."""
 
     state: TrainState
-    config: TrainConfig
+    config: AnyRun
     meta: dict[str, Any]
     path: Path
+
+    @property
+    def train(self) -> TrainConfig:
+        """The configuration of a run that trains eigenpairs; others are refused."""
+        if not isinstance(self.config, TrainConfig):
+            raise CheckpointError(
+                f"{self.path} is of a network that clusters; here one that finds "
+                "eigenpairs is needed, as `spectral-tf pretrain` makes."
+            )
+        return self.config
 
 
 def _files(folder: Path) -> list[Path]:
@@ -209,7 +219,7 @@ def _write(temporary: Path, state: TrainState, meta: Mapping[str, Any]) -> None:
 
 
 def save_checkpoint(
-    run_dir: Path, config: TrainConfig, state: TrainState, extra: Mapping[str, Any]
+    run_dir: Path, config: AnyRun, state: TrainState, extra: Mapping[str, Any]
 ) -> Path:
     """Write a checkpoint, then drop those that need not be kept.
 
@@ -282,7 +292,7 @@ def _good(run_dir: Path) -> Iterator[Path]:
         )
 
 
-def restore_latest(run_dir: Path, config: TrainConfig | None = None) -> Restored:
+def restore_latest(run_dir: Path, config: AnyRun | None = None) -> Restored:
     """The newest checkpoint that matches its manifest.
 
     Args:
@@ -330,9 +340,9 @@ def restore_best(run_dir: Path) -> Restored:
     return _restore(best, None)
 
 
-def _restore(folder: Path, config: TrainConfig | None) -> Restored:
+def _restore(folder: Path, config: AnyRun | None) -> Restored:
     meta = json.loads((folder / META).read_text())
-    stored = TrainConfig.from_dict(meta["config"])
+    stored = run_config(meta["config"])
     if config is not None and config != stored:
         ours, theirs = config.to_dict(), stored.to_dict()
         fields = [name for name in ours if ours[name] != theirs[name]]

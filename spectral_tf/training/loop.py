@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from spectral_tf.config import ConfigError, TrainConfig
+from spectral_tf.config import AnyRun, ConfigError, TrainConfig
 from spectral_tf.sampling.past import PastTable, check_past, load_past
 from spectral_tf.training.checkpoint import (
     CheckpointError,
@@ -23,7 +23,6 @@ from spectral_tf.training.checkpoint import (
     restore_latest,
     to_host,
 )
-from spectral_tf.training.heldout import Heldout
 from spectral_tf.training.parallel import (
     Device,
     MultiStep,
@@ -42,6 +41,7 @@ from spectral_tf.training.stopping import (
     same_everywhere,
     stop_requests,
 )
+from spectral_tf.training.tasks import Evaluate, task_of
 
 
 class NonFiniteError(RuntimeError):
@@ -63,7 +63,7 @@ def check_finite(metrics: dict[str, np.ndarray], step: int) -> None:
 
 
 def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
-    config: TrainConfig,
+    config: AnyRun,
     run_dir: Path | str | None = None,
     *,
     resume: bool = False,
@@ -74,7 +74,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
 ) -> TrainState:
     """Pre-train on instances sampled on the devices.
 
-    With `config.table.source` a share of them are blocks of rows of that table. It is
+    With `config.source` a share of them are blocks of rows of that table. It is
     read here; the run is scored on the rows it holds out before the first step, too, so
     that the best checkpoint is the start where training does not help.
 
@@ -153,16 +153,16 @@ class _Begun(NamedTuple):
     seconds: float
 
 
-def _past(config: TrainConfig) -> PastTable | None:
+def _past(config: AnyRun) -> PastTable | None:
     """The run's table, the same on every process; None without one."""
-    if not config.table.source:
+    if not isinstance(config, TrainConfig) or not config.table.source:
         return None
     past = load_past(config.table)
     check_past(past, config.table, config.shapes)
     part = int(past.digest[:7], 16)
     if part != same_everywhere(part):
         raise CheckpointError(
-            f"process {jax.process_index()} reads another {config.table.source} than "
+            f"process {jax.process_index()} reads another {config.source} than "
             "process 0; give all processes the same file."
         )
     return past
@@ -180,7 +180,7 @@ def _require_same_table(meta: dict[str, Any], past: PastTable | None) -> None:
 
 
 def _begin(
-    config: TrainConfig,
+    config: AnyRun,
     folder: Path | None,
     resume: bool,
     init_params: Any,
@@ -207,11 +207,9 @@ def _begin(
     return _Begun(state, int(meta["horizon"]), float(meta.get("seconds", 0.0)))
 
 
-def _evaluator(
-    config: TrainConfig, rows: np.ndarray | None = None
-) -> Callable[[Any], dict[str, Any]] | None:
+def _evaluator(config: AnyRun, rows: np.ndarray | None = None) -> Evaluate | None:
     """Scores parameters on what is held out; None if the run never does."""
-    return Heldout(config, rows) if config.calls_per_eval > 0 else None
+    return task_of(config).heldout(rows) if config.calls_per_eval > 0 else None
 
 
 class _Call(NamedTuple):
@@ -228,7 +226,7 @@ class _Run:
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: AnyRun,
         steps: MultiStep,
         records: Records,
         asked: StopRequest,

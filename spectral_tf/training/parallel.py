@@ -15,7 +15,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
-from spectral_tf.config import TrainConfig, require
+from spectral_tf.config import AnyRun, require
 from spectral_tf.training.state import TrainState
 from spectral_tf.training.step import Metrics, train_step
 
@@ -29,7 +29,7 @@ MultiStep = Callable[..., tuple[TrainState, Metrics]]
 
 
 def scan_steps(
-    config: TrainConfig,
+    config: AnyRun,
     num_shards: int,
     state: TrainState,
     key: Array,
@@ -123,7 +123,7 @@ def _pmapped(
 
 
 def parallel_steps(
-    config: TrainConfig, devices: Sequence[Device] | None = None
+    config: AnyRun, devices: Sequence[Device] | None = None
 ) -> MultiStep:
     """`config.steps_per_call` training steps over all devices, as one compiled call.
 
@@ -143,8 +143,8 @@ def parallel_steps(
     devices = tuple(jax.devices() if devices is None else devices)
     require(
         config.batch_size % len(devices) == 0,
-        f"TrainConfig.batch_size={config.batch_size} must be a multiple of the "
-        f"{len(devices)} devices; change the one or the other.",
+        f"{type(config).__name__}.batch_size={config.batch_size} must be a multiple of "
+        f"the {len(devices)} devices; change the one or the other.",
     )
     return _parallel_steps(config, devices)
 
@@ -171,7 +171,7 @@ def on_rows(
 
 
 @functools.cache
-def _parallel_steps(config: TrainConfig, devices: tuple[Device, ...]) -> MultiStep:
+def _parallel_steps(config: AnyRun, devices: tuple[Device, ...]) -> MultiStep:
     """Cached, so that a second run of the same configuration does not compile."""
     program = functools.partial(scan_steps, config, len(devices))
     return over_devices(program, config.parallel, devices)

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 
-from spectral_tf.config import TrainConfig
+from spectral_tf.config import AnyRun
 
 TABLE_RULE = (
     "; with a table, floor((g + 1) share) = floor(g share) makes g a block, of rows "
@@ -74,7 +74,7 @@ def source_commit(folder: Path = SOURCE) -> dict[str, Any] | None:
     return {"commit": commit, "dirty": bool(changed)}
 
 
-def provenance(config: TrainConfig, step: int) -> dict[str, Any]:
+def provenance(config: AnyRun, step: int) -> dict[str, Any]:
     """What `meta.json` says of a run at a step, whatever else is known.
 
     Args:
@@ -87,7 +87,7 @@ def provenance(config: TrainConfig, step: int) -> dict[str, Any]:
 
     Source: ours.
     """
-    rule = DATA_RULE + (TABLE_RULE if config.table.source else "")
+    rule = DATA_RULE + (TABLE_RULE if config.source else "")
     return {
         "step": step,
         "config": config.to_dict(),

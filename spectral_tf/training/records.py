@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from spectral_tf.config import TrainConfig
+from spectral_tf.config import AnyRun
 from spectral_tf.training.checkpoint import (
     CheckpointError,
     best_folder,
@@ -86,7 +86,7 @@ class Records:
     Source: ours.
     """
 
-    def __init__(self, run_dir: Path | None, config: TrainConfig) -> None:
+    def __init__(self, run_dir: Path | None, config: AnyRun) -> None:
         self.run_dir, self.config = run_dir, config
         is_mine = run_dir is not None and jax.process_index() == 0
         self._folder = run_dir if is_mine else None

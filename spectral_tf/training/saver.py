@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from spectral_tf.config import TrainConfig
+from spectral_tf.config import AnyRun
 from spectral_tf.training.checkpoint import CheckpointError, save_checkpoint, to_host
 from spectral_tf.training.state import TrainState
 
@@ -24,7 +24,7 @@ class Saver:
     Source: ours.
     """
 
-    def __init__(self, run_dir: Path, config: TrainConfig) -> None:
+    def __init__(self, run_dir: Path, config: AnyRun) -> None:
         self.run_dir, self.config = run_dir, config
         self._pool = futures.ThreadPoolExecutor(1, "checkpoint")
         self._pending: futures.Future[Path] | None = None

@@ -8,7 +8,7 @@ import optax
 import optax.contrib
 from jaxtyping import Array, Float, Int
 
-from spectral_tf.config import TrainConfig, require
+from spectral_tf.config import AnyRun, require
 from spectral_tf.model.params import (
     check_params,
     flatten_params,
@@ -22,7 +22,7 @@ class TrainState(NamedTuple):
 
     Attributes:
         step: `[]` int32, steps done.
-        params: parameters of `SpectralTransformer(config.model)`.
+        params: parameters of `config.model`.
         opt_state: of `optimiser(config)`.
         ema: running average of the parameters, or None without `ema_decay`.
 
@@ -40,7 +40,7 @@ class TrainState(NamedTuple):
         return self.params if self.ema is None else self.ema
 
 
-def optimiser(config: TrainConfig) -> optax.GradientTransformation:
+def optimiser(config: AnyRun) -> optax.GradientTransformation:
     """Adam, AdamW or Muon after clipping by global norm; the step applies the rate.
 
     Muon moves every stacked matrix `[L, a, b]` by its orthogonalised momentum, at the
@@ -83,7 +83,7 @@ def _matrices(params: Any) -> Any:
     return jax.tree.map_with_path(axes, params)
 
 
-def moving_average(config: TrainConfig, ema: Any, params: Any, step: Any) -> Any:
+def moving_average(config: AnyRun, ema: Any, params: Any, step: Any) -> Any:
     """The average after a step; shorter in the beginning, so that it forgets the start.
 
     Args:
@@ -104,7 +104,7 @@ def moving_average(config: TrainConfig, ema: Any, params: Any, step: Any) -> Any
 
 
 def learning_rate(
-    config: TrainConfig, step: Int[Array, ""], horizon: int | Int[Array, ""]
+    config: AnyRun, step: Int[Array, ""], horizon: int | Int[Array, ""]
 ) -> Float[Array, ""]:
     """Linear warm-up, then the schedule, down to `final_fraction` at the horizon.
 
@@ -137,7 +137,7 @@ def learning_rate(
 
 
 def init_state(
-    config: TrainConfig, params: Any = None, *, hold_zeros: bool = True
+    config: AnyRun, params: Any = None, *, hold_zeros: bool = True
 ) -> TrainState:
     """A state at step 0.
 
@@ -179,13 +179,13 @@ def init_state(
     return _with_average(config, TrainState(step, params, opt_state))
 
 
-def _with_average(config: TrainConfig, state: TrainState) -> TrainState:
+def _with_average(config: AnyRun, state: TrainState) -> TrainState:
     if not config.ema_decay:
         return state
     return state._replace(ema=jax.tree.map(jnp.copy, state.params))
 
 
-def free_gradients(config: TrainConfig, state: TrainState, grads: Any) -> Any:
+def free_gradients(config: AnyRun, state: TrainState, grads: Any) -> Any:
     """Gradients with 0 for every weight that is held.
 
     Most constructed weights are 0, and these zeros keep data tokens from having a

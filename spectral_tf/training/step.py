@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int
 
-from spectral_tf.config import TrainConfig
-from spectral_tf.training.batch import Draw, Metrics, batch_loss, counts
+from spectral_tf.config import AnyRun
+from spectral_tf.training.batch import Draw, Metrics
 from spectral_tf.training.state import (
     TrainState,
     free_gradients,
@@ -23,10 +23,11 @@ from spectral_tf.training.state import (
     moving_average,
     optimiser,
 )
+from spectral_tf.training.tasks import task_of
 
 
 def gradients(  # noqa: PLR0913 - half of them are keywords with a default
-    config: TrainConfig,
+    config: AnyRun,
     state: TrainState,
     key: Array,
     horizon: int | Int[Array, ""] | None = None,
@@ -62,8 +63,9 @@ def gradients(  # noqa: PLR0913 - half of them are keywords with a default
     steps = config.num_steps if horizon is None else horizon
     progress = jnp.clip(state.step / jnp.maximum(steps, 1), 0.0, 1.0)
     drawn = Draw(key, state.step, progress, rows)
+    loss = task_of(config).loss
     differentiate = jax.value_and_grad(
-        lambda params, part: batch_loss(config, params, drawn, part), has_aux=True
+        lambda params, part: loss(params, drawn, part), has_aux=True
     )
 
     def sums(part: Int[Array, " B"]) -> tuple[Any, Metrics]:
@@ -81,11 +83,11 @@ def gradients(  # noqa: PLR0913 - half of them are keywords with a default
 
 
 def _means(
-    config: TrainConfig, found: tuple[Any, Metrics], local: int, axis_name: str | None
+    config: AnyRun, found: tuple[Any, Metrics], local: int, axis_name: str | None
 ) -> tuple[Any, Metrics]:
     """Sums over a device's share to means over the global batch."""
     grads, metrics = found
-    per_rank = jnp.maximum(counts(config) * local, 1)
+    per_rank = jnp.maximum(task_of(config).counts() * local, 1)
     count = local * len(config.shapes)
     grads = jax.tree.map(lambda leaf: leaf / count, grads)
     metrics = {
@@ -98,7 +100,7 @@ def _means(
 
 
 def train_step(  # noqa: PLR0913 - half of them are keywords with a default
-    config: TrainConfig,
+    config: AnyRun,
     state: TrainState,
     key: Array,
     horizon: int | Int[Array, ""],

@@ -135,9 +135,11 @@ def run_curve(run: Run, name: str) -> RunCurve:
     """
     steps, rows = run.steps, len(run.steps)
     blank = np.full(rows, math.nan)
-    cosine = run.metrics.get("cosine", np.zeros((rows, 0)))
+    clusters = "accuracy" in run.metrics
+    key = "accuracy" if clusters else "cosine"
+    cosine = run.metrics.get(key, np.zeros((rows, 0)))
     heldout = run.metrics.get("heldout/loss", blank)
-    held_cosine = run.metrics.get("heldout/cosine", np.zeros((rows, 0)))
+    held_cosine = run.metrics.get(f"heldout/{key}", np.zeros((rows, 0)))
     measured = np.isfinite(heldout)
     return RunCurve(
         name=name,
@@ -150,6 +152,7 @@ def run_curve(run: Run, name: str) -> RunCurve:
         heldout_steps=steps[measured],
         heldout_loss=heldout[measured],
         heldout_cosine=held_cosine[measured],
+        **({"measure": "share of rows right", "column": "shape"} if clusters else {}),
     )
 
 

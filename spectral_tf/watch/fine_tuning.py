@@ -131,7 +131,7 @@ def _write_best(run_dir: Path) -> Path:
     restored, folder = restore_best(run_dir), run_dir / BEST
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        save_weights(folder, restored.config.model, restored.state.averaged)
+        save_weights(folder, restored.train.model, restored.state.averaged)
     except OSError as error:
         raise CheckpointError(
             f"cannot write {folder}: {error}. The checkpoints are intact; free some "

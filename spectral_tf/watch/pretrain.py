@@ -169,7 +169,7 @@ class Pretrain:
     def _begin(self) -> _Start:
         """What the arguments ask for, or the run that is resumed."""
         if self.resume and self.train == TrainConfig() and self.config is None:
-            stored = restore_latest(self.run_dir).config
+            stored = restore_latest(self.run_dir).train
             require(
                 self.data in (None, stored.table.source),
                 f"--data {self.data} is not the table of {self.run_dir}, which is "

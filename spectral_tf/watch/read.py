@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from spectral_tf.config import ConfigError, DataError, ModelConfig, TrainConfig
+from spectral_tf.config import AnyModel, ConfigError, DataError, run_config
 from spectral_tf.model.params import count_params, parameter_shapes
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
@@ -178,7 +178,7 @@ def find_runs(root: Path | str) -> list[Path]:
 
 
 @functools.cache
-def num_params(model: ModelConfig) -> int:
+def num_params(model: AnyModel) -> int:
     """Scalars of a model's parameters."""
     return count_params(parameter_shapes(model))
 
@@ -199,7 +199,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], int | None]:
             f"{', '.join(needed)}; restore the file."
         )
     try:
-        config = TrainConfig.from_dict(values)
+        config = run_config(values)
     except (ConfigError, TypeError):
         return values, None  # of another version
     # Through JSON: tuples become lists, as in the file.

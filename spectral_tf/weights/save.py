@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import AnyModel
 from spectral_tf.model.params import count_params
 from spectral_tf.weights.manifest import (
     MANIFEST,
@@ -23,7 +23,7 @@ from spectral_tf.weights.tensors import to_bytes
 def save_pretrained(
     folder: Path,
     name: str,
-    config: ModelConfig,
+    config: AnyModel,
     params: Mapping[str, Any],
     record: Mapping[str, Any],
     *,

@@ -13,7 +13,7 @@ import numpy as np
 import safetensors
 from safetensors.numpy import save
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import AnyModel, model_config
 from spectral_tf.model.params import flatten_params, parameter_shapes
 from spectral_tf.weights.manifest import PretrainedError
 
@@ -21,7 +21,7 @@ MOST_NAMED = 5
 """Faults that one message spells out."""
 
 
-def tensor_faults(config: ModelConfig, flat: Mapping[str, Any]) -> list[str]:
+def tensor_faults(config: AnyModel, flat: Mapping[str, Any]) -> list[str]:
     """What keeps flat parameters from being weights of a model.
 
     Unlike `check_params` it does not ask for JAX's default float type, so that the
@@ -50,7 +50,7 @@ def tensor_faults(config: ModelConfig, flat: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def check_tensors(config: ModelConfig, flat: Mapping[str, Any], where: str) -> None:
+def check_tensors(config: AnyModel, flat: Mapping[str, Any], where: str) -> None:
     """Refuse flat parameters that are no weights of a model.
 
     Args:
@@ -70,12 +70,12 @@ def check_tensors(config: ModelConfig, flat: Mapping[str, Any], where: str) -> N
         rest = f"; and {more} more" if more > 0 else ""
         raise PretrainedError(
             f"{where} does not fit its model: {'; '.join(faults[:MOST_NAMED])}{rest}. "
-            "Use the weights and the ModelConfig that belong together; finite numbers "
-            "only."
+            "Use the weights and the configuration that belong together; finite "
+            "numbers only."
         )
 
 
-def to_bytes(config: ModelConfig, params: Mapping[str, Any], name: str) -> bytes:
+def to_bytes(config: AnyModel, params: Mapping[str, Any], name: str) -> bytes:
     """A safetensors file; the same parameters give the same bytes.
 
     Args:
@@ -103,7 +103,7 @@ def to_bytes(config: ModelConfig, params: Mapping[str, Any], name: str) -> bytes
 
 def from_bytes(
     data: bytes, config: Mapping[str, Any], where: str
-) -> tuple[ModelConfig, dict[str, jax.Array]]:
+) -> tuple[AnyModel, dict[str, jax.Array]]:
     """Inverse of `to_bytes`.
 
     Args:
@@ -141,7 +141,7 @@ def from_bytes(
             "weights with `save_pretrained`."
         )
     try:
-        model = ModelConfig.from_dict(config)
+        model = model_config(config)
     except (ValueError, TypeError) as error:
         raise PretrainedError(
             f"{where}: this version of spectral_tf cannot build its model ({error}); "

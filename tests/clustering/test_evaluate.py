@@ -13,7 +13,6 @@ from spectral_tf.clustering.baselines import (
     leading_direction,
     spectral_clustering,
 )
-from spectral_tf.clustering.config import ClusterConfig
 from spectral_tf.clustering.evaluate import (
     BAYES,
     ClusterReport,
@@ -23,7 +22,7 @@ from spectral_tf.clustering.evaluate import (
 )
 from spectral_tf.clustering.instances import sample_clusters
 from spectral_tf.clustering.metrics import ClusterAnswer, bayes_rule, valid_part
-from spectral_tf.config import ConfigError
+from spectral_tf.config import ClusterConfig, ConfigError
 
 FULL = {"misclassification", "excess", "ari", "nmi", "mean_error", "weight_error"}
 FULL |= {"log_likelihood", "log_likelihood_gap"}

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.clustering.config import ClusterConfig
 from spectral_tf.clustering.instances import (
     ClusterInstance,
     apart_means,
@@ -15,7 +14,7 @@ from spectral_tf.clustering.instances import (
     sample_cluster_instance,
     sample_clusters,
 )
-from spectral_tf.config import ConfigError
+from spectral_tf.config import ClusterConfig, ConfigError
 from spectral_tf.sampling.sampler import instance_keys
 
 RICH = ClusterConfig(

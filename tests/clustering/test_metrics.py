@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spectral_tf.clustering.config import ClusterConfig
 from spectral_tf.clustering.evaluate import each_instance
 from spectral_tf.clustering.instances import ClusterInstance, sample_clusters
 from spectral_tf.clustering.metrics import (
@@ -22,7 +21,7 @@ from spectral_tf.clustering.metrics import (
     score,
     valid_part,
 )
-from spectral_tf.config import DataError
+from spectral_tf.config import ClusterConfig, DataError
 
 
 def renamed(answer: ClusterAnswer, order: np.ndarray) -> ClusterAnswer:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from spectral_tf.config import Config, require
+from spectral_tf.config.base import Config, require
 
 MOST_CLASSES = 8
 """Largest K of an instance."""
@@ -27,6 +27,9 @@ class ClusterConfig(Config):
     dim: int = 2
     # K, the classes.
     num_classes: int = 2
+    # Smallest number of classes, drawn in [min_classes, num_classes]; None = all. A
+    # class that is not there has weight 0.
+    min_classes: int | None = None
     # bi_class: |mu|, in the units of the noise where `scale_range` is (1, 1).
     signal: float = 2.0
     # classes: means are uniform in [-box, box]^d, before `separation`.
@@ -37,6 +40,8 @@ class ClusterConfig(Config):
     proposals: int = 64
     # The overlap dial: all means are multiplied by it, the noise is not.
     separation: float = 1.0
+    # Smallest separation, log-uniform from there to `separation`; None = all alike.
+    min_separation: float | None = None
     # `isotropic`: one scale for each class; `diagonal`: one for each class and feature.
     covariance: Literal["isotropic", "diagonal"] = "isotropic"
     # Bounds of a scale, uniform.
@@ -70,6 +75,12 @@ class ClusterConfig(Config):
             f"ClusterConfig.num_classes={classes} must be 2 for family='bi_class'; "
             "use family='classes' for more.",
         )
+        fewest = self.min_classes
+        require(
+            fewest is None or (2 <= fewest <= classes and self.family == "classes"),
+            f"ClusterConfig.min_classes={fewest} must lie in 2..num_classes={classes}, "
+            "and is for family='classes'; leave it None for exactly num_classes.",
+        )
         least = self.num_samples if self.min_samples is None else self.min_samples
         require(
             classes <= least <= self.num_samples,
@@ -99,6 +110,12 @@ class ClusterConfig(Config):
         )
 
     def _validate_scales(self) -> None:
+        smallest = self.min_separation
+        require(
+            smallest is None or 0 < smallest <= self.separation,
+            f"ClusterConfig.min_separation={smallest} must lie in (0, separation="
+            f"{self.separation}]; leave it None for one separation.",
+        )
         for name in ("scale_range", "weight_range"):
             low, high = getattr(self, name)
             require(

@@ -1,0 +1,347 @@
+r"""The network that clusters: rows of a table in, K clusters out, K given.
+
+    x [N, d] -> centred, scaled -> N data tokens + K registers
+             -> L blocks under `lax.scan` (`cluster_blocks.py`)
+             -> for each row its probabilities, for each register centre and weight
+
+The registers are alike but for their start vectors, which two steps of the power
+method turn towards the directions in which the clusters differ. One pass from one
+start can end in a bad place, as EM can; the network says how sure it is, and
+`predict_clusters` takes the start of which it is surest.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float
+
+from spectral_tf.config import ClusterModelConfig, ConfigError, ModelConfig
+from spectral_tf.model.attention import contraction
+from spectral_tf.model.cluster_blocks import (
+    AXES,
+    CLOSED,
+    ClusterBlock,
+    ClusterState,
+    Fitted,
+    Hidden,
+    Tokens,
+    TokenScores,
+    mean_of,
+    normed,
+    orthonormal,
+)
+from spectral_tf.model.inputs import Rows, check_rows, scaled_rows
+from spectral_tf.spectra import unit
+
+SCALING = ModelConfig(attention_scale="mean")
+"""How rows are scaled: centred, mean squared length 1, safe for any finite x."""
+CONTEXT = 5
+"""Numbers that describe the sizes of an instance."""
+CRITIC_WIDTH = 32
+"""Hidden units of what judges an answer."""
+SMALLEST = 1e-3
+"""Added to a share of the rows before its logarithm is taken."""
+
+
+class ClusterEstimate(NamedTuple):
+    """What the network says of one instance.
+
+    Attributes:
+        log_probabilities: `[N, K]` of the clusters, for each row.
+        centres: `[K, d]` in the units of x.
+        log_weights: `[K]` logarithms of the clusters' weights.
+        confidence: `[]` share of the rows that the network expects to be right, under
+            the best renaming of its clusters.
+
+    Source: ours.
+    """
+
+    log_probabilities: Array
+    centres: Array
+    log_weights: Array
+    confidence: Array
+
+
+def context(
+    num_classes: Array | float, dim: int, count: Array | float
+) -> Float[Array, " f"]:
+    """What the network is told of K, d and N, not beyond what it was trained on.
+
+    Args:
+        num_classes: K.
+        dim: d.
+        count: valid rows.
+
+    Returns:
+        `[5]` numbers near 0.
+
+    Source: ours.
+    """
+    classes = jnp.clip(jnp.asarray(num_classes, jnp.float32), 2.0, 5.0)
+    rows = jnp.clip(jnp.asarray(count, jnp.float32), 8.0, 256.0)
+    log_dim = jnp.log(float(min(dim, 16)))
+    return jnp.stack(
+        [
+            jnp.log(classes) - 1.0,
+            log_dim - 1.5,
+            jnp.log(rows) - 4.0,
+            jnp.ones(()),
+            4.0 * classes / rows,
+        ]
+    )
+
+
+def cluster_start(
+    config: ClusterModelConfig, num_classes: int, dim: int, index: int = 0
+) -> Float[Array, "K d"]:
+    """Fixed-seed Gaussian start vectors in R^dim.
+
+    Args:
+        config: `start_seed` is read.
+        num_classes: K.
+        dim: d.
+        index: of the start; each gives other vectors.
+
+    Returns:
+        `[K, d]`; those of a smaller K are the first of a larger.
+
+    Source: ours.
+    """
+    key = jax.random.fold_in(jax.random.key(config.start_seed), dim)
+    key = jax.random.fold_in(key, index)
+    each = jax.vmap(lambda place: jax.random.fold_in(key, place))
+    keys = each(jnp.arange(num_classes))
+    return jax.vmap(lambda one: jax.random.normal(one, (dim,)))(keys)
+
+
+class ClusterTransformer(nn.Module):
+    """The network that clusters. _Unbatched_: one instance, from one start.
+
+    Attributes:
+        config: the model.
+
+    Example:
+        >>> import jax
+        >>> from spectral_tf.config import ClusterModelConfig
+        >>> config = ClusterModelConfig(num_blocks=2)
+        >>> x = jax.random.normal(jax.random.key(0), (20, 4))
+        >>> start = cluster_start(config, 3, 4)
+        >>> network = ClusterTransformer(config)
+        >>> params = network.init(jax.random.key(1), x, start)
+        >>> network.apply(params, x, start)[0].log_probabilities.shape
+        (20, 3)
+
+    Source: ours; see `cluster_blocks.py`.
+    """
+
+    config: ClusterModelConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "N d"],
+        start: Float[Array, "K d"],
+        mask: Bool[Array, " N"] | None = None,
+        active: Bool[Array, " K"] | None = None,
+        *,
+        capture: bool = False,
+    ) -> tuple[ClusterEstimate, ClusterEstimate | None]:
+        """Cluster the rows of x.
+
+        Args:
+            x: `[N, d]` rows, any finite scale.
+            start: `[K, d]` start vectors of the registers.
+            mask: `[N]` True for valid rows; None means all.
+            active: `[K]` True for the registers that take part; None means all. The
+                others get probability 0.
+            capture: static; also return what the read-out says after every block.
+
+        Returns:
+            `(estimate, None)`, or with `capture` the estimates after every block with
+            a leading axis L.
+
+        Source: see the class.
+        """
+        cfg = self.config
+        rows = scaled_rows(SCALING, x, mask)
+        data = self._tokens(rows, start, active)
+        first = self._first_state(data, start)
+        block = ClusterBlock(cfg, parent=None)
+
+        def init_blocks(key: Array) -> Any:
+            init = lambda one: block.init(one, first, data)["params"]
+            return jax.vmap(init)(jax.random.split(key, cfg.num_blocks))
+
+        def step(state: ClusterState, params: Any) -> tuple[ClusterState, Any]:
+            after: Any = block.apply({"params": params}, state, data)
+            return after, after if capture else None
+
+        state, history = jax.lax.scan(step, first, self.param("blocks", init_blocks))
+        reader = ClusterReader(cfg, parent=None)
+        readout = self.param(
+            "readout", lambda key: reader.init(key, first, data)["params"]
+        )
+        scale = jnp.sqrt(rows.unscale / x.shape[1])
+        mean = _mean(x, rows)
+
+        def read(state: ClusterState) -> ClusterEstimate:
+            found: Any = reader.apply({"params": readout}, state, data)
+            return found._replace(centres=found.centres * scale + mean[None])
+
+        return read(state), jax.vmap(read)(history) if capture else None
+
+    def _tokens(self, rows: Rows, start: Array, active: Array | None) -> Tokens:
+        there = jnp.ones(len(start), bool) if active is None else active
+        count = jnp.maximum(jnp.sum(rows.mask), 1).astype(rows.x.dtype)
+        sizes = context(jnp.sum(there), rows.dim, count).astype(rows.x.dtype)
+        return Tokens(rows.x * rows.dim**0.5, rows.mask, there, sizes, count)
+
+    def _first_state(self, data: Tokens, start: Array) -> ClusterState:
+        """Registers on the Krylov space of their start vectors; numbers from sizes."""
+        cfg, einsum = self.config, contraction(self.config)
+        count, dim = start.shape
+        seen = jnp.where(data.mask[:, None], data.x, 0.0)
+        image = lambda vectors: unit(
+            einsum("kn,nd->kd", einsum("nd,kd->kn", seen, vectors), seen)
+        )
+        first = image(unit(start))
+        second = image(first)
+        centre = unit(second - mean_of(second, data.active)[None]) * (0.7 * dim**0.5)
+        vectors = jnp.zeros((count, cfg.vector_channels, dim), data.x.dtype)
+        vectors = vectors.at[:, :2].set(centre[:, None])
+        vectors = vectors.at[:, 2].set(first * dim**0.5)
+        normal = nn.initializers.normal(0.5)
+        known = len(data.context)
+        embed = self.param("registers", normal, (known, cfg.scalar_channels))
+        scalars = jnp.broadcast_to(
+            einsum("f,fc->c", data.context, embed), (count, cfg.scalar_channels)
+        )
+        length = jnp.log1p(jnp.sum(data.x**2, axis=1, keepdims=True) / dim)
+        sizes = jnp.broadcast_to(data.context, (len(length), known))
+        embed = self.param("tokens", normal, (known + 1, cfg.token_channels))
+        tokens = einsum("nf,fs->ns", jnp.concatenate([length, sizes], axis=1), embed)
+        blank = jnp.zeros((count, cfg.num_heads), data.x.dtype)
+        axes = orthonormal(jnp.stack([first, start], axis=1), cfg.norm_eps)
+        ratio = jnp.zeros((count, AXES), data.x.dtype)
+        return ClusterState(vectors, scalars, tokens, Fitted(blank, blank, axes, ratio))
+
+
+def _mean(x: Float[Array, "N d"], rows: Rows) -> Float[Array, " d"]:
+    """Mean of the valid rows, without overflow."""
+    count = jnp.maximum(jnp.sum(rows.mask), 1).astype(x.dtype)
+    return jnp.sum(jnp.where(rows.mask[:, None], x / count, 0.0), axis=0)
+
+
+class ClusterReader(nn.Module):
+    """What the registers and tokens say; centres in the units of the blocks."""
+
+    config: ClusterModelConfig
+
+    @nn.compact
+    def __call__(self, state: ClusterState, data: Tokens) -> ClusterEstimate:
+        """The estimate of a state."""
+        cfg, einsum = self.config, contraction(self.config)
+        own, small = cfg.token_channels, cfg.scalar_channels
+        normal = nn.initializers.normal(0.02)
+        scores, _ = TokenScores(cfg, 1, name="scores")(state, data)
+        tokens, scalars = normed(state.tokens), normed(state.scalars)
+        pair = self.param("pair", normal, (own, small))
+        sharpness = self.param("sharpness", nn.initializers.zeros, (own,))
+        scores = scores[0] + 0.2 * einsum("ns,sc,kc->kn", tokens, pair, scalars)
+        scores *= jnp.exp(einsum("ns,s->n", tokens, sharpness))[None]
+        there = data.active[:, None]
+        logs = jax.nn.log_softmax(jnp.where(there, scores, CLOSED), axis=0)
+        shares = jnp.where(data.mask[None], jnp.exp(logs), 0.0) / data.num_valid
+        weights = jnp.log(jnp.sum(shares, axis=1) + SMALLEST)
+        weights += einsum("kc,c->k", scalars, self.param("weight", normal, (small,)))
+        weights = jnp.where(data.active, weights, CLOSED)
+        entropy = -jnp.sum(jnp.where(there, shares * logs, 0.0))
+        surest = jnp.sum(jnp.max(shares, axis=0))
+        largest = jnp.max(jnp.where(there, scalars, CLOSED), axis=0)
+        seen = [mean_of(scalars, data.active), largest, jnp.stack([entropy, surest])]
+        seen = jnp.concatenate([*seen, data.context])
+        return ClusterEstimate(
+            log_probabilities=logs.T,
+            centres=state.vectors[:, 0],
+            log_weights=jax.nn.log_softmax(weights),
+            confidence=jax.nn.sigmoid(self._critic(jax.lax.stop_gradient(seen))),
+        )
+
+    def _critic(self, seen: Float[Array, " f"]) -> Float[Array, ""]:
+        """Log-odds of the share of rows that are right; moves nothing but itself."""
+        einsum = contraction(self.config)
+        hidden = Hidden(self.config, CRITIC_WIDTH, name="critic")(seen[None])[0]
+        down = self.param("critic_out", nn.initializers.normal(0.2), (CRITIC_WIDTH,))
+        bias = self.param("critic_bias", nn.initializers.constant(2.0), ())
+        return einsum("m,m->", hidden, down) + bias
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _surest(
+    config: ClusterModelConfig, params: Any, x: Array, mask: Array | None, starts: Array
+) -> ClusterEstimate:
+    """Of the answers from `starts [S, K, d]` the one of the highest confidence."""
+    network = ClusterTransformer(config)
+    one = lambda start: network.apply({"params": params}, x, start, mask)[0]
+    found: ClusterEstimate = jax.vmap(one)(starts)
+    best = jnp.argmax(found.confidence)
+    return jax.tree.map(lambda leaf: leaf[best], found)
+
+
+def predict_clusters(
+    config: ClusterModelConfig,
+    params: Any,
+    x: Float[Array, "N d"],
+    num_classes: int,
+    mask: Bool[Array, " N"] | None = None,
+    *,
+    num_starts: int = 8,
+) -> ClusterEstimate:
+    """Cluster one table by a trained network; `vmap` it for many.
+
+    Args:
+        config: the model.
+        params: its parameters.
+        x: `[N, d]` rows; any finite scale. Columns of different units should be
+            standardised first: clusters are sought in Euclidean distances.
+        num_classes: K, from 2 to N; trained from 2 to 5.
+        mask: `[N]` True for valid rows; None means all.
+        num_starts: S starts, run side by side; the answer is that of which the network
+            is surest. Static, as `num_classes`.
+
+    Returns:
+        `ClusterEstimate`; the clusters are ordered by weight, largest first.
+
+    Raises:
+        ConfigError: if K is not in 2..N or S < 1.
+        DataError: if x has no (valid) row, or NaN or infinity in one. Under `jit`
+            or `vmap` values cannot be looked at: NaN then gives NaN.
+
+    Source: ours.
+    """
+    check_rows(x, mask)
+    valid = x.shape[0]
+    if mask is not None and not isinstance(mask, Tracer):
+        valid = int(np.sum(np.asarray(mask)))
+    if not 2 <= num_classes <= valid:
+        raise ConfigError(
+            f"num_classes={num_classes} must lie in 2..{valid}, the valid rows of x; "
+            "ask for fewer clusters, or give more rows."
+        )
+    if num_starts < 1:
+        raise ConfigError(f"num_starts={num_starts} must be >= 1; 8 is the default.")
+    starts = jnp.stack(
+        [cluster_start(config, num_classes, x.shape[1], s) for s in range(num_starts)]
+    )
+    found = _surest(config, params, x, mask, starts)
+    order = jnp.argsort(-found.log_weights)
+    return found._replace(
+        log_probabilities=found.log_probabilities[:, order],
+        centres=found.centres[order],
+        log_weights=found.log_weights[order],
+    )

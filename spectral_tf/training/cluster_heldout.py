@@ -1,0 +1,78 @@
+"""Scores of the network that clusters on mixtures that no step trains on."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from spectral_tf.clustering.instances import ClusterInstance
+from spectral_tf.config import ClusterTrainConfig
+from spectral_tf.model.cluster import cluster_start
+from spectral_tf.training.batch import Draw, Metrics
+from spectral_tf.training.cluster_batch import (
+    cluster_loss,
+    cluster_parts,
+    draw_clusters,
+)
+from spectral_tf.training.heldout import CHUNK, HELDOUT_STREAM
+
+
+class ClusterHeldout:
+    """Held-out evaluation of a run; compiled at the first call.
+
+    The registers start at the first of the starts that they have in use.
+
+    Args:
+        config: `shapes`, `families`, `eval_instances` of each shape and `seed` are
+            read.
+
+    Source: ours.
+    """
+
+    def __init__(self, config: ClusterTrainConfig) -> None:
+        self.config = config
+        key = jax.random.fold_in(jax.random.key(config.seed), HELDOUT_STREAM)
+        indices = jnp.arange(config.eval_instances)
+        drawn = jax.jit(draw_clusters, static_argnums=0)
+        self.batches = [
+            drawn(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)
+            for place, part in enumerate(cluster_parts(config))
+        ]
+
+    def __call__(self, params: Any) -> dict[str, Any]:
+        """Score parameters of `config.model`.
+
+        Args:
+            params: on a device or on the host.
+
+        Returns:
+            JSON-ready: `loss`, the mean over shapes; `cross_entropy`, `accuracy` and
+            `confidence_error`, of each shape.
+
+        Source: ours.
+        """
+        params = jax.tree.map(jnp.asarray, params)
+        found = [
+            jax.tree.map(float, _scores(self.config, place, params, batch))
+            for place, batch in enumerate(self.batches)
+        ]
+        scores = {name: [one[name] for one in found] for name in found[0]}
+        return {**scores, "loss": float(np.mean(scores["loss"]))}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _scores(
+    config: ClusterTrainConfig, place: int, params: Any, batch: ClusterInstance
+) -> Metrics:
+    part = cluster_parts(config)[place]
+    start = cluster_start(config.model, part.num_classes, part.dim)
+
+    def one(instance: ClusterInstance) -> dict[str, Array]:
+        loss, metrics = cluster_loss(config, params, instance, start)
+        return metrics | {"loss": loss}
+
+    found = jax.lax.map(one, batch, batch_size=CHUNK)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
