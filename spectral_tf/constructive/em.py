@@ -70,7 +70,7 @@ to a few rounding units times :math:`|x|^2/\sigma^2`, for rows x relative to the
 
 *In many dimensions* the row farthest away is a matter of the noise. Then run a power
 method first (`power_method_params` with k = K - 1) and this network, made for d = K -
-1, on the rows' coordinates in that subspace, where the means keep their distances.
+1, on `mixture.subspace_coordinates`, where the means keep their distances.
 """
 
 import functools

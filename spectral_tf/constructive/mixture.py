@@ -46,7 +46,8 @@ from spectral_tf.constructive.power_method import power_method_composition
 from spectral_tf.constructive.registers import RMS_EPS
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.inputs import check_rows
-from spectral_tf.model.transformer import SpectralTransformer
+from spectral_tf.model.transformer import SpectralTransformer, predict
+from spectral_tf.spectra import centred, einsum
 
 SPECTRAL = {"spectral": "register", "spectral_rms": "rms"}
 """Variant -> the power method that it ends."""
@@ -304,6 +305,38 @@ def mixture_labels(
         labels = jnp.where(scores < 0, 1, 0)
     valid = jnp.ones(x.shape[0], bool) if mask is None else mask
     return MixtureLabels(jnp.where(valid, labels, -1), scores)
+
+
+def subspace_coordinates(
+    config: ModelConfig,
+    params: Any,
+    x: Float[Array, "N d"],
+    mask: Bool[Array, " N"] | None = None,
+) -> Float[Array, "N k"]:
+    r"""Rows on the top k eigenvectors that a network finds; `vmap` for many.
+
+    The start of `lloyd` and `em` in many dimensions, where the row farthest away is a
+    matter of the noise: the K means span at most K - 1 dimensions about their mean, and
+    keep their distances in that subspace, while the noise keeps k / d of its variance.
+    A network for k columns then clusters the coordinates.
+
+    Args:
+        config: of `power_method_params`, or of any other network of eigenpairs.
+        params: its parameters.
+        x: `[N, d]` rows.
+        mask: `[N]` True for valid rows; None means all.
+
+    Returns:
+        `[N, k]` coordinates about the mean of the valid rows; zero where masked.
+
+    Raises:
+        ConfigError: if x has another d than the weights are made for.
+        DataError: if x has no (valid) row, or NaN or infinity in one.
+
+    Source: Vempala & Wang (2004), A spectral algorithm for learning mixture models.
+    """
+    vectors = predict(config, params, x, mask).eigenvectors
+    return einsum("nd,kd->nk", centred(x, mask), vectors)
 
 
 @functools.partial(jax.jit, static_argnums=0)

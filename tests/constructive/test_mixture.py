@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from spectral_tf.config import ConfigError, DataError
+from spectral_tf.clustering.instances import sample_clusters
+from spectral_tf.clustering.metrics import misclassification
+from spectral_tf.config import ClusterConfig, ConfigError, DataError
 from spectral_tf.constructive import mixture_reference as reference
 from spectral_tf.constructive.em import mixture_trace
 from spectral_tf.constructive.em_gadgets import Entropy
@@ -22,7 +24,9 @@ from spectral_tf.constructive.mixture import (
     mixture_composition,
     mixture_labels,
     mixture_params,
+    subspace_coordinates,
 )
+from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.constructive.registers import start_rows
 from spectral_tf.model.inputs import embedded_rows, scaled_rows
 from spectral_tf.model.params import check_params
@@ -230,6 +234,22 @@ def test_lloyd_ends_where_k_means_ends():
     odd = mixture_labels(config, params, same)
     np.testing.assert_allclose(jnp.sum(odd.scores, axis=1), 1.0)
     assert odd.labels[0] not in odd.labels[1:]
+
+
+def test_in_many_dimensions_lloyd_is_better_off_in_the_subspace_of_the_means():
+    config = ClusterConfig(num_classes=3, dim=32, num_samples=60, separation=0.15)
+    batch = sample_clusters(jax.random.key(5), config, 40)
+    power = power_method_params(32, 2, 30, "rms")
+    coordinates = jax.jit(jax.vmap(lambda x: subspace_coordinates(*power, x)))(batch.x)
+    assert coordinates.shape == (40, 60, 2)
+    wrong = []
+    for rows in (batch.x, coordinates):
+        network = mixture_params(rows.shape[2], 8, "lloyd", num_classes=3)
+        label = lambda x, network=network: mixture_labels(*network, x).labels
+        found = np.asarray(jax.jit(jax.vmap(label))(rows))
+        pairs = zip(found, np.asarray(batch.labels), strict=True)
+        wrong.append(np.mean([misclassification(*pair, 3) for pair in pairs]))
+    assert wrong[1] < wrong[0] - 0.03, wrong
 
 
 def test_explain_names_the_blocks_and_how_often_they_run():
