@@ -1,6 +1,9 @@
 """Transformers that are spectral methods: constructed and pre-trained, in JAX/Flax."""
 
 from spectral_tf.config import (
+    ClusterConfig,
+    ClusterModelConfig,
+    ClusterTrainConfig,
     ConfigError,
     DataError,
     EnsembleConfig,
@@ -16,6 +19,7 @@ from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.constructive.trace import Trace, trace
 from spectral_tf.evaluation import Report, evaluate
+from spectral_tf.model.cluster import ClusterEstimate, predict_clusters
 from spectral_tf.model.expand import expand
 from spectral_tf.model.params import unroll
 from spectral_tf.model.presets import model_preset
@@ -32,7 +36,9 @@ from spectral_tf.training.loop import pretrain
 from spectral_tf.training.state import TrainState
 from spectral_tf.weights import (
     Pretrained,
+    PretrainedClusterer,
     PretrainedError,
+    load_clusterer,
     load_pretrained,
     models_table,
     pretrained_names,
@@ -42,6 +48,10 @@ from spectral_tf.weights import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClusterConfig",
+    "ClusterEstimate",
+    "ClusterModelConfig",
+    "ClusterTrainConfig",
     "ConfigError",
     "DataError",
     "EnsembleConfig",
@@ -52,6 +62,7 @@ __all__ = [
     "MixturePart",
     "ModelConfig",
     "Pretrained",
+    "PretrainedClusterer",
     "PretrainedError",
     "Report",
     "SpectralTransformer",
@@ -64,6 +75,7 @@ __all__ = [
     "evaluate",
     "expand",
     "fuse",
+    "load_clusterer",
     "load_pretrained",
     "mixture_labels",
     "mixture_params",
@@ -71,6 +83,7 @@ __all__ = [
     "models_table",
     "power_method_params",
     "predict",
+    "predict_clusters",
     "predict_from_covariance",
     "pretrain",
     "pretrained_names",

@@ -7,13 +7,14 @@ editable install, a wheel and a zip serve alike.
 import copy
 import functools
 import importlib.resources
+from collections.abc import Callable
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig
 from spectral_tf.model.params import count_params, unflatten_params
 from spectral_tf.weights.components import with_components
 from spectral_tf.weights.manifest import (
@@ -24,6 +25,9 @@ from spectral_tf.weights.manifest import (
     read_manifest,
 )
 from spectral_tf.weights.tensors import from_bytes
+
+CLUSTERS = "token_channels"
+"""A field that only the configuration of a network that clusters has."""
 
 
 class Pretrained(NamedTuple):
@@ -40,6 +44,24 @@ class Pretrained(NamedTuple):
 
     name: str
     config: ModelConfig
+    params: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+class PretrainedClusterer(NamedTuple):
+    """A trained network that clusters, for `predict_clusters`.
+
+    Attributes:
+        name: of the checkpoint.
+        config: the model.
+        params: its parameters, float32.
+        manifest: digest, licence, and the record of how it was trained.
+
+    Source: ours.
+    """
+
+    name: str
+    config: ClusterModelConfig
     params: dict[str, Any]
     manifest: dict[str, Any]
 
@@ -67,18 +89,37 @@ def shipped_folder() -> Traversable:
     return importlib.resources.files("spectral_tf.weights")
 
 
+def _names() -> list[str]:
+    """All shipped ones, sorted."""
+    files = [item.name for item in shipped_folder().iterdir()]
+    return sorted(name[: -len(MANIFEST)] for name in files if name.endswith(MANIFEST))
+
+
+def _clusters(name: str) -> bool:
+    """True if a shipped checkpoint is a network that clusters."""
+    return CLUSTERS in _manifest(shipped_folder(), name)[0]["config"]
+
+
 def pretrained_names() -> tuple[str, ...]:
-    """Names of the shipped checkpoints.
+    """Names of the shipped checkpoints that find eigenpairs.
 
     Returns:
         Sorted; what `load_pretrained` takes.
 
     Source: ours.
     """
-    files = [item.name for item in shipped_folder().iterdir()]
-    return tuple(
-        sorted(name[: -len(MANIFEST)] for name in files if name.endswith(MANIFEST))
-    )
+    return tuple(name for name in _names() if not _clusters(name))
+
+
+def clusterer_names() -> tuple[str, ...]:
+    """Names of the shipped checkpoints that cluster.
+
+    Returns:
+        Sorted; what `load_clusterer` takes.
+
+    Source: ours.
+    """
+    return tuple(filter(_clusters, _names()))
 
 
 def models_table() -> tuple[ModelRow, ...]:
@@ -93,7 +134,7 @@ def models_table() -> tuple[ModelRow, ...]:
     Source: ours.
     """
     rows = []
-    for name in pretrained_names():
+    for name in _names():
         manifest, _ = _manifest(shipped_folder(), name)
         purpose = str(manifest["record"].get("purpose", ""))
         size = manifest["bytes"] / 1000
@@ -116,10 +157,61 @@ def load_pretrained(
 
     Raises:
         PretrainedError: for an unknown name, a file that is missing or damaged (digest,
-            length, tensors, version), or too large a k.
+            length, tensors, version), a network that clusters, or too large a k.
 
     Source: ours.
     """
+    config, flat, manifest = _found(source, pretrained_names)
+    name = manifest["name"]
+    if not isinstance(config, ModelConfig):
+        raise PretrainedError(
+            f"{name!r} is a network that clusters and finds no eigenpairs; load it "
+            "with `load_clusterer`."
+        )
+    if num_components is not None:
+        config = with_components(config, num_components)
+    # Copies, so that a caller who changes them changes no later answer.
+    return Pretrained(name, config, unflatten_params(flat), copy.deepcopy(manifest))
+
+
+def load_clusterer(source: str | Path = "gmm-small") -> PretrainedClusterer:
+    """A network that clusters: a shipped one, or one that `save_pretrained` wrote.
+
+    Args:
+        source: a shipped name, or the path of a manifest, which ends in `.json`.
+
+    Returns:
+        The network; a shipped one is read and verified once per process.
+
+    Raises:
+        PretrainedError: for an unknown name, a file that is missing or damaged, or a
+            network that finds eigenpairs.
+
+    Example:
+        >>> import jax
+        >>> network = load_clusterer()
+        >>> x = jax.random.normal(jax.random.key(0), (30, 3))
+        >>> x = x.at[:15].add(4.0)
+        >>> from spectral_tf.model.cluster import predict_clusters
+        >>> found = predict_clusters(network.config, network.params, x, 2)
+        >>> found.centres.shape
+        (2, 3)
+
+    Source: ours.
+    """
+    config, flat, manifest = _found(source, clusterer_names)
+    name = manifest["name"]
+    if not isinstance(config, ClusterModelConfig):
+        raise PretrainedError(
+            f"{name!r} is a network that finds eigenpairs and does not cluster; load "
+            "it with `load_pretrained`."
+        )
+    params = unflatten_params(flat)
+    return PretrainedClusterer(name, config, params, copy.deepcopy(manifest))
+
+
+def _found(source: str | Path, names: Callable[[], tuple[str, ...]]) -> "_Found":
+    """Configuration, flat parameters and manifest of a checkpoint of either kind."""
     if not isinstance(source, str | Path):
         raise PretrainedError(
             f"a checkpoint is given as {type(source).__name__}; give a shipped name, "
@@ -132,24 +224,17 @@ def load_pretrained(
                 f"{path} is no manifest: its name does not end in {MANIFEST}; give "
                 "the .json that `save_pretrained` wrote, or a shipped name as text."
             )
-        found = _read(path.parent, path.stem)
-    elif source in pretrained_names():
-        found = _shipped(source)
-    else:
-        names = ", ".join(pretrained_names()) or "none in this version"
-        raise PretrainedError(
-            f"there is no shipped checkpoint {source!r}; shipped: {names}. Or give "
-            f"the path of a manifest, which ends in {MANIFEST}."
-        )
-    config, flat, manifest = found
-    if num_components is not None:
-        config = with_components(config, num_components)
-    # Copies, so that a caller who changes them changes no later answer.
-    params = unflatten_params(flat)
-    return Pretrained(manifest["name"], config, params, copy.deepcopy(manifest))
+        return _read(path.parent, path.stem)
+    if source in _names():
+        return _shipped(source)
+    shipped = ", ".join(names()) or "none in this version"
+    raise PretrainedError(
+        f"there is no shipped checkpoint {source!r}; shipped: {shipped}. Or give "
+        f"the path of a manifest, which ends in {MANIFEST}."
+    )
 
 
-_Found = tuple[ModelConfig, dict[str, jax.Array], dict[str, Any]]
+_Found = tuple[AnyModel, dict[str, jax.Array], dict[str, Any]]
 
 
 @functools.cache

@@ -248,7 +248,8 @@ def test_in_many_dimensions_lloyd_is_better_off_in_the_subspace_of_the_means():
         label = lambda x, network=network: mixture_labels(*network, x).labels
         found = np.asarray(jax.jit(jax.vmap(label))(rows))
         pairs = zip(found, np.asarray(batch.labels), strict=True)
-        wrong.append(np.mean([misclassification(*pair, 3) for pair in pairs]))
+        shares = [misclassification(ours, truth, 3) for ours, truth in pairs]
+        wrong.append(np.mean(shares))
     assert wrong[1] < wrong[0] - 0.03, wrong
 
 

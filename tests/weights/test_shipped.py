@@ -12,7 +12,12 @@ from shutil import copy, copytree, ignore_patterns
 import numpy as np
 import pytest
 
-from spectral_tf.weights import load_pretrained, models_table, pretrained_names
+from spectral_tf.weights import (
+    clusterer_names,
+    load_pretrained,
+    models_table,
+    pretrained_names,
+)
 from spectral_tf.weights.manifest import record_faults
 from tests.problems import forward, table
 from tests.weights.helpers import write_small
@@ -29,15 +34,22 @@ def test_a_shipped_checkpoint_is_in_order(name):
     assert found.manifest["bytes"] <= 8_000_000
     assert found.manifest["licence"] == "Apache-2.0"
     assert record_faults(found.manifest["record"]) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_checkpoint_answers(name):
+    found = load_pretrained(name)
     config, params = found.config, found.params
     answer, _ = forward(config, params, table(60, config.dim or 10))
     assert np.all(np.isfinite(answer.eigenvectors))
 
 
 def test_names_are_those_of_the_folder():
-    assert {file.stem for file in WEIGHTS.glob("*.json")} == set(NAMES)
-    assert {file.stem for file in WEIGHTS.glob("*.safetensors")} == set(NAMES)
-    assert tuple(row.name for row in models_table()) == NAMES
+    names = {*NAMES, *clusterer_names()}
+    assert {file.stem for file in WEIGHTS.glob("*.json")} == names
+    assert {file.stem for file in WEIGHTS.glob("*.safetensors")} == names
+    assert [row.name for row in models_table()] == sorted(names)
     assert Path(str(files("spectral_tf.weights"))) == WEIGHTS
 
 

@@ -1,0 +1,99 @@
+"""Make `gmm-small` from nothing, and compare it with the classical methods.
+
+python experiments/mixtures/run.py [--smoke] [--out DIR] [--ship] [--score]
+
+The run folder (configuration, metrics, curve) is DIR/gmm-small; a run that was stopped
+goes on. --ship writes the checkpoint into the package. --score trains nothing and
+compares the checkpoint in the package; classical.py makes the other half of the table.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from config import PURPOSE, train_config
+from score import compare, table_of
+
+from spectral_tf.config import ClusterTrainConfig
+from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
+from spectral_tf.training.loop import pretrain
+from spectral_tf.training.records import Progress
+from spectral_tf.watch.commands import write_curve
+from spectral_tf.weights import load_clusterer, save_pretrained
+
+NAME = "gmm-small"
+RESULTS = Path(__file__).parent / "results"
+PACKAGE = Path(__file__).parent.parent.parent / "spectral_tf" / "weights"
+
+
+def show(progress: Progress) -> None:
+    right = " ".join(f"{value:.3f}" for value in progress.metrics["accuracy"])
+    held = progress.heldout and f" held-out loss {progress.heldout['loss']:.4f}"
+    print(
+        f"step {progress.step}/{progress.horizon} {progress.seconds:.0f} s loss "
+        f"{progress.metrics['loss']:.4f} right {right} "
+        f"{progress.instances_per_second:.0f}/s{held or ''}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def record(config: ClusterTrainConfig, run_dir: Path) -> dict:
+    """What the manifest says of how the weights came to be."""
+    meta = restore_latest(run_dir).meta
+    return {
+        "instances": meta["instances"],
+        "versions": meta["versions"],
+        "purpose": PURPOSE,
+        "train": config.to_dict(),
+        "seed": config.seed,
+        "steps": int(meta["step"]),
+        "wall_seconds": meta["seconds"],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
+        f"{jax.default_backend()}",
+        "command": "python experiments/mixtures/run.py --ship",
+    }
+
+
+def make(out: Path, args: argparse.Namespace) -> None:
+    run_dir, config = out / NAME, train_config(smoke=args.smoke)
+    resume = bool(checkpoint_folders(run_dir))
+    state = pretrain(config, run_dir, resume=resume, on_call=show)
+    write_curve(run_dir)
+    model = config.model.replace(gradient_limit=None)
+    params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
+    found = compare(model, params, out, count=args.count, smoke=args.smoke)
+    print(table_of(found))
+    facts = record(config, run_dir) | {"evaluation": found}
+    folder = PACKAGE if args.ship else out
+    save_pretrained(folder, NAME, model, params, facts, overwrite=args.ship)
+    print(f"{folder / NAME}.safetensors")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--smoke", action="store_true", help="two tiny steps")
+    parser.add_argument("--out", type=Path, help="folder of the run")
+    parser.add_argument("--ship", action="store_true", help="write into the package")
+    parser.add_argument("--score", action="store_true", help="compare what is shipped")
+    parser.add_argument("--count", type=int, default=5_000, help="most per kind")
+    args = parser.parse_args()
+    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
+    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
+    if args.score:
+        shipped = load_clusterer(NAME)
+        model, params = shipped.config, shipped.params
+        found = compare(model, params, out, count=args.count, smoke=args.smoke)
+        print(table_of(found))
+        return 0
+    make(out, args)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
