@@ -15,7 +15,7 @@ from spectral_tf.clustering.objective import best_renaming, class_costs, renamed
 from spectral_tf.config import ClusterConfig, ConfigError
 
 
-@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 8])
+@pytest.mark.parametrize("count", [2, 5, 7])
 def test_no_renaming_costs_less_than_the_best(count):
     """Up to 5 by all renamings, beyond by the Hungarian algorithm."""
     rng = np.random.default_rng(count)

@@ -56,7 +56,11 @@ def test_it_is_in_order():
     assert record_faults(NETWORK.manifest["record"]) == []
 
 
-@pytest.mark.parametrize("dirt", [{}, {"outlier_share": 0.05}], ids=["clean", "dirty"])
+@pytest.mark.parametrize(
+    "dirt",
+    [pytest.param({}, marks=pytest.mark.long), {"outlier_share": 0.05}],
+    ids=["clean", "dirty"],
+)
 def test_it_is_above_em_from_ten_starts_where_classes_overlap(dirt):
     batch = sample_clusters(jax.random.key(8), OVERLAPPING.replace(**dirt), 40)
     methods = {"ours": method(), "em": gaussian_mixture(10, "spherical")}
@@ -75,6 +79,7 @@ def test_clear_groups_are_found_in_any_size_and_the_order_of_rows_is_not_seen():
     np.testing.assert_array_equal(labels, turned)
 
 
+@pytest.mark.long
 def test_it_is_less_sure_where_it_is_less_right():
     network = functools.partial(predict_clusters, NETWORK.config, NETWORK.params)
     confidence = jax.jit(jax.vmap(lambda x: network(x, 4, num_starts=2).confidence))
