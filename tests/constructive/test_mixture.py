@@ -4,6 +4,7 @@ Three independent descriptions must agree: the numpy recursion, the chain of gad
 semantics, and the Flax forward with the assembled weights.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -236,6 +237,7 @@ def test_lloyd_ends_where_k_means_ends():
     assert odd.labels[0] not in odd.labels[1:]
 
 
+@pytest.mark.long
 def test_in_many_dimensions_lloyd_is_better_off_in_the_subspace_of_the_means():
     config = ClusterConfig(num_classes=3, dim=32, num_samples=60, separation=0.15)
     batch = sample_clusters(jax.random.key(5), config, 40)
@@ -245,8 +247,8 @@ def test_in_many_dimensions_lloyd_is_better_off_in_the_subspace_of_the_means():
     wrong = []
     for rows in (batch.x, coordinates):
         network = mixture_params(rows.shape[2], 8, "lloyd", num_classes=3)
-        label = lambda x, network=network: mixture_labels(*network, x).labels
-        found = np.asarray(jax.jit(jax.vmap(label))(rows))
+        label = functools.partial(mixture_labels, *network)
+        found = np.asarray(jax.jit(jax.vmap(label))(rows).labels)
         pairs = zip(found, np.asarray(batch.labels), strict=True)
         shares = [misclassification(ours, truth, 3) for ours, truth in pairs]
         wrong.append(np.mean(shares))

@@ -69,6 +69,7 @@ def test_it_is_above_em_from_ten_starts_where_classes_overlap(dirt):
     assert scores["ours"].mean < scores["em"].mean - 0.02
 
 
+@pytest.mark.long
 def test_clear_groups_are_found_in_any_size_and_the_order_of_rows_is_not_seen():
     config = ClusterConfig(num_classes=3, dim=40, num_samples=50, separation=0.5)
     truth = next(each_instance(sample_clusters(jax.random.key(2), config, 1)))
