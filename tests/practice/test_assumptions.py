@@ -40,6 +40,7 @@ def test_skewness_and_tails_are_seen():
     assert found["kurtosis"] == pytest.approx([0, 6], abs=1.0)
 
 
+@pytest.mark.long
 def test_every_breach_costs_something_and_the_first_level_is_unbroken():
     found = broken(2, 0)
     for breach in BREACHES:
@@ -102,6 +103,7 @@ def test_a_figure_without_units_has_no_value():
     assert bootstrap(3, lambda _: float("nan"), 20, rng).value is None
 
 
+@pytest.mark.long
 def test_what_the_networks_compute():
     x = np.random.default_rng(0).normal(size=(120, 4)) * [4.0, 2.0, 1.0, 0.5]
     found = computation(x, "abcd")
