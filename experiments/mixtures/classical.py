@@ -2,7 +2,7 @@
 
 python experiments/mixtures/classical.py [--out DIR] [--smoke]
 
-Takes about two hours on one core; what is in DIR/classical is not computed again, so it
+Takes hours on one core; what is in DIR/classical is not computed again, so it
 can be stopped and started, and run by several processes at once.
 """
 

@@ -90,7 +90,8 @@ def each_instance(instances: ClusterInstance) -> Iterator[ClusterInstance]:
         instances: batched, leading axis B on every field.
 
     Yields:
-        `ClusterInstance` without the leading axis.
+        `ClusterInstance` without the leading axis, and without the classes that are
+        not there (weight 0, see `ClusterConfig.min_classes`): K is the true number.
 
     Raises:
         ConfigError: if there are no instances.
@@ -104,7 +105,11 @@ def each_instance(instances: ClusterInstance) -> Iterator[ClusterInstance]:
         "as sample_clusters makes it.",
     )
     for index in range(len(fields.x)):
-        yield ClusterInstance(*(field[index] for field in fields))
+        one = ClusterInstance(*(field[index] for field in fields))
+        there = one.weights > 0
+        yield one._replace(
+            means=one.means[there], scales=one.scales[there], weights=one.weights[there]
+        )
 
 
 def evaluate_answers(

@@ -111,8 +111,8 @@ def _means(key: Array, config: ClusterConfig) -> Float[Array, "K d"]:
 def _weights(key: Array, config: ClusterConfig) -> Float[Array, " K"]:
     weights, classes = _all_weights(key, config), config.num_classes
     if config.min_classes is not None:
-        fewest = jax.random.fold_in(key, 1)
-        count = jax.random.randint(fewest, (), config.min_classes, classes + 1)
+        key_count = jax.random.fold_in(key, 1)
+        count = jax.random.randint(key_count, (), config.min_classes, classes + 1)
         weights = jnp.where(jnp.arange(classes) < count, weights, 0.0)
     return weights / jnp.sum(weights)
 

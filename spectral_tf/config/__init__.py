@@ -14,6 +14,7 @@ from spectral_tf.config.cluster_runs import (
     AnyRun,
     ClusterFamily,
     ClusterTrainConfig,
+    is_clusterer,
     model_config,
     run_config,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "Sublayer",
     "TableConfig",
     "TrainConfig",
+    "is_clusterer",
     "model_config",
     "parse_schedule",
     "repeated",

@@ -92,6 +92,11 @@ AnyModel = ModelConfig | ClusterModelConfig
 """A configuration of a network, whatever it answers."""
 
 
+def is_clusterer(values: Mapping[str, Any]) -> bool:
+    """True for the dictionary of a network that clusters."""
+    return "token_channels" in values
+
+
 def model_config(values: Mapping[str, Any]) -> AnyModel:
     """The configuration of a network from its dictionary, whatever it answers.
 
@@ -106,7 +111,7 @@ def model_config(values: Mapping[str, Any]) -> AnyModel:
 
     Source: ours.
     """
-    if "token_channels" in values:
+    if is_clusterer(values):
         return ClusterModelConfig.from_dict(values)
     return ModelConfig.from_dict(values)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig
+from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig, is_clusterer
 from spectral_tf.model.params import count_params, unflatten_params
 from spectral_tf.weights.components import with_components
 from spectral_tf.weights.manifest import (
@@ -25,9 +25,6 @@ from spectral_tf.weights.manifest import (
     read_manifest,
 )
 from spectral_tf.weights.tensors import from_bytes
-
-CLUSTERS = "token_channels"
-"""A field that only the configuration of a network that clusters has."""
 
 
 class Pretrained(NamedTuple):
@@ -97,7 +94,7 @@ def _names() -> list[str]:
 
 def _clusters(name: str) -> bool:
     """True if a shipped checkpoint is a network that clusters."""
-    return CLUSTERS in _manifest(shipped_folder(), name)[0]["config"]
+    return is_clusterer(_manifest(shipped_folder(), name)[0]["config"])
 
 
 def pretrained_names() -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Baselines and the evaluation: one code path, honest intervals, JSON."""
 
 import json
+import math
 
+import jax
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
@@ -139,3 +141,18 @@ def test_answers_are_scored_as_methods_are_and_counted(key):
         evaluate_answers([], next(each_instance(batch)))
     with pytest.raises(ConfigError, match="rename"):
         evaluate_methods({BAYES: k_means}, batch)
+
+
+def test_a_class_that_is_not_there_is_asked_of_no_method():
+    config = ClusterConfig(num_classes=4, min_classes=2, num_samples=30)
+    batch = sample_clusters(jax.random.key(9), config, 12)
+    asked = []
+
+    def method(x, num_classes, seed):
+        asked.append(num_classes)
+        return k_means(x, num_classes, seed)
+
+    reports = evaluate_methods({"k-means": method}, batch)
+    assert asked == np.sum(np.asarray(batch.weights) > 0, axis=1).tolist()
+    assert set(asked) == {2, 3, 4}
+    assert math.isfinite(mean_of(reports[BAYES], "log_likelihood"))
