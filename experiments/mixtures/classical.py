@@ -1,12 +1,14 @@
 """Scores of the classical methods and the Bayes rule, kept as they are computed.
 
-python experiments/mixtures/classical.py [--out DIR] [--smoke]
+python experiments/mixtures/classical.py [--out DIR] [--smoke] [--part I/N]
 
 Takes hours on one core; what is in DIR/classical is not computed again, so it
-can be stopped and started, and run by several processes at once.
+can be stopped and started. Several processes at once share the work as `--part 0/2`
+and `--part 1/2`.
 """
 
 import argparse
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +44,31 @@ def path_of(out: Path, cell: Cell, index: int) -> Path:
     return out / "classical" / f"{safe}-{index}.npz"
 
 
+def chunk_of_scores(
+    cell: Cell, out: Path, index: int, batch: ClusterInstance
+) -> dict[str, np.ndarray]:
+    """Scores of one chunk, computed if they are not in the folder yet."""
+    path = path_of(out, cell, index)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".part.npz")
+        np.savez(temporary, **chunk_scores(cell, index * CHUNK, batch))
+        temporary.replace(path)
+    return dict(np.load(path))
+
+
 def classical_scores(cell: Cell, out: Path) -> dict[str, np.ndarray]:
     """Name -> `[count]`, computed where it is not there yet."""
-    parts = []
-    for index, batch in cell.chunks():
-        path = path_of(out, cell, index)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".part.npz")
-            np.savez(temporary, **chunk_scores(cell, index * CHUNK, batch))
-            temporary.replace(path)
-        parts.append(dict(np.load(path)))
+    parts = [chunk_of_scores(cell, out, *chunk) for chunk in cell.chunks()]
     return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+
+
+def fill(kinds: tuple[Cell, ...], out: Path, part: int, parts: int) -> None:
+    """See that every `parts`-th chunk is in the folder, from number `part` on."""
+    every = ((cell, *chunk) for cell in kinds for chunk in cell.chunks())
+    for cell, index, batch in itertools.islice(every, part, None, parts):
+        chunk_of_scores(cell, out, index, batch)
+        print(path_of(out, cell, index).stem, flush=True)
 
 
 def main() -> None:
@@ -61,8 +76,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--smoke", action="store_true", help="four instances each")
     parser.add_argument("--count", type=int, default=5_000, help="most per kind")
+    parser.add_argument("--part", help="I/N: every Nth chunk from number I on, alone")
     args = parser.parse_args()
-    for cell in cells(args.count, smoke=args.smoke):
+    kinds = cells(args.count, smoke=args.smoke)
+    if args.part:
+        part, parts = map(int, args.part.split("/"))
+        fill(kinds, args.out, part, parts)
+        return
+    for cell in kinds:
         found = classical_scores(cell, args.out)
         means = " ".join(f"{name} {value.mean():.4f}" for name, value in found.items())
         print(f"{cell.group}: {cell.name}: {means}", flush=True)
