@@ -1,6 +1,8 @@
 """Fine-tune a shipped network on past rows of real tables; score it on later ones.
 
 python experiments/fine_tuning/run.py [--smoke] [--out DIR]
+
+A study that was stopped goes on: finished arms are kept in DIR/partial.json.
 """
 
 import argparse
@@ -165,6 +167,30 @@ def text(summary: Report) -> str:
     )
 
 
+def begun(what: Study, path: Path) -> Report:
+    """What a stopped run of the same study left, or an empty report."""
+    described = json.loads(json.dumps(dataclasses.asdict(what)))
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found["study"] == described and found["versions"] == environment():
+            return found
+        raise SystemExit(
+            f"{path} is of another study or of other versions; move it, or give --out"
+        )
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "study": described,
+        "versions": environment(),
+        "machine": f"{platform.machine()}, {jax.default_backend()}",
+        "arms": [],
+        "seconds": 0.0,
+    }
+
+
+def environment() -> dict[str, str]:
+    return versions() | {"python": platform.python_version()}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="one run of one step")
@@ -175,21 +201,16 @@ def main() -> int:
         print(f"{out}/summary.json exists; move it, or give --out", file=sys.stderr)
         return 2
     jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
-    begin, what = time.perf_counter(), study(smoke=args.smoke)
-    summary: Report = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "study": dataclasses.asdict(what),
-        "versions": versions() | {"python": platform.python_version()},
-        "machine": f"{platform.machine()}, {jax.default_backend()}",
-        "arms": [],
-    }
+    what = study(smoke=args.smoke)
     out.mkdir(parents=True, exist_ok=True)
-    for arm in what.arms:
+    summary = begun(what, out / "partial.json")
+    for arm in what.arms[len(summary["arms"]) :]:
         print(f"{arm.name}: begun", file=sys.stderr)
+        begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             summary["arms"].append(run_arm(what, arm, Path(folder)))
         jax.clear_caches()  # the next one has other shapes
-        summary["seconds"] = time.perf_counter() - begin
+        summary["seconds"] += time.perf_counter() - begin
         # After every arm, so that a run that is cut short leaves what it had.
         (out / "partial.json").write_text(json.dumps(summary, indent=1))
     (out / "partial.json").rename(out / "summary.json")
