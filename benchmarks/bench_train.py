@@ -172,7 +172,7 @@ def bench_torch(smoke: bool, out: Path) -> str:
 
 
 def bench_samples(smoke: bool, out: Path) -> str:
-    shown, seconds = [], 60.0 if smoke else 240.0
+    shown, seconds = [], 60.0 if smoke else 900.0
     results: dict[str, dict[str, Any]] = {}
     for method in (METHODS[0], METHODS[-1]) if smoke else METHODS:
         job = job_of(method, smoke, seconds)

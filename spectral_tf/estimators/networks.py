@@ -8,13 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ConfigError, ModelConfig, TrainConfig, require
+from spectral_tf.config import (
+    AnyModel,
+    ClusterModelConfig,
+    ConfigError,
+    ModelConfig,
+    TrainConfig,
+    require,
+)
 from spectral_tf.model.moment import check_reads_moment_only
 from spectral_tf.model.params import check_params, flatten_params, load_weights
 from spectral_tf.model.transformer import gaussian_start
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.weights import (
     Pretrained,
+    PretrainedClusterer,
+    clusterer_names,
+    load_clusterer,
     load_pretrained,
     most_components,
     pretrained_names,
@@ -29,6 +39,9 @@ Weights = str | Path | Pretrained | tuple[ModelConfig, Any]
 """A shipped name; the path of a manifest (`.json`), of a run (its newest good
 checkpoint, averaged weights where they are kept), or of a folder of weights; what
 `load_pretrained` returned; `(config, params)`."""
+
+ClusterWeights = str | Path | PretrainedClusterer | tuple[ClusterModelConfig, Any]
+"""The same for a network that clusters."""
 
 
 def default_weights() -> Weights:
@@ -102,6 +115,47 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
         averaged = jax.tree.map(jnp.asarray, restored.state.averaged)
         return restored.train.model, averaged
     return load_weights(path)
+
+
+def load_cluster_network(weights: ClusterWeights) -> tuple[ClusterModelConfig, Any]:
+    """A trained network that clusters: by name, from a file or a folder, or as it is.
+
+    Args:
+        weights: see `ClusterWeights`.
+
+    Returns:
+        `(config, params)`.
+
+    Raises:
+        ConfigError: if there is nothing of the kind.
+        PretrainedError: for an unknown or damaged checkpoint.
+
+    Source: ours.
+    """
+    if isinstance(weights, PretrainedClusterer):
+        return weights.config, weights.params
+    if isinstance(weights, tuple) and len(weights) == 2:
+        config, params = weights
+        if isinstance(config, ClusterModelConfig) and isinstance(params, Mapping):
+            check_params(config, params)
+            return config, params
+    if not isinstance(weights, str | Path):
+        raise ConfigError(
+            f"weights= is {type(weights).__name__}; give a shipped name "
+            f"({', '.join(clusterer_names())}), the path of a manifest or of a run "
+            "that trained a clusterer, or (ClusterModelConfig, params)."
+        )
+    folder = Path(weights).expanduser()
+    if weights in clusterer_names() or not (folder / "checkpoints").is_dir():
+        return load_clusterer(weights)[1:3]
+    restored = restore_latest(folder)
+    config: AnyModel = restored.train.model
+    if not isinstance(config, ClusterModelConfig):
+        raise ConfigError(
+            f"weights={str(weights)!r} is a run that finds eigenpairs and does not "
+            "cluster; give one of a ClusterTrainConfig."
+        )
+    return config, jax.tree.map(jnp.asarray, restored.state.averaged)
 
 
 def trained_on(weights: Weights) -> TrainConfig | None:

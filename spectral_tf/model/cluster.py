@@ -44,8 +44,26 @@ CONTEXT = 5
 """Numbers that describe the sizes of an instance."""
 CRITIC_WIDTH = 32
 """Hidden units of what judges an answer."""
+FARTHEST = 1e3
+"""Largest entry of a new row, in standard deviations; a valid row can be so far out."""
 SMALLEST = 1e-3
 """Added to a share of the rows before its logarithm is taken."""
+
+
+class ClusterTable(NamedTuple):
+    """A table with new rows, for `predict_clusters`.
+
+    Attributes:
+        x: `[N, d]` rows.
+        mask: `[N]` True for valid rows; None means all.
+        asked: `[M, d]` new rows, or None.
+
+    Source: ours.
+    """
+
+    x: Array
+    mask: Array | None = None
+    asked: Array | None = None
 
 
 class ClusterEstimate(NamedTuple):
@@ -53,7 +71,8 @@ class ClusterEstimate(NamedTuple):
 
     Attributes:
         log_probabilities: `[N, K]` of the clusters, for each row.
-        centres: `[K, d]` in the units of x.
+        centres: `[K, d]` in the units of x: means of the valid rows, by their
+            probabilities.
         log_weights: `[K]` logarithms of the clusters' weights.
         confidence: `[]` share of the rows that the network expects to be right, under
             the best renaming of its clusters.
@@ -149,6 +168,7 @@ class ClusterTransformer(nn.Module):
         mask: Bool[Array, " N"] | None = None,
         active: Bool[Array, " K"] | None = None,
         *,
+        asked: Float[Array, "M d"] | None = None,
         capture: bool = False,
     ) -> tuple[ClusterEstimate, ClusterEstimate | None]:
         """Cluster the rows of x.
@@ -159,17 +179,22 @@ class ClusterTransformer(nn.Module):
             mask: `[N]` True for valid rows; None means all.
             active: `[K]` True for the registers that take part; None means all. The
                 others get probability 0.
+            asked: `[M, d]` new rows: they get probabilities, and nothing depends on
+                them; a copy of a valid row gets what that row gets.
             capture: static; also return what the read-out says after every block.
 
         Returns:
             `(estimate, None)`, or with `capture` the estimates after every block with
-            a leading axis L.
+            a leading axis L. The new rows follow the N rows of x.
 
         Source: see the class.
         """
         cfg = self.config
         rows = scaled_rows(SCALING, x, mask)
+        mean, scale = _mean(x, rows), jnp.sqrt(rows.unscale / x.shape[1])
         data = self._tokens(rows, start, active)
+        if asked is not None:
+            data = _with_asked(data, asked, mean, scale)
         first = self._first_state(data, start)
         block = ClusterBlock(cfg, parent=None)
 
@@ -186,8 +211,6 @@ class ClusterTransformer(nn.Module):
         readout = self.param(
             "readout", lambda key: reader.init(key, first, data)["params"]
         )
-        scale = jnp.sqrt(rows.unscale / x.shape[1])
-        mean = _mean(x, rows)
 
         def read(state: ClusterState) -> ClusterEstimate:
             found: Any = reader.apply({"params": readout}, state, data)
@@ -237,8 +260,27 @@ def _mean(x: Float[Array, "N d"], rows: Rows) -> Float[Array, " d"]:
     return jnp.sum(jnp.where(rows.mask[:, None], x / count, 0.0), axis=0)
 
 
+def _with_asked(
+    data: Tokens, asked: Float[Array, "M d"], mean: Array, scale: Array
+) -> Tokens:
+    """The instance with new rows, which no register reads, in the units of the blocks.
+
+    Rows further out than `FARTHEST` are moved there, so that squares do not overflow.
+    """
+    half = jnp.maximum(scale / 2, jnp.finfo(asked.dtype).tiny)
+    scaled = (asked / 2 - mean[None] / 2) / half  # halves cannot overflow
+    x = jnp.concatenate([data.x, jnp.clip(scaled, -FARTHEST, FARTHEST)])
+    mask = jnp.concatenate([data.mask, jnp.zeros(len(asked), bool)])
+    return data._replace(x=x, mask=mask)
+
+
 class ClusterReader(nn.Module):
-    """What the registers and tokens say; centres in the units of the blocks."""
+    """What the registers and tokens say.
+
+    Centres, in the units of the blocks, are the means of the rows by their
+    probabilities, the M step of a mixture: no vector of the registers is trained to be
+    one.
+    """
 
     config: ClusterModelConfig
 
@@ -260,14 +302,16 @@ class ClusterReader(nn.Module):
         weights = jnp.log(jnp.sum(shares, axis=1) + SMALLEST)
         weights += einsum("kc,c->k", scalars, self.param("weight", normal, (small,)))
         weights = jnp.where(data.active, weights, CLOSED)
-        entropy = -jnp.sum(jnp.where(there, shares * logs, 0.0))
+        entropy = -jnp.sum(jnp.where(there & data.mask[None], shares * logs, 0.0))
         surest = jnp.sum(jnp.max(shares, axis=0))
+        mass = jnp.sum(shares, axis=1, keepdims=True)
+        centres = einsum("kn,nd->kd", shares / (mass + cfg.norm_eps), data.x)
         largest = jnp.max(jnp.where(there, scalars, CLOSED), axis=0)
         seen = [mean_of(scalars, data.active), largest, jnp.stack([entropy, surest])]
         seen = jnp.concatenate([*seen, data.context])
         return ClusterEstimate(
             log_probabilities=logs.T,
-            centres=state.vectors[:, 0],
+            centres=centres,
             log_weights=jax.nn.log_softmax(weights),
             confidence=jax.nn.sigmoid(self._critic(jax.lax.stop_gradient(seen))),
         )
@@ -283,11 +327,13 @@ class ClusterReader(nn.Module):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _surest(
-    config: ClusterModelConfig, params: Any, x: Array, mask: Array | None, starts: Array
+    config: ClusterModelConfig, params: Any, table: ClusterTable, starts: Array
 ) -> ClusterEstimate:
     """Of the answers from `starts [S, K, d]` the one of the highest confidence."""
     network = ClusterTransformer(config)
-    one = lambda start: network.apply({"params": params}, x, start, mask)[0]
+    one = lambda start: network.apply(
+        {"params": params}, table.x, start, table.mask, asked=table.asked
+    )[0]
     found: ClusterEstimate = jax.vmap(one)(starts)
     best = jnp.argmax(found.confidence)
     return jax.tree.map(lambda leaf: leaf[best], found)
@@ -296,7 +342,7 @@ def _surest(
 def predict_clusters(
     config: ClusterModelConfig,
     params: Any,
-    x: Float[Array, "N d"],
+    x: Float[Array, "N d"] | ClusterTable,
     num_classes: int,
     mask: Bool[Array, " N"] | None = None,
     *,
@@ -308,7 +354,9 @@ def predict_clusters(
         config: the model.
         params: its parameters.
         x: `[N, d]` rows; any finite scale. Columns of different units should be
-            standardised first: clusters are sought in Euclidean distances.
+            standardised first: clusters are sought in Euclidean distances. Or a
+            `ClusterTable`: probabilities of its new rows, which the clusters do not
+            depend on, follow those of its N rows.
         num_classes: K, from 2 to N; trained from 2 to 5.
         mask: `[N]` True for valid rows; None means all.
         num_starts: S starts, run side by side; the answer is that of which the network
@@ -324,10 +372,13 @@ def predict_clusters(
 
     Source: ours.
     """
-    check_rows(x, mask)
-    valid = x.shape[0]
-    if mask is not None and not isinstance(mask, Tracer):
-        valid = int(np.sum(np.asarray(mask)))
+    table = x if isinstance(x, ClusterTable) else ClusterTable(x, mask)
+    check_rows(table.x, table.mask)
+    if table.asked is not None:
+        check_rows(table.asked)
+    valid, dim = table.x.shape
+    if table.mask is not None and not isinstance(table.mask, Tracer):
+        valid = int(np.sum(np.asarray(table.mask)))
     if not 2 <= num_classes <= valid:
         raise ConfigError(
             f"num_classes={num_classes} must lie in 2..{valid}, the valid rows of x; "
@@ -336,9 +387,9 @@ def predict_clusters(
     if num_starts < 1:
         raise ConfigError(f"num_starts={num_starts} must be >= 1; 8 is the default.")
     starts = jnp.stack(
-        [cluster_start(config, num_classes, x.shape[1], s) for s in range(num_starts)]
+        [cluster_start(config, num_classes, dim, index) for index in range(num_starts)]
     )
-    found = _surest(config, params, x, mask, starts)
+    found = _surest(config, params, table, starts)
     order = jnp.argsort(-found.log_weights)
     return found._replace(
         log_probabilities=found.log_probabilities[:, order],

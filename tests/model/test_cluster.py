@@ -10,6 +10,7 @@ import pytest
 
 from spectral_tf.config import ClusterModelConfig, ConfigError, DataError
 from spectral_tf.model.cluster import (
+    ClusterTable,
     ClusterTransformer,
     cluster_start,
     predict_clusters,
@@ -107,6 +108,20 @@ def test_masked_rows_and_inactive_registers_are_as_if_they_were_not_there(params
     same(kept, alone)
 
 
+def test_new_rows_get_what_their_copies_get_and_move_nothing(params, x):
+    mask = np.arange(ROWS) % 5 > 0
+    before, _ = run(params, x, START, mask=mask)
+    far = np.full((2, DIM), 1e30, np.float32)
+    asked = jnp.concatenate([x, far])
+    after, _ = run(params, x, START, mask=mask, asked=asked)
+    wanted, found = np.exp(before.log_probabilities), np.exp(after.log_probabilities)
+    assert found.shape == (2 * ROWS + 2, CLASSES)
+    same(after[1:], before[1:], atol=1e-5)
+    same([found[:ROWS][mask]], [wanted[mask]], atol=1e-5)
+    same([found[ROWS:-2][mask]], [wanted[mask]], atol=1e-4)
+    assert found[-2:].sum(axis=1) == pytest.approx(1.0, abs=0.1)  # of scores near 1e5
+
+
 def test_the_last_block_read_out_is_the_answer(params, x):
     answer, blocks = run(params, x, START, capture=True)
     same([leaf[-1] for leaf in blocks], answer, atol=1e-5)
@@ -116,13 +131,14 @@ def test_the_last_block_read_out_is_the_answer(params, x):
 @pytest.mark.parametrize(
     "rows",
     [
-        np.ones((6, 3), np.float32),
-        np.repeat(np.eye(3, dtype=np.float32), 3, axis=0),
-        np.arange(6, dtype=np.float32)[:, None],
+        np.ones((6, 3)),
+        pytest.param(np.repeat(np.eye(3), 3, axis=0), marks=pytest.mark.long),
+        pytest.param(np.arange(6)[:, None], marks=pytest.mark.long),
     ],
     ids=["ones", "no noise", "one column"],
 )
 def test_degenerate_tables_give_numbers_and_finite_gradients(params, rows):
+    rows = jnp.asarray(rows, jnp.float32)
     start = cluster_start(CONFIG, 2, rows.shape[1])
 
     def total(params: Any) -> Any:
@@ -167,6 +183,9 @@ def test_a_number_of_clusters_that_cannot_be_is_refused(
 
 
 def test_bad_rows_and_no_start_are_refused(params, x):
+    table = ClusterTable(jnp.asarray(x), asked=jnp.full((2, DIM), np.nan))
+    with pytest.raises(DataError, match=r"x\[0, 0\] is nan"):
+        predict_clusters(CONFIG, params, table, 2)
     bad = x.copy()
     bad[3, 2] = np.nan
     with pytest.raises(DataError, match=r"x\[3, 2\] is nan"):
