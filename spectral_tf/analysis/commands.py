@@ -199,16 +199,18 @@ class Pca(Analysis):
 
 @dataclasses.dataclass(frozen=True)
 class Cluster(Analysis):
-    """Clusters of the rows of a table, in its certified components."""
+    """Clusters of the rows of a table, in its certified components or by a network."""
 
     # How many clusters; auto: the number with the least information criterion.
     n_clusters: int | Literal["auto"] = "auto"
+    # mixture: fitted to the components; network: gmm-small, for overlap and outliers.
+    method: Literal["mixture", "network"] = "mixture"
 
     def fitted(self, table: "Prepared", search: "Search") -> "Answer":
         """The clusters."""
         from spectral_tf.analysis.fit import find_clusters
 
-        return find_clusters(table, self.n_clusters, search)
+        return find_clusters(table, self.n_clusters, search, method=self.method)
 
     def text(self, table: "Prepared", answer: Any) -> list[str]:
         """The clusters, as lines."""

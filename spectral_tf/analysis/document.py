@@ -134,6 +134,8 @@ def _cluster_results(table: Prepared, answer: Any) -> dict[str, Any]:
     return {
         "n_clusters": len(answer.sizes),
         "bic": answer.bic,
+        "network": answer.network,
+        "confidence": answer.confidence,
         "clusters": [
             {
                 "cluster": cluster,

@@ -14,6 +14,7 @@ from spectral_tf.certificate import Certificate, CertificateError, CertificateWa
 from spectral_tf.config import ConfigError, DataError
 from spectral_tf.estimators import (
     Explanation,
+    NetworkClusterer,
     SpectralClusterer,
     SpectralOutlierDetector,
     SpectralPCA,
@@ -82,6 +83,8 @@ class Clusters(Answer):
             column.
         bic: number of clusters -> Bayesian information criterion; None if the number
             was given.
+        network: name of the network that clustered; None for a mixture.
+        confidence: share of rows that the network expects to be right; None as above.
 
     Source: ours.
     """
@@ -92,6 +95,8 @@ class Clusters(Answer):
     centres: np.ndarray
     deviations: np.ndarray
     bic: dict[int, float] | None
+    network: str | None = None
+    confidence: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,13 +156,17 @@ def find_components(
     )
 
 
-def find_clusters(table: Prepared, n_clusters: int | str, search: Search) -> Clusters:
+def find_clusters(
+    table: Prepared, n_clusters: int | str, search: Search, *, method: str = "mixture"
+) -> Clusters:
     """Clusters of the rows of a table.
 
     Args:
         table: N rows, d columns.
-        n_clusters: how many, or `"auto"`.
+        n_clusters: how many, or `"auto"`, which `method="network"` cannot.
         search: how.
+        method: `mixture`, in the certified components; or `network`, in all columns,
+            where the components serve the picture alone.
 
     Returns:
         The clusters.
@@ -167,29 +176,52 @@ def find_clusters(table: Prepared, n_clusters: int | str, search: Search) -> Clu
         DataError: if the table cannot be used.
         CertificateError: with `fallback="raise"`.
 
-    Source: `SpectralClusterer`.
+    Source: `SpectralClusterer`, `NetworkClusterer`.
     """
+    found = _by_network if method == "network" else _by_mixture
     with _noted() as notes:
-        clusterer = SpectralClusterer(n_clusters, **search.options()).fit(table.x)
-        probability = clusterer.predict_proba(table.x).max(axis=1)
-        scores = clusterer.pca_.transform(table.x)
-    labels, number = clusterer.labels_, clusterer.n_clusters_
-    sizes = np.bincount(labels, minlength=number)
-    centres = np.full((number, len(table.columns)), np.nan)
+        pca, labels, probability, rest = found(table, n_clusters, search)
+        scores = pca.transform(table.x)
+    sizes = np.bincount(labels, minlength=probability.shape[1])
+    centres = np.full((len(sizes), len(table.columns)), np.nan)
     for cluster in np.flatnonzero(sizes).tolist():
         centres[cluster] = table.raw[labels == cluster].mean(axis=0)
     spread = table.raw.std(axis=0)
     return Clusters(
-        **_about(clusterer.pca_),
+        **_about(pca),
         scores=scores,
         notes=tuple(notes),
         labels=labels,
-        probability=probability,
+        probability=probability.max(axis=1),
         sizes=sizes,
         centres=centres,
         deviations=(centres - table.raw.mean(axis=0)) / spread,
-        bic=clusterer.bic_,
+        **rest,
     )
+
+
+_Found = tuple[SpectralPCA, np.ndarray, np.ndarray, dict[str, Any]]
+"""Components, labels `[N]`, probabilities `[N, K]`, and what else `Clusters` has."""
+
+
+def _by_mixture(table: Prepared, n_clusters: int | str, search: Search) -> _Found:
+    clusterer = SpectralClusterer(n_clusters, **search.options()).fit(table.x)
+    probability = clusterer.predict_proba(table.x)
+    return clusterer.pca_, clusterer.labels_, probability, {"bic": clusterer.bic_}
+
+
+def _by_network(table: Prepared, n_clusters: int | str, search: Search) -> _Found:
+    if isinstance(n_clusters, str):
+        raise ConfigError(
+            f"n_clusters={n_clusters!r}: the network has to be told how many; give "
+            "--n-clusters NUMBER, or let --method mixture find it."
+        )
+    clusterer = NetworkClusterer(n_clusters).fit(table.x)
+    k = min(max(n_clusters - 1, 1), *table.x.shape)
+    pca = SpectralPCA(k, **search.options()).fit(table.x)
+    about = {"network": clusterer.weights, "confidence": clusterer.confidence_}
+    rest = {"bic": None, **about}
+    return pca, clusterer.labels_, clusterer.probabilities_, rest
 
 
 def find_outliers(

@@ -27,6 +27,7 @@ from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
 from spectral_tf.sampling.columns import Columns, columns_digest
 from spectral_tf.sampling.tables import load_columns
+from spectral_tf.weights import load_clusterer
 
 LOG = "audit.jsonl"
 """The log in a folder of results; `audit.head` lies beside it."""
@@ -159,6 +160,9 @@ def _engine(answer: Answer, weights: str | None, table: Prepared) -> dict[str, A
     """Who proposed, with a sha256 of each network's parameters."""
     kept = len(answer.certificate.entries)
     digests = engine_digests(answer.engine, kept, table.x.shape, weights)
+    if isinstance(answer, Clusters) and answer.network is not None:
+        params = load_clusterer(answer.network).params
+        digests[answer.network] = parameters_digest(params)
     path = None if weights is None else str(Path(weights).expanduser().resolve())
     about = {"name": answer.engine, "reason": answer.reason}
     return {**about, "sha256": digests, "weights": path}

@@ -182,6 +182,13 @@ def cluster_text(table: Prepared, answer: Clusters) -> list[str]:
             f"{len(answer.sizes)} is the number from 1 to {max(answer.bic)} with the "
             f"least Bayesian information criterion ({near})."
         )
+    if answer.confidence is not None:
+        lines.append(
+            f"{answer.network} clustered all columns and expects to be right on "
+            f"{answer.confidence:.0%} of the rows: so it is for mixtures like those it "
+            "was trained on, often less elsewhere. The components are those of the "
+            "picture."
+        )
     return [*lines, *_certified(answer)]
 
 

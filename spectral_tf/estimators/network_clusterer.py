@@ -1,5 +1,6 @@
 """Clusters by a trained network, from one forward pass."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -18,6 +19,9 @@ from spectral_tf.model.cluster import (
     predict_clusters,
 )
 
+DEFAULT = "gmm-small"
+MOST_TRAINED = 5
+"""Most clusters that it was trained on."""
 SMALLEST_BUCKET = 32
 """Rows are filled up to this number times a power of two: few programs to compile."""
 
@@ -40,9 +44,10 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         num_starts: starts that run side by side.
 
     Attributes: `labels_` `[N]`, the clusters ordered by weight, largest first;
-    `cluster_centers_` `[K, d]`; `weights_` `[K]`, sum 1; `confidence_`, the share of
-    rows that the network expects to be right, which holds for mixtures like those it
-    was trained on and is too high on many real tables.
+    `probabilities_` `[N, K]`, rows sum to 1; `cluster_centers_` `[K, d]`; `weights_`
+    `[K]`, sum 1; `confidence_`, the share of rows that the network expects to be right,
+    which holds for mixtures like those it was trained on and is too high on many real
+    tables.
 
     Example:
         >>> import numpy as np
@@ -60,7 +65,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self,
         n_clusters: int = 2,
         *,
-        weights: ClusterWeights = "gmm-small",
+        weights: ClusterWeights = DEFAULT,
         num_starts: int = 8,
     ) -> None:
         self.n_clusters = n_clusters
@@ -79,11 +84,21 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
 
         Raises:
             ValueError: for a table, weights or a parameter that cannot be used.
+
+        Warns:
+            UserWarning: for more clusters than `gmm-small` was trained on.
         """
         del y
         self._check_count("n_clusters", 1)
         self._check_count("num_starts", 1)
         config, params = load_cluster_network(self.weights)
+        if self.weights == DEFAULT and self.n_clusters > MOST_TRAINED:
+            warnings.warn(
+                f"{DEFAULT} was trained on at most {MOST_TRAINED} clusters; for "
+                f"n_clusters={self.n_clusters} SpectralClusterer is the better choice.",
+                UserWarning,
+                stacklevel=2,
+            )
         with unchanged_on_error(self):
             x = validated(self, X, reset=True, rows=2)
             if self.n_clusters > len(x):
@@ -100,8 +115,8 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self._middle, self._half = middle_and_half(x)
         self._rows = self._scaled(x)
         found, logs = self._answers(self._rows[:0])
-        probabilities = normalised(logs[: len(x)])
-        self.labels_ = np.argmax(probabilities, axis=1)
+        self.probabilities_ = normalised(logs[: len(x)])
+        self.labels_ = np.argmax(self.probabilities_, axis=1)
         centres = np.asarray(found.centres, np.float64)
         centres = 2 * (centres * self._half + self._middle / 2)
         self.cluster_centers_ = centres.astype(x.dtype)

@@ -9,10 +9,12 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
+from spectral_tf.analysis.record import parameters_digest
 from spectral_tf.cli import main
 from spectral_tf.estimators import SpectralOutlierDetector
 from spectral_tf.model.params import save_weights
 from spectral_tf.model.presets import model_preset
+from spectral_tf.weights import load_clusterer
 from tests.analysis.conftest import call
 
 
@@ -221,6 +223,34 @@ def test_the_number_of_clusters_is_found(tmp_path):
     )
     assert "3 is the number from 1 to 10 with the least Bayesian" in run.out
     assert run.out.count(" 33.3% ") == 3
+
+
+def test_the_network_clusters_says_how_sure_it_is_and_is_in_the_log(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.repeat([[0, 0, 0], [8, 0, 8]], [40, 20], axis=0) + rng.normal(size=(60, 3))
+    np.save(tmp_path / "x.npy", x)
+    flags = ["--method", "network", "--engine", "exact"]
+    run = call(
+        "cluster",
+        tmp_path / "x.npy",
+        *flags,
+        "--n-clusters",
+        "2",
+        folder=tmp_path / "a",
+    )
+    assert (run.code, run.err) == (0, "")
+    assert "gmm-small clustered all columns and expects to be right on" in run.out
+    _, rows = run.table("labels.csv")
+    assert [int(row[1]) for row in rows] == [0] * 40 + [1] * 20
+    results = json.loads((run.folder / "summary.json").read_text())["results"]
+    assert results["network"] == "gmm-small"
+    assert results["confidence"] > 0.9
+    entry = json.loads((run.folder / "audit.jsonl").read_text().splitlines()[-1])
+    digest = parameters_digest(load_clusterer().params)
+    assert entry["engine"]["sha256"] == {"gmm-small": digest}
+    never = call("cluster", tmp_path / "x.npy", *flags, folder=tmp_path / "b")
+    assert "network has to be told how many" in never.err
+    assert not never.folder.exists()
 
 
 def test_the_default_folder_is_named_by_time_and_command(

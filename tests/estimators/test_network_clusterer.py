@@ -101,6 +101,14 @@ def test_what_cannot_be_is_refused_and_nothing_is_lost(table, parameters, error,
     assert found.labels_ is kept
 
 
+def test_more_clusters_than_it_was_trained_on_are_warned_of(table):
+    with (
+        pytest.warns(UserWarning, match="at most 5 clusters; for n_clusters=9"),
+        pytest.raises(DataError, match="n_samples=6"),
+    ):
+        NetworkClusterer(9).fit(table[0][:6])
+
+
 @pytest.mark.long
 @parametrize_with_checks([tiny()])
 def test_every_check_of_scikit_learn_passes(estimator: Any, check: Any):
