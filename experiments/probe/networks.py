@@ -19,7 +19,7 @@ from spectral_tf.model.transformer import (
     register_starts,
 )
 from spectral_tf.spectra import unit
-from spectral_tf.weights import load_pretrained, models_table
+from spectral_tf.weights import load_pretrained, pretrained_names
 
 POWER, START = "power method", "subspace iteration"
 
@@ -69,7 +69,7 @@ def subjects(products: int, *, smoke: bool) -> list[Subject]:
         power_method(products),
         Subject(START, *subspace_iteration(COMPONENTS, products)),
     ]
-    names = [row.name for row in models_table()]
+    names = pretrained_names()
     for name in names[-1:] if smoke else names:
         loaded = load_pretrained(name)
         k = min(COMPONENTS, loaded.config.num_components)

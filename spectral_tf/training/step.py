@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 
 from spectral_tf.config import AnyRun
@@ -96,7 +97,9 @@ def _means(
     }
     if axis_name is None:
         return grads, metrics
-    return jax.lax.pmean((grads, metrics), axis_name)
+    # One vector, so that one collective is all there is, whatever the compiler joins.
+    flat, restore = ravel_pytree((grads, metrics))
+    return restore(jax.lax.pmean(flat, axis_name))
 
 
 def train_step(  # noqa: PLR0913 - half of them are keywords with a default
