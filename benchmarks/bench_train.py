@@ -156,8 +156,10 @@ def bench_torch(smoke: bool, out: Path) -> str:
     if importlib.util.find_spec("torch") is None:
         return NO_TORCH
     shown = []
-    for threads in (1,) if smoke else sorted({1, THREADS}):
+    several = [(THREADS, 1), (THREADS, THREADS)] * (THREADS > 1)
+    for threads, devices in [(1, 1), *([] if smoke else several)]:
         job = {"job": "torch", "case": "dense", "smoke": smoke, "threads": threads}
+        job["devices"] = devices
         job |= {"batch": 4 if smoke else 64}
         job |= {"repeats": 2 if smoke else 15, "steps": 1 if smoke else 3}
         found = run_job("train_torch.py", job)

@@ -30,6 +30,7 @@ from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.training.batch import instance_loss, parts_of
+from spectral_tf.training.parallel import parallel_steps
 from spectral_tf.training.state import init_state, optimiser
 from spectral_tf.training.step import train_step
 
@@ -199,6 +200,8 @@ def our_calls(
     config: TrainConfig, params: Any, batch: Instance
 ) -> dict[str, Callable[[], Any]]:
     """Our step on a given batch, and the whole `train_step`, which draws its own."""
+    if jax.device_count() > 1:
+        return {"ours, a device for each thread, drawing included": over_cores(config)}
     step = jax.jit(functools.partial(our_step, config), donate_argnums=(0, 1))
     copied = jax.tree.map(jnp.copy, (params, optimiser(config).init(params)))
     whole = jax.jit(functools.partial(train_step, config), donate_argnums=0)
@@ -212,6 +215,19 @@ def our_calls(
         held["whole"] = jax.block_until_ready(whole(held["whole"], key, horizon))[0]
 
     return {"ours": given, "ours, drawing included": drawn}
+
+
+def over_cores(config: TrainConfig) -> Callable[[], Any]:
+    """The whole `train_step` by `pmap` over as many virtual devices as threads."""
+    steps = parallel_steps(config.replace(steps_per_call=1))
+    state, key, horizon = first_arguments(config)
+    held = {"state": state}
+
+    def call() -> None:
+        found: Any = steps(held["state"], key, horizon)
+        held["state"] = jax.block_until_ready(found)[0]
+
+    return call
 
 
 def compare(job: dict[str, Any]) -> dict[str, Any]:
@@ -256,6 +272,7 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     cores = sorted(os.sched_getaffinity(0))  # before JAX makes its threads
     os.sched_setaffinity(0, cores[-job["threads"] :])
+    jax.config.update("jax_num_cpu_devices", job["devices"])
     print(json.dumps(compare(job)))
 
 
