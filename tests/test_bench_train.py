@@ -28,7 +28,7 @@ def smoke_of(part: str, folder: Path) -> tuple[str, list[dict]]:
     return done.stdout, [json.loads(line) for line in lines]
 
 
-@pytest.mark.slow
+@pytest.mark.long  # tests/training/test_parallel.py reads the compiled step, too
 def test_a_step_over_devices_communicates_its_gradient_once(tmp_path):
     printed, lines = smoke_of("devices", tmp_path)
     assert [line["kind"] for line in lines] == ["pmap", "shard_map"]

@@ -43,11 +43,11 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
             `load_clusterer` returned; or `(config, params)`.
         num_starts: starts that run side by side.
 
-    Attributes: `labels_` `[N]`, the clusters ordered by weight, largest first;
-    `probabilities_` `[N, K]`, rows sum to 1; `cluster_centers_` `[K, d]`; `weights_`
-    `[K]`, sum 1; `confidence_`, the share of rows that the network expects to be right,
-    which holds for mixtures like those it was trained on and is too high on many real
-    tables.
+    Attributes: `n_clusters_`; `labels_` `[N]`, the clusters ordered by weight, largest
+    first; `probabilities_` `[N, K]`, rows sum to 1; `cluster_centers_` `[K, d]`;
+    `weights_` `[K]`, sum 1; `confidence_`, the share of rows that the network expects
+    to be right, which holds for mixtures like those it was trained on and is too high
+    on many real tables.
 
     Example:
         >>> import numpy as np
@@ -111,7 +111,8 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
     def _fit(
         self, x: np.ndarray, config: ClusterModelConfig, params: Any
     ) -> "NetworkClusterer":
-        self._network = config, params
+        self.n_clusters_, starts = int(self.n_clusters), int(self.num_starts)
+        self._network = config, params, starts
         self._middle, self._half = middle_and_half(x)
         self._rows = self._scaled(x)
         found, logs = self._answers(self._rows[:0])
@@ -140,8 +141,8 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
 
     def _answers(self, asked: np.ndarray) -> tuple[ClusterEstimate, np.ndarray]:
         """`(estimate, log probabilities)` of the table's rows, then the new ones."""
-        config, params = self._network
-        if self.n_clusters == 1:
+        config, params, starts = self._network
+        if self.n_clusters_ == 1:
             return everything(self._rows), np.zeros((len(self._rows) + len(asked), 1))
         count, rows = len(self._rows), filled(self._rows)
         table = ClusterTable(
@@ -149,8 +150,9 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
             jnp.arange(len(rows)) < count,
             jnp.asarray(filled(asked)) if len(asked) else None,
         )
-        number, starts = int(self.n_clusters), int(self.num_starts)
-        found = predict_clusters(config, params, table, number, num_starts=starts)
+        found = predict_clusters(
+            config, params, table, self.n_clusters_, num_starts=starts
+        )
         logs = np.asarray(jax.device_get(found.log_probabilities))
         new = logs[len(rows) : len(rows) + len(asked)]
         return found, np.concatenate([logs[:count], new])

@@ -147,12 +147,13 @@ class ClusterTransformer(nn.Module):
     Example:
         >>> import jax
         >>> from spectral_tf.config import ClusterModelConfig
-        >>> config = ClusterModelConfig(num_blocks=2)
+        >>> config = ClusterModelConfig(num_blocks=1)
         >>> x = jax.random.normal(jax.random.key(0), (20, 4))
         >>> start = cluster_start(config, 3, 4)
         >>> network = ClusterTransformer(config)
-        >>> params = network.init(jax.random.key(1), x, start)
-        >>> network.apply(params, x, start)[0].log_probabilities.shape
+        >>> init = jax.jit(network.init_with_output)
+        >>> (estimate, _), params = init(jax.random.key(1), x, start)
+        >>> estimate.log_probabilities.shape
         (20, 3)
 
     Source: ours; see `cluster_blocks.py`.

@@ -1,5 +1,6 @@
 """The network that clusters as an estimator: what it keeps, answers and refuses."""
 
+import copy
 from typing import Any
 
 import jax
@@ -51,8 +52,10 @@ def test_rows_of_the_table_are_answered_as_before_and_new_ones_near_them(table, 
     new = x + np.random.default_rng(0).normal(size=x.shape)
     assert_array_equal(fitted.predict(new), fitted.labels_)
     together = fitted.predict_proba(new)
-    assert_allclose(fitted.predict_proba(new[3:5]), together[3:5], atol=1e-6)
+    assert_allclose(fitted.predict_proba(new[9:]), together[9:], atol=1e-6)
     assert_allclose(together.sum(axis=1), 1.0)
+    again = copy.copy(fitted).set_params(n_clusters=1, num_starts=1)
+    assert_array_equal(again.predict(x), fitted.labels_)  # of the next fit alone
 
 
 @pytest.mark.parametrize(("scale", "shift"), [(1e-200, 0.0), (1e200, 1e200), (1, 1e6)])

@@ -108,6 +108,7 @@ def test_masked_rows_and_inactive_registers_are_as_if_they_were_not_there(params
     same(kept, alone)
 
 
+@pytest.mark.long
 def test_new_rows_get_what_their_copies_get_and_move_nothing(params, x):
     mask = np.arange(ROWS) % 5 > 0
     before, _ = run(params, x, START, mask=mask)
