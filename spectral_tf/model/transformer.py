@@ -112,8 +112,8 @@ class SpectralTransformer(nn.Module):
         >>> import jax, spectral_tf
         >>> model = spectral_tf.SpectralTransformer(spectral_tf.ModelConfig())
         >>> x = jax.random.normal(jax.random.key(0), (50, 10))
-        >>> params = model.init(jax.random.key(1), x)
-        >>> estimate, _ = model.apply(params, x)
+        >>> init = jax.jit(model.init_with_output)
+        >>> (estimate, _), params = init(jax.random.key(1), x)
         >>> estimate.eigenvectors.shape
         (3, 10)
 
