@@ -71,17 +71,26 @@ def fill(kinds: tuple[Cell, ...], out: Path, part: int, parts: int) -> None:
         print(path_of(out, cell, index).stem, flush=True)
 
 
+def share(text: str) -> tuple[int, int]:
+    """`I/N` as numbers."""
+    part, _, parts = text.partition("/")
+    if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no part; give I/N with I from 0 to N - 1, such as 0/2."
+        )
+    return int(part), int(parts)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--smoke", action="store_true", help="four instances each")
     parser.add_argument("--count", type=int, default=5_000, help="most per kind")
-    parser.add_argument("--part", help="I/N: every Nth chunk from number I on, alone")
+    parser.add_argument("--part", type=share, help="I/N: every Nth chunk from I on")
     args = parser.parse_args()
     kinds = cells(args.count, smoke=args.smoke)
     if args.part:
-        part, parts = map(int, args.part.split("/"))
-        fill(kinds, args.out, part, parts)
+        fill(kinds, args.out, *args.part)
         return
     for cell in kinds:
         found = classical_scores(cell, args.out)

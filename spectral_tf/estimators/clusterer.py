@@ -15,6 +15,7 @@ from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import lengths
 from spectral_tf.estimators.validation import (
+    check_count,
     seed_of,
     unchanged_on_error,
     validated,
@@ -96,8 +97,9 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             ValueError: for a table or a parameter that cannot be used.
         """
         del y
-        for name in ("n_clusters", "max_clusters", "n_init"):
-            self._check_count(name)
+        self._check_number()
+        for name in ("max_clusters", "n_init"):
+            check_count(self, name)
         seed = seed_of(self.random_state)
         with unchanged_on_error(self):
             x = validated(self, X, reset=True, rows=2)
@@ -131,18 +133,13 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         self.cluster_centers_ = self.pca_.inverse_transform(means.astype(x.dtype))
         return self
 
-    def _check_count(self, name: str) -> None:
-        value = getattr(self, name)
-        if name == "n_clusters" and isinstance(value, str):
-            require(
-                value == "auto",
-                f"n_clusters={value!r} is unknown; give a number or 'auto'.",
-            )
+    def _check_number(self) -> None:
+        if not isinstance(self.n_clusters, str):
+            check_count(self, "n_clusters")
             return
-        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
         require(
-            bool(is_whole and value >= 1),
-            f"{name}={value!r} must be a whole number >= 1.",
+            self.n_clusters == "auto",
+            f"n_clusters={self.n_clusters!r} is unknown; give a number or 'auto'.",
         )
 
     def _pca(self, k: int, seed: int) -> SpectralPCA:

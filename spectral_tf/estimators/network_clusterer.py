@@ -10,9 +10,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
-from spectral_tf.config import ClusterModelConfig, DataError, require
+from spectral_tf.config import ClusterModelConfig, DataError
 from spectral_tf.estimators.networks import ClusterWeights, load_cluster_network
-from spectral_tf.estimators.validation import unchanged_on_error, validated
+from spectral_tf.estimators.validation import (
+    check_count,
+    unchanged_on_error,
+    validated,
+)
 from spectral_tf.model.cluster import (
     ClusterEstimate,
     ClusterTable,
@@ -89,8 +93,8 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
             UserWarning: for more clusters than `gmm-small` was trained on.
         """
         del y
-        self._check_count("n_clusters", 1)
-        self._check_count("num_starts", 1)
+        check_count(self, "n_clusters")
+        check_count(self, "num_starts")
         config, params = load_cluster_network(self.weights)
         if self.weights == DEFAULT and self.n_clusters > MOST_TRAINED:
             warnings.warn(
@@ -124,14 +128,6 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self.weights_ = normalised(np.asarray(found.log_weights)[None])[0]
         self.confidence_ = float(found.confidence)
         return self
-
-    def _check_count(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        require(
-            bool(is_whole and value >= least),
-            f"{name}={value!r} must be a whole number >= {least}.",
-        )
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
         """Rows in units of the table, float32: the network sees no other numbers."""

@@ -90,6 +90,20 @@ def check_flags(estimator: Any, *names: str) -> None:
         )
 
 
+def check_count(estimator: Any, name: str, least: int = 1) -> None:
+    """Require that a parameter is a whole number, not below `least`.
+
+    Raises:
+        ConfigError: naming the parameter and its value.
+    """
+    value = getattr(estimator, name)
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    require(
+        bool(is_whole and value >= least),
+        f"{name}={value!r} must be a whole number >= {least}.",
+    )
+
+
 def check_choice(estimator: Any, name: str, choices: tuple[str, ...]) -> None:
     """Require that a parameter is one of some words.
 

@@ -43,7 +43,7 @@ def test_clusters_that_are_apart_are_found_and_it_is_sure_of_them(table, fitted)
     assert fitted.confidence_ > 0.95
     assert_allclose(fitted.weights_.sum(), 1.0)
     for cluster, centre in enumerate(fitted.cluster_centers_):
-        assert_allclose(centre, x[fitted.labels_ == cluster].mean(axis=0), atol=1.0)
+        assert_allclose(centre, x[fitted.labels_ == cluster].mean(axis=0), atol=0.1)
 
 
 def test_rows_of_the_table_are_answered_as_before_and_new_ones_near_them(table, fitted):
