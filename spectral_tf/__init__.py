@@ -21,6 +21,7 @@ from spectral_tf.constructive.trace import Trace, trace
 from spectral_tf.evaluation import Report, evaluate
 from spectral_tf.model.cluster import ClusterEstimate, predict_clusters
 from spectral_tf.model.expand import expand
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
 from spectral_tf.model.presets import model_preset
 from spectral_tf.model.transformer import (
@@ -33,12 +34,10 @@ from spectral_tf.model.transformer import (
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import batch_at, sample_batch
 from spectral_tf.training.loop import pretrain
-from spectral_tf.training.state import TrainState
+from spectral_tf.training.state import Trained, TrainState
 from spectral_tf.weights import (
-    Pretrained,
-    PretrainedClusterer,
     PretrainedError,
-    load_clusterer,
+    load_manifest,
     load_pretrained,
     models_table,
     pretrained_names,
@@ -61,21 +60,21 @@ __all__ = [
     "Intermediates",
     "MixturePart",
     "ModelConfig",
-    "Pretrained",
-    "PretrainedClusterer",
+    "Network",
     "PretrainedError",
     "Report",
     "SpectralTransformer",
     "Trace",
     "TrainConfig",
     "TrainState",
+    "Trained",
     "batch_at",
     "equivariant_power_method",
     "error_bound",
     "evaluate",
     "expand",
     "fuse",
-    "load_clusterer",
+    "load_manifest",
     "load_pretrained",
     "mixture_labels",
     "mixture_params",

@@ -30,9 +30,10 @@ from spectral_tf.constructive.power_method import (
     power_method_composition,
     power_method_params,
 )
-from spectral_tf.demo import DemoConfig, Network, compare, run_demo
+from spectral_tf.demo import Contestant, DemoConfig, compare, run_demo
 from spectral_tf.estimators.networks import load_network
 from spectral_tf.model.describe import cost_table
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import ParamsError, save_weights
 from spectral_tf.model.presets import PRESETS, model_preset
 from spectral_tf.practice.commands import Report, Shipping, Stock
@@ -141,15 +142,17 @@ class Evaluate:
         """Run the command; the exit code."""
         if self.weights is None:
             name, batch = self._instances(self.num_components)
-            config, params = power_method_params(
-                batch.x.shape[2], self.num_components, self.num_iters
+            network = Network(
+                *power_method_params(
+                    batch.x.shape[2], self.num_components, self.num_iters
+                )
             )
-            chosen = Network("constructed", config, params, self.num_iters)
+            chosen = Contestant("constructed", network, self.num_iters)
         else:
-            config, params = load_network(self.weights)
-            name, batch = self._instances(config.num_components)
-            chosen = Network(
-                Path(self.weights).name, config, params, config.num_products
+            network = load_network(self.weights)
+            name, batch = self._instances(network.config.num_components)
+            chosen = Contestant(
+                Path(self.weights).name, network, network.config.num_products
             )
         entries = compare(chosen, name, batch)
         document = {"entries": [entry.to_dict() for entry in entries]}
@@ -191,7 +194,7 @@ class Construct:
         composition = power_method_composition(*sizes, **options)
         config, params = power_method_params(*sizes, **options)
         if self.out is not None:
-            save_weights(self.out, config, params)
+            save_weights(self.out, Network(config, params))
         blocks = explained(composition)
         lines = [f"{self.variant}:", *summary(config)]
         for block in blocks:
@@ -237,7 +240,7 @@ class Describe:
         if self.weights is None:
             config = model_preset(self.preset)
         else:
-            config = load_network(self.weights)[0]
+            config = load_network(self.weights).config
         dim = self.dim or config.dim or 10
         rows = cost_table(config, num_samples=self.num_samples, dim=dim)
         cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]

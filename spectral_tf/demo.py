@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf.config import Config, EnsembleConfig, ModelConfig, TrainConfig, require
@@ -25,12 +24,11 @@ from spectral_tf.evaluation import (
     orthogonal_iteration_predict,
 )
 from spectral_tf.model.describe import total_flops
-from spectral_tf.model.params import count_params
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import (
     Intermediates,
     SpectralTransformer,
     default_start,
-    predict,
 )
 from spectral_tf.report.curves import learning_curve_figure
 from spectral_tf.report.figures import (
@@ -99,15 +97,14 @@ class DemoConfig(Config):
         )
 
 
-class Network(NamedTuple):
-    """A named network: `config`, `params`, and how often it multiplies by S.
+class Contestant(NamedTuple):
+    """A network by name, and how often it multiplies by S.
 
     `multiply` is the block that does so, where only one in the schedule does.
     """
 
     name: str
-    config: ModelConfig
-    params: Any
+    network: Network[ModelConfig]
     products: int
     multiply: int | None = None
 
@@ -170,22 +167,23 @@ def _first(batch: Instance, count: int) -> Instance:
     return jax.tree.map(lambda leaf: leaf[:count], batch)
 
 
-def constructed_for(config: DemoConfig, batch: Instance) -> Network:
+def constructed_for(config: DemoConfig, batch: Instance) -> Contestant:
     """Constructed weights for the set's d."""
     dim, k = int(batch.x.shape[2]), config.num_components
-    model, params = power_method_params(dim, k, config.num_iters)
-    return Network("constructed", model, params, config.num_iters, multiply=1)
+    network = Network(*power_method_params(dim, k, config.num_iters))
+    return Contestant("constructed", network, config.num_iters, multiply=1)
 
 
-def compare(network: Network, name: str, batch: Instance) -> list[Entry]:
+def compare(contestant: Contestant, name: str, batch: Instance) -> list[Entry]:
     """The network, and orthogonal iteration with as many products with S."""
-    classic = orthogonal_iteration_predict(network.config, network.products)
-    ours = fuse(network.config, network.params)
-    steps = f"{network.products} products"
+    network, products = contestant.network, contestant.products
+    classic = orthogonal_iteration_predict(network.config, products)
+    ours = fuse(*network)
+    steps = f"{products} products"
     return [
         Entry(
             instances=name,
-            method=f"{network.name}, {steps}",
+            method=f"{contestant.name}, {steps}",
             report=evaluate(ours, batch),
         ),
         Entry(
@@ -196,11 +194,11 @@ def compare(network: Network, name: str, batch: Instance) -> list[Entry]:
     ]
 
 
-def depth_curves(network: Network, batch: Instance) -> tuple[Curve, Curve]:
+def depth_curves(contestant: Contestant, batch: Instance) -> tuple[Curve, Curve]:
     """Mean |cos| per rank after every block, and after every step of the classic.
 
     Args:
-        network: whose blocks are watched.
+        contestant: whose blocks are watched.
         batch: at most 32 instances are used, fewer (at least 2) where they are wide.
 
     Returns:
@@ -208,6 +206,7 @@ def depth_curves(network: Network, batch: Instance) -> tuple[Curve, Curve]:
 
     Source: ours.
     """
+    network, products, multiply = contestant[1:]
     config, (_, num_samples, dim) = network.config, batch.x.shape
     work = total_flops(config, num_samples=num_samples, dim=dim)
     batch = _first(batch, min(32, max(2, int(CAPTURED_FLOPS / work))))
@@ -219,19 +218,18 @@ def depth_curves(network: Network, batch: Instance) -> tuple[Curve, Curve]:
         inside = cast(Intermediates, kept)
         start = default_start(config, x.shape[1], x.dtype)
         classic = orthogonal_iteration_trace(
-            covariance(x, mask), start, num_iters=network.products
+            covariance(x, mask), start, num_iters=products
         )
         along = jax.vmap(lambda rows: abs_cosine(rows, instance.eigenvectors))
         return along(inside.eigenvectors), along(classic)
 
     ours, classic = jax.jit(lambda data: jax.lax.map(both, data, batch_size=8))(batch)
-    order, multiply = np.array(config.block_order), network.multiply
-    each = network.products / config.num_blocks
+    order, each = np.array(config.block_order), products / config.num_blocks
     counts = np.full(len(order), each) if multiply is None else order == multiply
     mean = lambda cosine: np.mean(np.asarray(cosine), axis=0)
     return (
         Curve(np.cumsum(counts), mean(ours)),
-        Curve(np.arange(1, network.products + 1), mean(classic)),
+        Curve(np.arange(1, products + 1), mean(classic)),
     )
 
 
@@ -271,9 +269,11 @@ def run_demo(
     (folder / "demo.json").write_text(json.dumps(config.to_dict(), indent=1))
     run = training_config(config)
     say(f"compiling, then pre-training for {config.seconds:g} s")
-    state = pretrain(run, folder / "train", max_seconds=config.seconds, on_call=on_call)
-    params = jax.tree.map(jnp.asarray, jax.device_get(state.params))
-    trained = Network("trained", run.model, params, run.model.num_products)
+    result = pretrain(
+        run, folder / "train", max_seconds=config.seconds, on_call=on_call
+    )
+    network = result.network
+    trained = Contestant("trained", network, network.config.num_products)
     entries, curves, values = [], {}, {}
     for name, batch in sets.items():
         say(f"scoring on {name}")
@@ -281,11 +281,9 @@ def run_demo(
         entries += compare(constructed, name, batch) + compare(trained, name, batch)
         if name.startswith("synthetic d=64"):
             continue
-        for network in (constructed, trained):
-            curves[network.name, name] = depth_curves(network, batch)
-        found = jax.vmap(lambda x, m: predict(run.model, params, x, m))(
-            batch.x, batch.mask
-        )
+        for contestant in (constructed, trained):
+            curves[contestant.name, name] = depth_curves(contestant, batch)
+        found = jax.vmap(network)(batch.x, batch.mask)
         values[name] = (np.asarray(batch.eigenvalues), np.asarray(found.eigenvalues))
     say("drawing")
     training = read_run(folder / "train")
@@ -296,8 +294,8 @@ def run_demo(
     report = {
         "demo": config.to_dict(),
         "train": run.to_dict(),
-        "parameters": count_params(params),
-        "steps": int(state.step),
+        "parameters": network.num_parameters,
+        "steps": int(result.step),
         "versions": versions() | {"python": platform.python_version()},
         "machine": f"{platform.machine()}, {jax.default_backend()}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

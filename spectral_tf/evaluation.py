@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from spectral_tf.config import ModelConfig, require
-from spectral_tf.model.transformer import Estimate, default_start, predict
+from spectral_tf.model.transformer import Estimate, default_start
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.spectra import (
     abs_cosine,
@@ -25,7 +25,8 @@ from spectral_tf.spectra import (
 )
 
 PredictFn = Callable[[Array, Array], Estimate]
-"""`(x [N, d], mask [N]) -> Estimate` of one instance, traceable by JAX."""
+"""`(x [N, d], mask [N]) -> Estimate` of one instance, traceable by JAX: a `Network`,
+what `fuse` returns, a classical method."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,8 @@ def evaluate(
     """Score a predict function on a batch of instances.
 
     Args:
-        predict_fn: `(x [N, d], mask [N]) -> Estimate` with the instances' k.
+        predict_fn: a `Network`, or any `(x [N, d], mask [N]) -> Estimate`, with the
+            instances' k.
         instances: batched, leading axis B >= 1.
         chunk_size: instances predicted at once (memory), >= 1.
 
@@ -130,21 +132,6 @@ def evaluate(
         eigenvalue_error=tuple(map(Statistic.of, scores.eigenvalue_error.T)),
         angle=Statistic.of(scores.angle),
     )
-
-
-def transformer_predict(config: ModelConfig, params: Any) -> PredictFn:
-    """`predict` of a transformer as a predict function.
-
-    Args:
-        config: the model.
-        params: its parameters, constructed or trained.
-
-    Returns:
-        The predict function.
-
-    Source: ours.
-    """
-    return lambda x, mask: predict(config, params, x, mask)
 
 
 def orthogonal_iteration_predict(config: ModelConfig, num_iters: int) -> PredictFn:

@@ -13,13 +13,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 from run import RESULTS, show
 from score import CASES, instances, mean_square, score_table
 
 from spectral_tf.config import TrainConfig
-from spectral_tf.evaluation import evaluate, transformer_predict
+from spectral_tf.evaluation import evaluate
 from spectral_tf.model.presets import model_preset
 from spectral_tf.training.checkpoint import checkpoint_folders
 from spectral_tf.training.loop import pretrain
@@ -54,7 +52,7 @@ def main() -> int:
     args = parser.parse_args()
     out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
     run_dir, config = out / "authors", config_of(args.smoke)
-    state = pretrain(
+    result = pretrain(
         config,
         run_dir,
         resume=bool(checkpoint_folders(run_dir)),
@@ -62,10 +60,9 @@ def main() -> int:
         on_call=show,
     )
     write_curve(run_dir)
-    params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
     case = dataclasses.replace(CASES[0], count=4) if args.smoke else CASES[0]
-    report = evaluate(transformer_predict(config.model, params), instances(case))
-    seen = int(state.step) * config.batch_size
+    report = evaluate(result.network, instances(case))
+    seen = int(result.step) * config.batch_size
     found = {
         "instances": case.name,
         "method": f"authors' recipe, {seen:,} instances",

@@ -7,6 +7,7 @@ import jax
 
 from spectral_tf.config import EnsembleConfig, MixturePart, TrainConfig
 from spectral_tf.constructive.subspace import subspace_iteration
+from spectral_tf.model.network import Network
 from spectral_tf.training.hot_start import with_adaptive_mlp
 
 
@@ -99,7 +100,7 @@ def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, A
     # reads them in these blocks (see `with_adaptive_mlp`).
     products = not (recipe.dense_dim or recipe.depths)
     key = jax.random.key(recipe.seed)
-    params = with_adaptive_mlp(model, params, key, products=products)
+    network = with_adaptive_mlp(Network(model, params), key, products=products)
     config = TrainConfig(
         model=model,
         shapes=recipe.shapes[:1] if smoke else recipe.shapes,
@@ -118,4 +119,4 @@ def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, A
         eval_instances=2 if smoke else 128,
         seed=recipe.seed,
     )
-    return config, params
+    return config, network.params

@@ -15,15 +15,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
-from spectral_tf.config import ModelConfig, TrainConfig
+from spectral_tf.config import TrainConfig
 from spectral_tf.model.expand import expand, without_idle_units
+from spectral_tf.model.network import Network
 from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.records import Progress
@@ -62,10 +61,10 @@ def record(recipe: Recipe, config: TrainConfig, run_dir: Path, name: str) -> dic
     }
 
 
-def written_densely(config: ModelConfig, params: Any, dim: int) -> tuple:
+def written_densely(network: Network, dim: int) -> Network:
     """The same network as ordinary weights for tables of at most `dim` columns."""
-    dense, weights = without_idle_units(*expand(config, params, dim))
-    return dense.replace(pad_columns=True), weights
+    dense, weights = without_idle_units(expand(network, dim))
+    return Network(dense.replace(pad_columns=True), weights)
 
 
 def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> int:
@@ -73,18 +72,18 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     config, params = train_config(recipe, smoke=smoke)
     resume = bool(checkpoint_folders(run_dir))
     begin = time.perf_counter()
-    state = pretrain(config, run_dir, resume=resume, init_params=params, on_call=show)
+    result = pretrain(config, run_dir, resume=resume, init_params=params, on_call=show)
     write_curve(run_dir)
-    model = config.model.replace(gradient_limit=None)
-    params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
+    model, params = result.network
+    network = Network(model.replace(gradient_limit=None), params)
     if recipe.dense_dim:
-        model, params = written_densely(model, params, recipe.dense_dim)
-    found = scores(recipe, model, params, smoke=smoke)
+        network = written_densely(network, recipe.dense_dim)
+    found = scores(recipe, network, smoke=smoke)
     print(score_table(found))
     print(f"{time.perf_counter() - begin:.0f} s in this run")
     facts = record(recipe, config, run_dir, name) | {"evaluation": found}
     folder = PACKAGE if ship else out
-    save_pretrained(folder, name, model, params, facts, overwrite=ship)
+    save_pretrained(folder, name, network, facts, overwrite=ship)
     print(f"{folder / name}.safetensors")
     return 0
 
@@ -98,9 +97,8 @@ def main() -> int:
     parser.add_argument("--score", action="store_true", help="score what is shipped")
     args = parser.parse_args()
     if args.score:
-        shipped = load_pretrained(args.name)
-        recipe = RECIPES[args.name]
-        found = scores(recipe, shipped.config, shipped.params, smoke=args.smoke)
+        network = load_pretrained(args.name)
+        found = scores(RECIPES[args.name], network, smoke=args.smoke)
         print(score_table(found))
         return 0
     out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)

@@ -20,8 +20,8 @@ from spectral_tf.evaluation import (
     Statistic,
     evaluate,
     orthogonal_iteration_predict,
-    transformer_predict,
 )
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import Estimate, gaussian_start
 from spectral_tf.report.tables import plain_table
 from spectral_tf.sampling.real import row_blocks, svd_reduce
@@ -112,21 +112,20 @@ def mean_square(errors: Statistic, count: int) -> float:
     return errors.mean**2 + (errors.half_width / 1.96) ** 2 * (count - 1)
 
 
-def methods_of(
-    recipe: Recipe, config: ModelConfig, params: Any, case: Case
-) -> dict[str, PredictFn]:
+def methods_of(recipe: Recipe, network: Network, case: Case) -> dict[str, PredictFn]:
     """Name -> what is scored: network, what it started from, classics."""
+    config, params = network
     options: dict[str, Any] = dict(recipe.construction)
     options["num_iters"] = config.num_blocks
     written, start = subspace_iteration(**options)
     model = config.replace(num_components=case.num_components)
     untrained = written.replace(num_components=case.num_components)
     products = model.num_products
-    methods = {f"network, P={products}": transformer_predict(model, params)}
+    methods: dict[str, PredictFn] = {f"network, P={products}": Network(model, params)}
     for times in DEPTHS if model.looped and case.ensemble else ():
         deep = model.replace(num_blocks=times * model.num_blocks)
-        methods[f"network, {times} P"] = transformer_predict(deep, params)
-    methods["its construction, untrained"] = transformer_predict(untrained, start)
+        methods[f"network, {times} P"] = Network(deep, params)
+    methods["its construction, untrained"] = Network(untrained, start)
     for factor in (1, 2, 3):
         method = orthogonal_iteration_predict(model, factor * products)
         methods[f"orthogonal iteration, {factor} P"] = method
@@ -135,17 +134,16 @@ def methods_of(
     return methods
 
 
-def scores(
-    recipe: Recipe, config: ModelConfig, params: Any, *, smoke: bool = False
-) -> list[dict]:
+def scores(recipe: Recipe, network: Network, *, smoke: bool = False) -> list[dict]:
     """Every case that the network takes; per rank with intervals."""
+    config = network.config
     found = []
     for case in CASES[:1] if smoke else CASES:
         case = dataclasses.replace(case, count=4) if smoke else case
         batch = instances(case)
         if config.dim is not None and batch.x.shape[2] > config.dim:
             continue
-        for name, method in methods_of(recipe, config, params, case).items():
+        for name, method in methods_of(recipe, network, case).items():
             report = evaluate(method, batch)
             found.append(
                 {

@@ -104,7 +104,7 @@ def run_arm(what: Study, arm: Arm, folder: Path) -> Report:
         raise SystemExit(f"{arm.table} has {len(x)} rows, too few for {arm.past} past")
     path = folder / "past.npy"
     np.save(path, x[: arm.past])
-    model, params = trainable(*load_network(what.weights))
+    model, params = trainable(load_network(what.weights))
     config = arm_config(what, arm, path, model)
     clock = time.perf_counter()
     pretrain(config, folder / "run", init_params=params)

@@ -27,8 +27,8 @@ from spectral_tf.evaluation import (
     Statistic,
     evaluate,
     orthogonal_iteration_predict,
-    transformer_predict,
 )
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import flatten_params
 from spectral_tf.report.tables import plain_table
 from spectral_tf.sampling.instance import Instance
@@ -63,7 +63,7 @@ def train(arm: Arm, config: TrainConfig, params: Any) -> tuple[Any, list[float]]
     losses: list[float] = []
     if arm.hold_zeros:
         see = lambda progress: losses.append(progress.metrics["loss"])
-        state = pretrain(config, init_params=params, on_call=see)
+        state = pretrain(config, init_params=params, on_call=see).state
     else:
         state = init_state(config, params, hold_zeros=False)
         steps, horizon = parallel_steps(config), jnp.int32(config.num_steps)
@@ -98,9 +98,9 @@ def mean_cosine(report: Report) -> float:
 def run_arm(what: Study, arm: Arm, batch: Instance) -> Report:
     """Everything that is shown of one arm."""
     sizes = what.dim, what.num_components, arm.num_iters, arm.variant
-    written = power_method_params(*sizes, **dict(arm.options))
-    order = written[0].block_order
-    model, before = trainable(*written)
+    written = Network(*power_method_params(*sizes, **dict(arm.options)))
+    order = written.config.block_order
+    model, before = trainable(written)
     config = train_config(what, arm, model)
     begin = time.perf_counter()
     after, losses = train(arm, config, before)
@@ -108,8 +108,8 @@ def run_arm(what: Study, arm: Arm, batch: Instance) -> Report:
     shifts = multiply_shifts(arm, model, order, after)
     score = lambda predict: evaluate(predict, batch).to_dict()
     scores = {
-        "before": score(transformer_predict(model, before)),
-        "after": score(transformer_predict(model, after)),
+        "before": score(Network(model, before)),
+        "after": score(Network(model, after)),
         "shifted iteration": score(shifted_predict(model, shifts)),
     }
     along = {

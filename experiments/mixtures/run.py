@@ -15,16 +15,16 @@ import tempfile
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 from config import PURPOSE, train_config
 from score import compare, table_of
 
 from spectral_tf.config import ClusterTrainConfig
+from spectral_tf.model.network import Network
 from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.records import Progress
 from spectral_tf.watch.commands import write_curve
-from spectral_tf.weights import load_clusterer, save_pretrained
+from spectral_tf.weights import load_pretrained, save_pretrained
 
 NAME = "gmm-small"
 RESULTS = Path(__file__).parent / "results"
@@ -63,15 +63,15 @@ def record(config: ClusterTrainConfig, run_dir: Path) -> dict:
 def make(out: Path, args: argparse.Namespace) -> None:
     run_dir, config = out / NAME, train_config(smoke=args.smoke)
     resume = bool(checkpoint_folders(run_dir))
-    state = pretrain(config, run_dir, resume=resume, on_call=show)
+    result = pretrain(config, run_dir, resume=resume, on_call=show)
     write_curve(run_dir)
-    model = config.model.replace(gradient_limit=None)
-    params = jax.tree.map(jnp.asarray, jax.device_get(state.averaged))
-    found = compare(model, params, out, count=args.count, smoke=args.smoke)
+    model, params = result.network
+    network = Network(model.replace(gradient_limit=None), params)
+    found = compare(network, out, count=args.count, smoke=args.smoke)
     print(table_of(found))
     facts = record(config, run_dir) | {"evaluation": found}
     folder = PACKAGE if args.ship else out
-    save_pretrained(folder, NAME, model, params, facts, overwrite=args.ship)
+    save_pretrained(folder, NAME, network, facts, overwrite=args.ship)
     print(f"{folder / NAME}.safetensors")
 
 
@@ -86,9 +86,7 @@ def main() -> int:
     out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
     jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
     if args.score:
-        shipped = load_clusterer(NAME)
-        model, params = shipped.config, shipped.params
-        found = compare(model, params, out, count=args.count, smoke=args.smoke)
+        found = compare(load_pretrained(NAME), out, count=args.count, smoke=args.smoke)
         print(table_of(found))
         return 0
     make(out, args)

@@ -15,9 +15,8 @@ from classical import classical_scores
 from spectral_tf.clustering.evaluate import BAYES, each_instance
 from spectral_tf.clustering.instances import ClusterInstance
 from spectral_tf.clustering.metrics import misclassification, valid_part
-from spectral_tf.config import ClusterModelConfig
 from spectral_tf.evaluation import Statistic
-from spectral_tf.model.cluster import predict_clusters
+from spectral_tf.model.network import Network
 from spectral_tf.report.tables import plain_table
 
 STARTS = (1, 8)
@@ -27,25 +26,23 @@ AT_ONCE = 25
 """Instances that a device answers at once."""
 
 
-@functools.partial(jax.jit, static_argnums=(0, 3))
-def _answers(
-    config: ClusterModelConfig, params: Any, batch: ClusterInstance, num_starts: int
-) -> Any:
+@functools.partial(jax.jit, static_argnums=2)
+def _answers(network: Network, batch: ClusterInstance, num_starts: int) -> Any:
     count = batch.weights.shape[1]
 
     def one(rows: Any) -> Any:
         x, mask = rows
-        found = predict_clusters(config, params, x, count, mask, num_starts=num_starts)
+        found = network(x, count, mask, num_starts=num_starts)
         return found.log_probabilities, found.confidence
 
     return jax.lax.map(one, (batch.x, batch.mask), batch_size=AT_ONCE)
 
 
 def network_scores(
-    config: ClusterModelConfig, params: Any, batch: ClusterInstance, num_starts: int
+    network: Network, batch: ClusterInstance, num_starts: int
 ) -> dict[str, np.ndarray]:
     """Of each instance: `wrong`, share of its rows, and `confidence`."""
-    logs, confidence = map(np.asarray, _answers(config, params, batch, num_starts))
+    logs, confidence = map(np.asarray, _answers(network, batch, num_starts))
     wrong = []
     for truth, log in zip(each_instance(batch), logs, strict=True):
         _, labels = valid_part(truth)
@@ -55,18 +52,14 @@ def network_scores(
     return {"wrong": np.array(wrong), "confidence": confidence}
 
 
-def cell_scores(
-    config: ClusterModelConfig, params: Any, cell: Cell, num_starts: int
-) -> dict[str, np.ndarray]:
+def cell_scores(network: Network, cell: Cell, num_starts: int) -> dict[str, np.ndarray]:
     """`network_scores` of all instances of a cell."""
-    found = [
-        network_scores(config, params, batch, num_starts) for _, batch in cell.chunks()
-    ]
+    found = [network_scores(network, batch, num_starts) for _, batch in cell.chunks()]
     return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
 
 def compare(
-    config: ClusterModelConfig, params: Any, out: Path, *, count: int, smoke: bool
+    network: Network, out: Path, *, count: int, smoke: bool
 ) -> list[dict[str, Any]]:
     """Misclassification of the network and the classical methods on every kind.
 
@@ -74,8 +67,7 @@ def compare(
     where it says that it is sure.
 
     Args:
-        config: of the network.
-        params: its parameters.
+        network: that clusters.
         out: folder of the files; what `classical.py` left there is not computed again.
         count: instances of each kind, at most.
         smoke: a few instances of two kinds.
@@ -88,7 +80,7 @@ def compare(
     judged: list[dict[str, np.ndarray]] = []
     for cell in cells(count, smoke=smoke):
         found = classical_scores(cell, out)
-        each = [cell_scores(config, params, cell, number) for number in STARTS]
+        each = [cell_scores(network, cell, number) for number in STARTS]
         for number, own in zip(STARTS, each, strict=True):
             found[OURS.format(number)] = own["wrong"]
         ours, sure = each[-1]["wrong"], each[-1]["confidence"]

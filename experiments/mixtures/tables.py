@@ -28,9 +28,8 @@ from spectral_tf.clustering.baselines import (
     k_means,
     spectral_clustering,
 )
-from spectral_tf.model.cluster import predict_clusters
 from spectral_tf.report.tables import plain_table
-from spectral_tf.weights import load_clusterer
+from spectral_tf.weights import load_pretrained
 
 RESULTS = Path(__file__).parent / "results"
 RUSPINI = (20, 23, 17, 15)
@@ -96,9 +95,9 @@ CLASSICAL = {
 
 def scores(table: Table) -> dict[str, float]:
     """Name of a method -> adjusted Rand index; `confidence` beside the network's."""
-    network, count = load_clusterer(), len(set(table.labels.tolist()))
+    network, count = load_pretrained("gmm-small"), len(set(table.labels.tolist()))
     rows = jnp.asarray(table.x, jnp.float32)
-    found = predict_clusters(network.config, network.params, rows, count)
+    found = network(rows, count)
     labels = np.argmax(np.asarray(found.log_probabilities), axis=1)
     index = {"network": float(adjusted_rand_score(table.labels, labels))}
     for name, method in CLASSICAL.items():

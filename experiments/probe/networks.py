@@ -12,6 +12,7 @@ from jaxtyping import Array
 from spectral_tf.config import ModelConfig
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.subspace import subspace_iteration
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
 from spectral_tf.model.transformer import (
     Intermediates,
@@ -55,10 +56,8 @@ class Subject:
 
 def power_method(products: int) -> Subject:
     """Orthogonal iteration, one product a block, without the blocks that finish."""
-    config, params = equivariant_power_method(
-        COMPONENTS, products, rounds=COMPONENTS - 1
-    )
-    config, params = unroll(config, params)
+    written = equivariant_power_method(COMPONENTS, products, rounds=COMPONENTS - 1)
+    config, params = unroll(Network(*written))
     blocks = jax.tree.map(lambda leaf: leaf[:products], params["blocks"])
     return Subject(POWER, config.replace(num_blocks=products), {"blocks": blocks})
 
@@ -69,12 +68,12 @@ def subjects(products: int, *, smoke: bool) -> list[Subject]:
         power_method(products),
         Subject(START, *subspace_iteration(COMPONENTS, products)),
     ]
-    names = pretrained_names()
+    names = pretrained_names("eigenpairs")
     for name in names[-1:] if smoke else names:
         loaded = load_pretrained(name)
         k = min(COMPONENTS, loaded.config.num_components)
         loaded = load_pretrained(name, num_components=k)
-        found.append(Subject(name, *unroll(loaded.config, loaded.params)))
+        found.append(Subject(name, *unroll(loaded)))
     return found
 
 

@@ -27,7 +27,7 @@ from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
 from spectral_tf.sampling.columns import Columns, columns_digest
 from spectral_tf.sampling.tables import load_columns
-from spectral_tf.weights import load_clusterer
+from spectral_tf.weights import load_pretrained
 
 LOG = "audit.jsonl"
 """The log in a folder of results; `audit.head` lies beside it."""
@@ -161,8 +161,8 @@ def _engine(answer: Answer, weights: str | None, table: Prepared) -> dict[str, A
     kept = len(answer.certificate.entries)
     digests = engine_digests(answer.engine, kept, table.x.shape, weights)
     if isinstance(answer, Clusters) and answer.network is not None:
-        params = load_clusterer(answer.network).params
-        digests[answer.network] = parameters_digest(params)
+        network = load_pretrained(answer.network)
+        digests[answer.network] = parameters_digest(network.params)
     path = None if weights is None else str(Path(weights).expanduser().resolve())
     about = {"name": answer.engine, "reason": answer.reason}
     return {**about, "sha256": digests, "weights": path}
@@ -191,11 +191,11 @@ def engine_digests(
     digests = {}
     if "constructed" in named:
         count = min(kept + GUARDS, *shape)
-        built = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
-        digests["constructed"] = parameters_digest(built[1])
+        _, params = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
+        digests["constructed"] = parameters_digest(params)
     if "pretrained" in named:
         where = default_weights() if weights is None else Path(weights)
-        digests["pretrained"] = parameters_digest(load_network(where)[1])
+        digests["pretrained"] = parameters_digest(load_network(where).params)
     return digests
 
 

@@ -14,7 +14,7 @@ from spectral_tf.config.cluster_runs import (
     AnyRun,
     ClusterFamily,
     ClusterTrainConfig,
-    is_clusterer,
+    kind_of,
     model_config,
     run_config,
 )
@@ -54,7 +54,7 @@ __all__ = [
     "Sublayer",
     "TableConfig",
     "TrainConfig",
-    "is_clusterer",
+    "kind_of",
     "model_config",
     "parse_schedule",
     "repeated",

@@ -137,8 +137,17 @@ class Config:
             f"{cls.__name__} has no field {', '.join(unknown)}; "
             f"known fields: {', '.join(known)}.",
         )
+        fields = dataclasses.fields(cls)
+        fixed = {field.name: field.default for field in fields if not field.init}
         built = {}
         for name, value in values.items():
+            if name in fixed:
+                require(
+                    value == fixed[name],
+                    f"{cls.__name__}.{name}={value!r} must be {fixed[name]!r}: this is "
+                    "the configuration of something else.",
+                )
+                continue
             hint = hints[name]
             nested = _nested(hint)
             if nested is not None and typing.get_origin(hint) is tuple:

@@ -13,6 +13,8 @@ class ClusterModelConfig(Config):
     Source: ours.
     """
 
+    # What the network answers; tells its files from those of `ModelConfig`.
+    kind: Literal["clusters"] = dataclasses.field(default="clusters", init=False)
     # L, the blocks of a forward pass, each with its own weights.
     num_blocks: int = 8
     # Heads by which data tokens and registers read one another.

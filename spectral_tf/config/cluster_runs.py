@@ -92,9 +92,37 @@ AnyModel = ModelConfig | ClusterModelConfig
 """A configuration of a network, whatever it answers."""
 
 
-def is_clusterer(values: Mapping[str, Any]) -> bool:
-    """True for the dictionary of a network that clusters."""
-    return "token_channels" in values
+KINDS: dict[str, tuple[type[AnyModel], type[AnyRun]]] = {
+    "eigenpairs": (ModelConfig, TrainConfig),
+    "clusters": (ClusterModelConfig, ClusterTrainConfig),
+}
+"""What a network answers -> configuration of the network, and of a run that trains it.
+"""
+
+
+def kind_of(values: Mapping[str, Any]) -> str:
+    """What a network answers, from the dictionary of its configuration.
+
+    Files of version 0.1.0 do not say it; only a network that clusters has numbers on
+    its data tokens.
+
+    Args:
+        values: of `to_dict`.
+
+    Returns:
+        A key of `KINDS`.
+
+    Raises:
+        ConfigError: for an unknown kind.
+    """
+    implied = "clusters" if "token_channels" in values else "eigenpairs"
+    kind = values.get("kind", implied)
+    require(
+        kind in KINDS,
+        f"kind={kind!r} of a network is unknown; known: {', '.join(KINDS)}. Install "
+        "the version that wrote it, or a newer one.",
+    )
+    return kind
 
 
 def model_config(values: Mapping[str, Any]) -> AnyModel:
@@ -111,9 +139,8 @@ def model_config(values: Mapping[str, Any]) -> AnyModel:
 
     Source: ours.
     """
-    if is_clusterer(values):
-        return ClusterModelConfig.from_dict(values)
-    return ModelConfig.from_dict(values)
+    model, _ = KINDS[kind_of(values)]
+    return model.from_dict(values)
 
 
 def run_config(values: Mapping[str, Any]) -> AnyRun:
@@ -130,6 +157,5 @@ def run_config(values: Mapping[str, Any]) -> AnyRun:
 
     Source: ours.
     """
-    if "families" in values:
-        return ClusterTrainConfig.from_dict(values)
-    return TrainConfig.from_dict(values)
+    _, run = KINDS[kind_of(values.get("model", {}))]
+    return run.from_dict(values)

@@ -28,6 +28,8 @@ class ModelConfig(Config):
     parameterisation.
     """
 
+    # What the network answers; tells its files from those of `ClusterModelConfig`.
+    kind: Literal["eigenpairs"] = dataclasses.field(default="eigenpairs", init=False)
     # `dense`: ordinary weights for one d; `equivariant`: one set of weights for all d.
     parameterisation: Parameterisation = "equivariant"
     # d, the features of an instance; None = any (equivariant only).

@@ -37,6 +37,7 @@ from spectral_tf.estimators.networks import (
     misfit,
     register_starts,
 )
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict, predict_from_covariance
 
 PASS = 20
@@ -77,7 +78,7 @@ class Choice:
 
     engine: str
     reason: str
-    network: tuple[ModelConfig, Any] | None = None
+    network: Network[ModelConfig] | None = None
     is_refined: bool = False
 
 
@@ -115,7 +116,7 @@ def choose_engine(
     if engine == "pretrained" and weights is None:
         weights = default_weights()
     network = None if weights is None else load_network(weights)
-    problem = None if network is None else misfit(network[0], k)
+    problem = None if network is None else misfit(network.config, k)
     if engine == "pretrained":
         require(problem is None, f"engine='pretrained': {problem}")
         return Choice(engine, "as asked", network)
@@ -190,7 +191,7 @@ def exact(source: Source, k: int) -> Proposal:
 
 
 def pretrained(
-    network: tuple[ModelConfig, Any], source: Source, k: int, start: np.ndarray
+    network: Network[ModelConfig], source: Source, k: int, start: np.ndarray
 ) -> Proposal:
     """One forward pass of a trained network."""
     config, params = network
@@ -229,10 +230,10 @@ def constructed(
 
 
 @functools.cache
-def constructed_network(count: int, dtype: Any) -> tuple[ModelConfig, Any]:
+def constructed_network(count: int, dtype: Any) -> Network[ModelConfig]:
     """The network of one pass, with `count` registers, on the device."""
     config, params = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
-    return config, cast(params, dtype)
+    return Network(config, cast(params, dtype))
 
 
 def cast(params: Any, dtype: Any) -> Any:

@@ -11,17 +11,14 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_tf.config import ClusterModelConfig, DataError
-from spectral_tf.estimators.networks import ClusterWeights, load_cluster_network
+from spectral_tf.estimators.networks import Weights, load_network
 from spectral_tf.estimators.validation import (
     check_count,
     unchanged_on_error,
     validated,
 )
-from spectral_tf.model.cluster import (
-    ClusterEstimate,
-    ClusterTable,
-    predict_clusters,
-)
+from spectral_tf.model.cluster import ClusterEstimate, ClusterTable
+from spectral_tf.model.network import Network
 
 DEFAULT = "gmm-small"
 MOST_TRAINED = 5
@@ -43,8 +40,8 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
 
     Args:
         n_clusters: K >= 1; for 1 nothing is asked of the network.
-        weights: a shipped name; the path of a manifest (`.json`) or of a run; what
-            `load_clusterer` returned; or `(config, params)`.
+        weights: a shipped name; the path of a manifest (`.json`), of a run or of saved
+            weights; a `Network`; or `(config, params)`.
         num_starts: starts that run side by side.
 
     Attributes: `n_clusters_`; `labels_` `[N]`, the clusters ordered by weight, largest
@@ -69,7 +66,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self,
         n_clusters: int = 2,
         *,
-        weights: ClusterWeights = DEFAULT,
+        weights: Weights = DEFAULT,
         num_starts: int = 8,
     ) -> None:
         self.n_clusters = n_clusters
@@ -95,7 +92,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         del y
         check_count(self, "n_clusters")
         check_count(self, "num_starts")
-        config, params = load_cluster_network(self.weights)
+        network = load_network(self.weights, "clusters")
         if self.weights == DEFAULT and self.n_clusters > MOST_TRAINED:
             warnings.warn(
                 f"{DEFAULT} was trained on at most {MOST_TRAINED} clusters; for "
@@ -110,13 +107,13 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
                     f"n_clusters={self.n_clusters} must be <= n_samples={len(x)}; ask "
                     "for fewer."
                 )
-            return self._fit(x, config, params)
+            return self._fit(x, network)
 
     def _fit(
-        self, x: np.ndarray, config: ClusterModelConfig, params: Any
+        self, x: np.ndarray, network: Network[ClusterModelConfig]
     ) -> "NetworkClusterer":
         self.n_clusters_, starts = int(self.n_clusters), int(self.num_starts)
-        self._network = config, params, starts
+        self._network, self._starts = network, starts
         self._middle, self._half = middle_and_half(x)
         self._rows = self._scaled(x)
         found, logs = self._answers(self._rows[:0])
@@ -137,7 +134,6 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
 
     def _answers(self, asked: np.ndarray) -> tuple[ClusterEstimate, np.ndarray]:
         """`(estimate, log probabilities)` of the table's rows, then the new ones."""
-        config, params, starts = self._network
         if self.n_clusters_ == 1:
             return everything(self._rows), np.zeros((len(self._rows) + len(asked), 1))
         count, rows = len(self._rows), filled(self._rows)
@@ -146,9 +142,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
             jnp.arange(len(rows)) < count,
             jnp.asarray(filled(asked)) if len(asked) else None,
         )
-        found = predict_clusters(
-            config, params, table, self.n_clusters_, num_starts=starts
-        )
+        found = self._network(table, self.n_clusters_, num_starts=self._starts)
         logs = np.asarray(jax.device_get(found.log_probabilities))
         new = logs[len(rows) : len(rows) + len(asked)]
         return found, np.concatenate([logs[:count], new])

@@ -10,38 +10,31 @@ import numpy as np
 
 from spectral_tf.config import (
     AnyModel,
-    ClusterModelConfig,
     ConfigError,
     ModelConfig,
     TrainConfig,
     require,
 )
 from spectral_tf.model.moment import check_reads_moment_only
-from spectral_tf.model.params import check_params, flatten_params, load_weights
+from spectral_tf.model.network import Network
+from spectral_tf.model.params import check_params, load_weights
 from spectral_tf.model.transformer import gaussian_start
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.weights import (
-    Pretrained,
-    PretrainedClusterer,
-    clusterer_names,
-    load_clusterer,
+    load_manifest,
     load_pretrained,
     most_components,
     pretrained_names,
     with_components,
 )
-from spectral_tf.weights.tensors import check_tensors
 
 DEFAULT = "pca-base"
 """The checkpoint of `engine="pretrained"` where no weights are named."""
 
-Weights = str | Path | Pretrained | tuple[ModelConfig, Any]
+Weights = str | Path | Network[Any] | tuple[AnyModel, Any]
 """A shipped name; the path of a manifest (`.json`), of a run (its newest good
-checkpoint, averaged weights where they are kept), or of a folder of weights; what
-`load_pretrained` returned; `(config, params)`."""
-
-ClusterWeights = str | Path | PretrainedClusterer | tuple[ClusterModelConfig, Any]
-"""The same for a network that clusters."""
+checkpoint, averaged weights where they are kept), or of a folder of weights; a network;
+`(config, params)`."""
 
 
 def default_weights() -> Weights:
@@ -55,7 +48,7 @@ def default_weights() -> Weights:
 
     Source: ours.
     """
-    names = pretrained_names()
+    names = pretrained_names("eigenpairs")
     if DEFAULT not in names:
         raise ConfigError(
             "engine='pretrained' needs weights=: the folder of a run of `spectral-tf "
@@ -65,7 +58,7 @@ def default_weights() -> Weights:
     return DEFAULT
 
 
-def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
+def load_network(weights: Weights, kind: str = "eigenpairs") -> Network[Any]:
     """A trained network by name, from a file or a folder, or as it is.
 
     A text that is a shipped name is that checkpoint, even where a folder is called the
@@ -73,89 +66,73 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
 
     Args:
         weights: see `Weights`.
+        kind: what the network must answer, `"eigenpairs"` or `"clusters"`.
 
     Returns:
-        `(config, params)`.
+        The network.
 
     Raises:
         ConfigError: if there is nothing of the kind.
+        ParamsError: if given parameters do not fit their configuration.
         PretrainedError: for a checkpoint that is damaged.
 
     Source: ours.
     """
-    if isinstance(weights, Pretrained):
-        _, config, params, _ = weights
-        where = f"weights={weights.name!r}"
-        check_tensors(config, flatten_params(params), where)
-        return config, params
+    if isinstance(weights, str | Path):
+        network, where = _read(weights, kind), f"weights={str(weights)!r}"
+    else:
+        network, where = _given(weights), "weights="
+    require(
+        network.config.kind == kind,
+        f"{where} is a network that {_ANSWERS[network.config.kind]}, and one that "
+        f"{_ANSWERS[kind]} is needed here; shipped: {_shipped(kind)}.",
+    )
+    return network
+
+
+_ANSWERS = {"eigenpairs": "finds eigenpairs", "clusters": "clusters rows"}
+
+
+def _shipped(kind: str) -> str:
+    """Shipped names of a kind, for a message."""
+    return ", ".join(pretrained_names(kind)) or "none in this version"
+
+
+def _given(weights: Any) -> Network[Any]:
+    """A network, or a pair, that was given as a value."""
+    if isinstance(weights, Network):
+        weights = tuple(weights)
     if isinstance(weights, tuple) and len(weights) == 2:
         config, params = weights
-        if isinstance(config, ModelConfig) and isinstance(params, Mapping):
-            if config.parameterisation == "equivariant":
+        if isinstance(config, AnyModel) and isinstance(params, Mapping):
+            is_dense = isinstance(config, ModelConfig) and config.dim is not None
+            if not is_dense:
                 check_params(config, params)
-            return config, params
-    if not isinstance(weights, str | Path):
-        raise ConfigError(
-            f"weights= is {type(weights).__name__}; give a shipped name, the folder of "
-            "a run of `spectral-tf pretrain` or of saved weights, or (ModelConfig, "
-            "params)."
-        )
+            return Network(config, params)
+    raise ConfigError(
+        f"weights= is {type(weights).__name__}; give a shipped name, the folder of a "
+        "run of `spectral-tf pretrain` or of saved weights, a Network, or (config, "
+        "params)."
+    )
+
+
+def _read(weights: str | Path, kind: str) -> Network[Any]:
+    """A network by name or path."""
     is_shipped = isinstance(weights, str) and weights in pretrained_names()
     path = Path(weights).expanduser()
     if is_shipped or (path.suffix == ".json" and not path.is_dir()):
-        return load_pretrained(weights)[1:3]
+        return load_pretrained(weights)
     require(
         path.is_dir(),
         f"weights={str(weights)!r} is not a folder (looked in {Path.cwd()}), nor a "
-        f"shipped name ({', '.join(pretrained_names()) or 'none in this version'}); "
-        "give the folder of a run of `spectral-tf pretrain`, or of saved weights.",
+        f"shipped name ({_shipped(kind)}); give the folder of a run of `spectral-tf "
+        "pretrain`, or of saved weights.",
     )
     if (path / "checkpoints").is_dir():
         restored = restore_latest(path)
         averaged = jax.tree.map(jnp.asarray, restored.state.averaged)
-        return restored.train.model, averaged
+        return Network(restored.train.model, averaged)
     return load_weights(path)
-
-
-def load_cluster_network(weights: ClusterWeights) -> tuple[ClusterModelConfig, Any]:
-    """A trained network that clusters: by name, from a file or a folder, or as it is.
-
-    Args:
-        weights: see `ClusterWeights`.
-
-    Returns:
-        `(config, params)`.
-
-    Raises:
-        ConfigError: if there is nothing of the kind.
-        PretrainedError: for an unknown or damaged checkpoint.
-
-    Source: ours.
-    """
-    if isinstance(weights, PretrainedClusterer):
-        return weights.config, weights.params
-    if isinstance(weights, tuple) and len(weights) == 2:
-        config, params = weights
-        if isinstance(config, ClusterModelConfig) and isinstance(params, Mapping):
-            check_params(config, params)
-            return config, params
-    if not isinstance(weights, str | Path):
-        raise ConfigError(
-            f"weights= is {type(weights).__name__}; give a shipped name "
-            f"({', '.join(clusterer_names())}), the path of a manifest or of a run "
-            "that trained a clusterer, or (ClusterModelConfig, params)."
-        )
-    folder = Path(weights).expanduser()
-    if weights in clusterer_names() or not (folder / "checkpoints").is_dir():
-        return load_clusterer(weights)[1:3]
-    restored = restore_latest(folder)
-    config: AnyModel = restored.train.model
-    if not isinstance(config, ClusterModelConfig):
-        raise ConfigError(
-            f"weights={str(weights)!r} is a run that finds eigenpairs and does not "
-            "cluster; give one of a ClusterTrainConfig."
-        )
-    return config, jax.tree.map(jnp.asarray, restored.state.averaged)
 
 
 def trained_on(weights: Weights) -> TrainConfig | None:
@@ -169,19 +146,15 @@ def trained_on(weights: Weights) -> TrainConfig | None:
 
     Source: ours.
     """
-    if isinstance(weights, Pretrained):
-        found = weights
-    elif isinstance(weights, tuple):
+    if not isinstance(weights, str | Path):
         return None
-    else:
-        path = Path(weights)
-        if weights not in pretrained_names():
-            if (path / "checkpoints").is_dir():
-                return restore_latest(path).train
-            if path.suffix != ".json" or path.is_dir():
-                return None
-        found = load_pretrained(weights)
-    record = found.manifest["record"].get("train")
+    path = Path(weights)
+    if weights not in pretrained_names():
+        if (path / "checkpoints").is_dir():
+            return restore_latest(path).train
+        if path.suffix != ".json" or path.is_dir():
+            return None
+    record = load_manifest(weights)["record"].get("train")
     return None if record is None else TrainConfig.from_dict(record)
 
 

@@ -20,14 +20,13 @@ So the equivariant network *is* a transformer of the ordinary kind, with tied we
 Source: ours.
 """
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.model.channels import first_scratch_scalar, register_codes
 from spectral_tf.model.dense import ACTIVATIONS
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import (
     check_params,
     flatten_params,
@@ -38,35 +37,29 @@ from spectral_tf.model.transformer import register_starts
 Flat = dict[str, np.ndarray]
 
 
-def expand(
-    config: ModelConfig, params: Any, dim: int
-) -> tuple[ModelConfig, dict[str, Any]]:
+def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
     """The same network as dense weights of the general module, for one d.
 
     Args:
-        config: an equivariant model.
-        params: its parameters.
+        network: equivariant.
         dim: d.
 
     Returns:
-        `(ModelConfig, params)` of a dense network with the same estimates for every
-        N and mask, up to rounding.
+        A dense network with the same estimates for every N and mask, up to rounding.
 
     Raises:
-        ConfigError: if config is dense already, or k > dim.
-        ParamsError: if params do not fit config.
+        ConfigError: if the network is dense already, or k > dim.
+        ParamsError: if its parameters do not fit its configuration.
 
     Example:
-        >>> import jax, spectral_tf
-        >>> from spectral_tf.model.params import init_params
-        >>> config = spectral_tf.ModelConfig(num_blocks=1)
-        >>> params = init_params(config, jax.random.key(0))
-        >>> dense, weights = spectral_tf.expand(config, params, 5)
-        >>> dense.width
-        44
+        >>> import spectral_tf
+        >>> network = spectral_tf.load_pretrained("pca-small")
+        >>> spectral_tf.expand(network, 5).config.parameterisation
+        'dense'
 
     Source: DESIGN of the package, section 4 (ours).
     """
+    config, params = network
     require(
         config.parameterisation == "equivariant",
         f"parameterisation={config.parameterisation!r} is dense already; expand takes "
@@ -98,12 +91,10 @@ def expand(
     arrays = {path: jnp.asarray(leaf, dtype) for path, leaf in everything.items()}
     tree = unflatten_params(arrays)
     check_params(dense, tree)
-    return dense, tree
+    return Network(dense, tree)
 
 
-def without_idle_units(
-    config: ModelConfig, params: Any
-) -> tuple[ModelConfig, dict[str, Any]]:
+def without_idle_units(network: Network[ModelConfig]) -> Network[ModelConfig]:
     """The same dense network without hidden units that write nothing.
 
     `expand` gives every product that a gated MLP on channels *could* form its units;
@@ -111,18 +102,18 @@ def without_idle_units(
     have the same shapes, the block with most units in use sets the width.
 
     Args:
-        config: a dense model.
-        params: its parameters.
+        network: dense.
 
     Returns:
-        `(ModelConfig, params)` with the same estimates up to rounding.
+        A network with the same estimates up to rounding.
 
     Raises:
-        ConfigError: if config is equivariant.
-        ParamsError: if params do not fit config.
+        ConfigError: if the network is equivariant.
+        ParamsError: if its parameters do not fit its configuration.
 
     Source: ours.
     """
+    config, params = network
     require(
         config.parameterisation == "dense",
         f"parameterisation={config.parameterisation!r} has no dense hidden units; "
@@ -146,7 +137,7 @@ def without_idle_units(
     small = config.replace(mlp_width=width)
     tree = unflatten_params(flat)
     check_params(small, tree)
-    return small, tree
+    return Network(small, tree)
 
 
 HIDDEN_AXES = {

@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax.core import unfreeze
 
-from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig
+from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig, model_config
 from spectral_tf.model.cluster import ClusterTransformer
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import SpectralTransformer
 
 Params = Mapping[str, Any]
@@ -173,44 +174,45 @@ def count_params(params: Params) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in flatten_params(params).values())
 
 
-def unroll(config: ModelConfig, params: Params) -> tuple[ModelConfig, dict[str, Any]]:
+def unroll(network: Network[ModelConfig]) -> Network[ModelConfig]:
     """The same network with weights of its own for every block.
 
     Args:
-        config: looped, or with a schedule.
-        params: its parameters.
+        network: looped, or with a schedule.
 
     Returns:
-        `(config, params)` of the same function, without shared weights: each block can
-        now be trained by itself.
+        The same function, without shared weights: each block can now be trained by
+        itself.
 
     Example:
         >>> import spectral_tf
-        >>> config, params = spectral_tf.power_method_params(5, 2, 3)
-        >>> spectral_tf.unroll(config, params)[0].num_unique_blocks == config.num_blocks
-        True
+        >>> network = spectral_tf.power_method_params(5, 2, 3)
+        >>> spectral_tf.unroll(network).config.num_unique_blocks
+        15
 
     Source: ours.
     """
+    config, params = network
     order = jnp.array(config.block_order)
     blocks = jax.tree.map(lambda leaf: leaf[order], params["blocks"])
-    return config.replace(looped=False, schedule=None), {**params, "blocks": blocks}
+    unrolled = config.replace(looped=False, schedule=None)
+    return Network(unrolled, {**params, "blocks": blocks})
 
 
-def save_weights(folder: Path, config: ModelConfig, params: Params) -> None:
+def save_weights(folder: Path, network: Network[Any]) -> None:
     """Write `config.json` and `params.npz`, in one step.
 
     Args:
         folder: must not exist; it appears whole or not at all.
-        config: the model.
-        params: its parameters.
+        network: of either kind.
 
     Raises:
         FileExistsError: if the folder exists; nothing is overwritten.
-        ParamsError: if params do not fit config.
+        ParamsError: if the parameters do not fit the configuration.
 
     Source: ours.
     """
+    config, params = network
     check_params(config, params)
     if folder.exists():
         raise FileExistsError(f"{folder} exists; choose another folder or remove it.")
@@ -224,14 +226,14 @@ def save_weights(folder: Path, config: ModelConfig, params: Params) -> None:
     temporary.rename(folder)
 
 
-def load_weights(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
+def load_weights(folder: Path) -> Network[Any]:
     """Inverse of `save_weights`.
 
     Args:
         folder: with `config.json` and `params.npz`.
 
     Returns:
-        `(config, params)`, checked against each other.
+        The network, its parameters checked against its configuration.
 
     Raises:
         ParamsError: if a file is missing or unreadable, or a leaf does not fit.
@@ -239,7 +241,7 @@ def load_weights(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
     Source: ours.
     """
     try:
-        config = ModelConfig.from_dict(json.loads((folder / "config.json").read_text()))
+        config = model_config(json.loads((folder / "config.json").read_text()))
         with np.load(folder / "params.npz", allow_pickle=False) as file:
             flat = {path: jnp.asarray(file[path]) for path in file.files}
     except (OSError, ValueError) as error:
@@ -249,4 +251,4 @@ def load_weights(folder: Path) -> tuple[ModelConfig, dict[str, Any]]:
         ) from error
     params = unflatten_params(flat)
     check_params(config, params)
-    return config, params
+    return Network(config, params)

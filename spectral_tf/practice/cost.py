@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from spectral_tf.practice.methods import NETWORK
-from spectral_tf.weights import load_pretrained
+from spectral_tf.weights import load_manifest
 
 WATTS_PER_CORE = 15.0
 """Assumed for a busy core of a server, its share of memory and cooling included."""
@@ -42,7 +42,7 @@ class Meter:
         now = time.perf_counter()
         ends = [*(start for _, start in self.stages[1:]), now]
         cpu = time.process_time() - self.cpu
-        seconds = float(load_pretrained(NETWORK).manifest["record"]["wall_seconds"])
+        seconds = float(load_manifest(NETWORK)["record"]["wall_seconds"])
         return {
             "seconds": now - self.begun,
             "processor_seconds": cpu,

@@ -2,13 +2,14 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from spectral_tf.config import ModelConfig, TableConfig, TrainConfig
 from spectral_tf.estimators.networks import load_network, trained_on
+from spectral_tf.model.network import Network
 from spectral_tf.practice.methods import NETWORK
 from spectral_tf.training.checkpoint import restore_best
 from spectral_tf.training.hot_start import trainable
@@ -26,14 +27,14 @@ class FineTuned(NamedTuple):
     """What fine-tuning gave.
 
     Attributes:
-        weights: `(config, params)` of the lowest held-out loss.
+        weights: the network of the lowest held-out loss.
         loss_before, loss_best: on blocks of the last fifth of the rows.
         steps: taken.
 
     Source: ours.
     """
 
-    weights: tuple[ModelConfig, Any]
+    weights: Network[ModelConfig]
     loss_before: float
     loss_best: float
     steps: int
@@ -58,7 +59,7 @@ def fine_tuned(
 
     Source: ours.
     """
-    model, params = trainable(*load_network(NETWORK))
+    model, params = trainable(load_network(NETWORK))
     origin = trained_on(NETWORK)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "past.npy"
@@ -92,5 +93,8 @@ def _best(run: Path, steps: int) -> FineTuned:
     restored = restore_best(run)
     params = jax.tree.map(jax.numpy.asarray, restored.state.averaged)
     return FineTuned(
-        (restored.train.model, params), float(scored[0]), float(scored.min()), steps
+        Network(restored.train.model, params),
+        float(scored[0]),
+        float(scored.min()),
+        steps,
     )

@@ -12,6 +12,7 @@ from spectral_tf.constructive.power_method import (
 )
 from spectral_tf.constructive.trace import trace
 from spectral_tf.estimators.networks import load_network
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.practice.methods import NETWORK
 from spectral_tf.weights.components import with_components
@@ -43,34 +44,34 @@ def computation(x: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
     """
     rows = jnp.asarray(x - x.mean(axis=0), jnp.float32)
     k = min(COMPONENTS, rows.shape[1] - 1)
-    constructed = power_method_params(rows.shape[1], k, ITERATIONS)
+    constructed = Network(*power_method_params(rows.shape[1], k, ITERATIONS))
     known, params = load_network(NETWORK)
-    trained = with_components(known, k), params
+    trained = Network(with_components(known, k), params)
     return {
         "rows": len(x),
         "network": NETWORK,
         "angles": {
-            "constructed": _angles(*constructed, rows, k),
-            "trained": _angles(*trained, rows, k),
+            "constructed": _angles(constructed, rows, k),
+            "trained": _angles(trained, rows, k),
         },
-        "products": {"constructed": ITERATIONS, "trained": trained[0].num_products},
+        "products": {"constructed": ITERATIONS, "trained": trained.config.num_products},
         "blocks": {
-            "constructed": constructed[0].num_blocks,
-            "trained": trained[0].num_blocks,
+            "constructed": constructed.config.num_blocks,
+            "trained": trained.config.num_blocks,
         },
         "stream": _stream(constructed, rows, k, columns),
         "attention": _attention(constructed, rows),
     }
 
 
-def _angles(config: Any, params: Any, rows: Any, k: int) -> list[list[float]]:
+def _angles(network: Network[Any], rows: Any, k: int) -> list[list[float]]:
     """`[L, k]` degrees."""
-    found = np.degrees(np.asarray(trace(config, params, rows).angles))
+    found = np.degrees(np.asarray(trace(network.config, network.params, rows).angles))
     return [[float(block[j, j]) for j in range(k)] for block in found]
 
 
 def _stream(
-    network: tuple[Any, Any], rows: Any, k: int, columns: Sequence[str]
+    network: Network[Any], rows: Any, k: int, columns: Sequence[str]
 ) -> dict[str, Any]:
     """Register 1 of the constructed network, named rows over its first blocks."""
     config, params = network
@@ -95,7 +96,7 @@ def _stream(
     return {"names": names, "blocks": ["start", *blocks], "values": values}
 
 
-def _attention(network: tuple[Any, Any], rows: Any) -> dict[str, Any]:
+def _attention(network: Network[Any], rows: Any) -> dict[str, Any]:
     """Share of each row in the product S u that a register reads."""
     config, params = network
     inside: Any = SpectralTransformer(config).apply(

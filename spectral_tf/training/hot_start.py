@@ -1,12 +1,10 @@
 """What constructed weights need before they can be trained."""
 
-from typing import Any
-
 import jax
 
 from spectral_tf.config import ModelConfig, require
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import (
-    Params,
     flatten_params,
     init_params,
     unflatten_params,
@@ -19,25 +17,20 @@ eps^-3/2 in it, which overflows float32 below 1e-25. Beside |v|^2 > 2e-9 it is l
 rounding, so the answers stay the same."""
 
 
-def trainable(
-    config: ModelConfig, params: Params
-) -> tuple[ModelConfig, dict[str, Any]]:
-    """The same network, ready for `pretrain(..., init_params=params)`.
+def trainable(network: Network[ModelConfig]) -> Network[ModelConfig]:
+    """The same network, ready for `pretrain(..., init_params=network.params)`.
 
     Args:
-        config: of the network; one with a schedule (a construction) is unrolled, so
-            that every block can be trained by itself.
-        params: its parameters.
+        network: one with a schedule (a construction) is unrolled, so that every block
+            can be trained by itself.
 
     Returns:
-        `(config, params)` with a `norm_eps` of at least `NORM_EPS`.
+        The network with a `norm_eps` of at least `NORM_EPS`.
 
     Source: ours.
     """
-    if config.schedule is not None:
-        config, params = unroll(config, params)
-    config = config.replace(norm_eps=max(config.norm_eps, NORM_EPS))
-    return config, dict(params)
+    config, params = unroll(network) if network.config.schedule else network
+    return Network(config.replace(norm_eps=max(config.norm_eps, NORM_EPS)), params)
 
 
 ADAPTIVE = ("up", "gate", "products", "down")
@@ -45,9 +38,9 @@ ADAPTIVE = ("up", "gate", "products", "down")
 
 
 def with_adaptive_mlp(
-    config: ModelConfig, params: Params, key: jax.Array, *, products: bool = True
-) -> dict[str, Any]:
-    """Constructed weights whose MLPs are free to be trained.
+    network: Network[ModelConfig], key: jax.Array, *, products: bool = True
+) -> Network[ModelConfig]:
+    """A construction whose MLPs are free to be trained.
 
     In a `subspace_iteration` an MLP sees the register's codes alone: `cross` drops the
     scalars that products write before the next MLP reads them.
@@ -57,20 +50,20 @@ def with_adaptive_mlp(
     network, and change the answers a little.
 
     Args:
-        config: an equivariant model with `mlp` sublayers.
-        params: its parameters.
+        network: equivariant, with `mlp` sublayers.
         key: typed PRNG key; consumed.
         products: whether inner products of vectors may become scalars; without them
             what an MLP does depends on the register alone.
 
     Returns:
-        New parameters.
+        The network with new parameters.
 
     Raises:
         ConfigError: if there is no MLP.
 
     Source: ours.
     """
+    config, params = network
     fresh = flatten_params(init_params(config, key))
     flat = flatten_params(params)
     roles = [role for role in ADAPTIVE if products or role != "products"]
@@ -81,4 +74,5 @@ def with_adaptive_mlp(
         f"block={config.block} of a {config.parameterisation} network has no gated MLP "
         "on channels; give an equivariant one with 'mlp' in block.",
     )
-    return unflatten_params(flat | {path: fresh[path] for path in chosen})
+    freed = flat | {path: fresh[path] for path in chosen}
+    return Network(config, unflatten_params(freed))

@@ -30,7 +30,7 @@ from spectral_tf.training.parallel import (
     parallel_steps,
 )
 from spectral_tf.training.records import Progress, Records
-from spectral_tf.training.state import TrainState, init_state
+from spectral_tf.training.state import Trained, TrainState, init_state
 from spectral_tf.training.stopping import (
     FAILED,
     PREEMPT,
@@ -71,7 +71,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     on_call: Callable[[Progress], None] | None = None,
     devices: Sequence[Device] | None = None,
     init_params: Any = None,
-) -> TrainState:
+) -> Trained:
     """Pre-train on instances sampled on the devices.
 
     With `config.source` a share of them are blocks of rows of that table. It is
@@ -94,7 +94,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
             from `config.seed`. A resumed run does not look at them.
 
     Returns:
-        The final state, replicated on the devices.
+        The last state, replicated on the devices, and `.network`, to be called.
 
     Raises:
         CheckpointError: if `run_dir` holds a run already and resume is False, or
@@ -127,7 +127,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     with Records(folder, config) as records, stop_requests() as asked:
         records.open(int(begun.state.step))
         run = _Run(config, steps, records, asked, on_call, past)
-        return run(begun, max_seconds, ahead)
+        return Trained(run(begun, max_seconds, ahead), config)
 
 
 def calls_ahead(devices: Sequence[Device]) -> int:

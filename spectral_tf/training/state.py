@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import optax
 import optax.contrib
+from flax import struct
 from jaxtyping import Array, Float, Int
 
 from spectral_tf.config import AnyRun, require
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import (
     check_params,
     flatten_params,
@@ -38,6 +40,41 @@ class TrainState(NamedTuple):
     def averaged(self) -> Any:
         """The parameters to use: the average, where one is kept."""
         return self.params if self.ema is None else self.ema
+
+
+class Trained(struct.PyTreeNode):
+    """What a run ends with.
+
+    Attributes:
+        state: the last one, replicated on the devices of the run.
+        config: of the run; static under JAX.
+
+    Source: ours.
+    """
+
+    state: TrainState
+    config: AnyRun = struct.field(pytree_node=False)
+
+    @property
+    def step(self) -> Array:
+        """`[]` int32, steps done."""
+        return self.state.step
+
+    @property
+    def params(self) -> Any:
+        """The parameters after the last step."""
+        return self.state.params
+
+    @property
+    def averaged(self) -> Any:
+        """The parameters to use: the average, where one is kept."""
+        return self.state.averaged
+
+    @property
+    def network(self) -> Network[Any]:
+        """The network to use: averaged where an average is kept, on one device."""
+        params = jax.device_get(self.state.averaged)
+        return Network(self.config.model, jax.tree.map(jnp.asarray, params))
 
 
 def optimiser(config: AnyRun) -> optax.GradientTransformation:

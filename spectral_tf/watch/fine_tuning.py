@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectral_tf.config import MixturePart, TrainConfig
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
 from spectral_tf.sampling.past import PastTable
 from spectral_tf.training.checkpoint import CheckpointError, restore_best
@@ -131,7 +132,7 @@ def _write_best(run_dir: Path) -> Path:
     restored, folder = restore_best(run_dir), run_dir / BEST
     try:
         shutil.rmtree(folder, ignore_errors=True)
-        save_weights(folder, restored.train.model, restored.state.averaged)
+        save_weights(folder, Network(restored.train.model, restored.state.averaged))
     except OSError as error:
         raise CheckpointError(
             f"cannot write {folder}: {error}. The checkpoints are intact; free some "

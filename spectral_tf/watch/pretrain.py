@@ -14,6 +14,7 @@ from spectral_tf.analysis.commands import Shown
 from spectral_tf.config import DataError, ModelConfig, TrainConfig, require
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.estimators.networks import load_network, trained_on
+from spectral_tf.model.network import Network
 from spectral_tf.sampling.past import load_past
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.training.distributed import join, stops_with_the_others
@@ -109,10 +110,10 @@ class Pretrain:
             "--init-weights the first weights decide the model; leave them out.",
         )
         start = self._constructed() if folder is None else load_network(folder)
-        model, params = trainable(*start)
+        model, params = trainable(start)
         return train.replace(model=model), params
 
-    def _constructed(self) -> tuple[ModelConfig, Any]:
+    def _constructed(self) -> Network[ModelConfig]:
         dims = sorted({dim for dim, _ in self.train.shapes})
         require(
             len(dims) == 1,
@@ -120,7 +121,9 @@ class Pretrain:
             "for one d; give shapes that agree, e.g. --shapes 10 50 10 100.",
         )
         k = self.train.model.num_components
-        return power_method_params(dims[0], k, self.init_iters, self.init_variant)
+        return Network(
+            *power_method_params(dims[0], k, self.init_iters, self.init_variant)
+        )
 
     def run(self) -> Shown:
         """Train; the run folder holds everything, `curve.png` included."""

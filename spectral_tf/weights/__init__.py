@@ -10,10 +10,7 @@ from spectral_tf.weights.manifest import RECORD_FIELDS, PretrainedError
 from spectral_tf.weights.save import save_pretrained
 from spectral_tf.weights.store import (
     ModelRow,
-    Pretrained,
-    PretrainedClusterer,
-    clusterer_names,
-    load_clusterer,
+    load_manifest,
     load_pretrained,
     models_table,
     pretrained_names,
@@ -22,11 +19,8 @@ from spectral_tf.weights.store import (
 __all__ = [
     "RECORD_FIELDS",
     "ModelRow",
-    "Pretrained",
-    "PretrainedClusterer",
     "PretrainedError",
-    "clusterer_names",
-    "load_clusterer",
+    "load_manifest",
     "load_pretrained",
     "models_table",
     "most_components",

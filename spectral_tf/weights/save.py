@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from spectral_tf.config import AnyModel
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import count_params
 from spectral_tf.weights.manifest import (
     MANIFEST,
@@ -23,8 +23,7 @@ from spectral_tf.weights.tensors import to_bytes
 def save_pretrained(
     folder: Path,
     name: str,
-    config: AnyModel,
-    params: Mapping[str, Any],
+    network: Network[Any],
     record: Mapping[str, Any],
     *,
     overwrite: bool = False,
@@ -34,9 +33,8 @@ def save_pretrained(
     Args:
         folder: created if need be.
         name: lower-case words joined by `-` or `_`.
-        config: the model.
-        params: its parameters; stored as float32.
-        record: how they came about; see `RECORD_FIELDS`.
+        network: of either kind; its parameters are stored as float32.
+        record: how it came about; see `RECORD_FIELDS`.
         overwrite: replace a checkpoint of this name.
 
     Returns:
@@ -44,12 +42,13 @@ def save_pretrained(
 
     Raises:
         FileExistsError: if a file exists and `overwrite` is False.
-        PretrainedError: for a name, params or a record that cannot be used, or if the
-            files cannot be written; what was there before is left as it was.
+        PretrainedError: for a name, parameters or a record that cannot be used, or if
+            the files cannot be written; what was there before is left as it was.
 
     Source: ours.
     """
     check_name(name)
+    config, params = network
     data = to_bytes(config, params, name)
     count = count_params(params)
     manifest = manifest_bytes(name, config.to_dict(), count, data, record)

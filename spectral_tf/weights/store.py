@@ -7,14 +7,14 @@ editable install, a wheel and a zip serve alike.
 import copy
 import functools
 import importlib.resources
-from collections.abc import Callable
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig, is_clusterer
+from spectral_tf.config import AnyModel, ModelConfig, kind_of
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import count_params, unflatten_params
 from spectral_tf.weights.components import with_components
 from spectral_tf.weights.manifest import (
@@ -25,42 +25,6 @@ from spectral_tf.weights.manifest import (
     read_manifest,
 )
 from spectral_tf.weights.tensors import from_bytes
-
-
-class Pretrained(NamedTuple):
-    """A trained network.
-
-    Attributes:
-        name: of the checkpoint.
-        config: the model.
-        params: its parameters, float32.
-        manifest: digest, licence, and the record of how it was trained.
-
-    Source: ours.
-    """
-
-    name: str
-    config: ModelConfig
-    params: dict[str, Any]
-    manifest: dict[str, Any]
-
-
-class PretrainedClusterer(NamedTuple):
-    """A trained network that clusters, for `predict_clusters`.
-
-    Attributes:
-        name: of the checkpoint.
-        config: the model.
-        params: its parameters, float32.
-        manifest: digest, licence, and the record of how it was trained.
-
-    Source: ours.
-    """
-
-    name: str
-    config: ClusterModelConfig
-    params: dict[str, Any]
-    manifest: dict[str, Any]
 
 
 class ModelRow(NamedTuple):
@@ -92,31 +56,22 @@ def _names() -> list[str]:
     return sorted(name[: -len(MANIFEST)] for name in files if name.endswith(MANIFEST))
 
 
-def _clusters(name: str) -> bool:
-    """True if a shipped checkpoint is a network that clusters."""
-    return is_clusterer(_manifest(shipped_folder(), name)[0]["config"])
+def pretrained_names(kind: str | None = None) -> tuple[str, ...]:
+    """Names of the shipped checkpoints.
 
-
-def pretrained_names() -> tuple[str, ...]:
-    """Names of the shipped checkpoints that find eigenpairs.
+    Args:
+        kind: `"eigenpairs"` or `"clusters"`, those of networks that answer it; None
+            means all.
 
     Returns:
         Sorted; what `load_pretrained` takes.
 
     Source: ours.
     """
-    return tuple(name for name in _names() if not _clusters(name))
-
-
-def clusterer_names() -> tuple[str, ...]:
-    """Names of the shipped checkpoints that cluster.
-
-    Returns:
-        Sorted; what `load_clusterer` takes.
-
-    Source: ours.
-    """
-    return tuple(filter(_clusters, _names()))
+    if kind is None:
+        return tuple(_names())
+    answers = lambda name: kind_of(_manifest(shipped_folder(), name)[0]["config"])
+    return tuple(name for name in _names() if answers(name) == kind)
 
 
 def models_table() -> tuple[ModelRow, ...]:
@@ -141,73 +96,64 @@ def models_table() -> tuple[ModelRow, ...]:
 
 def load_pretrained(
     source: str | Path, *, num_components: int | None = None
-) -> Pretrained:
+) -> Network[Any]:
     """A shipped checkpoint, or one that `save_pretrained` wrote.
 
     Args:
-        source: a shipped name such as `"pca-small"`, or the path of a manifest, which
-            ends in `.json`.
+        source: a shipped name such as `"pca-small"` or `"gmm-small"`, or the path of a
+            manifest, which ends in `.json`.
         num_components: k, if not that of the checkpoint; at most `most_components`.
+            For networks that find eigenpairs.
 
     Returns:
-        The network; a shipped one is read and verified once per process.
+        The network, of the kind that its configuration says, with float32 parameters; a
+        shipped one is read and verified once per process.
 
     Raises:
         PretrainedError: for an unknown name, a file that is missing or damaged (digest,
-            length, tensors, version), a network that clusters, or too large a k.
-
-    Source: ours.
-    """
-    config, flat, manifest = _found(source, pretrained_names)
-    name = manifest["name"]
-    if not isinstance(config, ModelConfig):
-        raise PretrainedError(
-            f"{name!r} is a network that clusters and finds no eigenpairs; load it "
-            "with `load_clusterer`."
-        )
-    if num_components is not None:
-        config = with_components(config, num_components)
-    # Copies, so that a caller who changes them changes no later answer.
-    return Pretrained(name, config, unflatten_params(flat), copy.deepcopy(manifest))
-
-
-def load_clusterer(source: str | Path = "gmm-small") -> PretrainedClusterer:
-    """A network that clusters: a shipped one, or one that `save_pretrained` wrote.
-
-    Args:
-        source: a shipped name, or the path of a manifest, which ends in `.json`.
-
-    Returns:
-        The network; a shipped one is read and verified once per process.
-
-    Raises:
-        PretrainedError: for an unknown name, a file that is missing or damaged, or a
-            network that finds eigenpairs.
+            length, tensors, version), or too large a k.
 
     Example:
         >>> import jax
-        >>> network = load_clusterer()
-        >>> x = jax.random.normal(jax.random.key(0), (30, 3))
-        >>> x = x.at[:15].add(4.0)
-        >>> from spectral_tf.model.cluster import predict_clusters
-        >>> found = predict_clusters(network.config, network.params, x, 2)
-        >>> found.centres.shape
+        >>> x = jax.random.normal(jax.random.key(0), (30, 3)).at[:15].add(4.0)
+        >>> load_pretrained("pca-small")(x).eigenvectors.shape
+        (3, 3)
+        >>> load_pretrained("gmm-small")(x, num_classes=2).centres.shape
         (2, 3)
 
     Source: ours.
     """
-    config, flat, manifest = _found(source, clusterer_names)
-    name = manifest["name"]
-    if not isinstance(config, ClusterModelConfig):
-        raise PretrainedError(
-            f"{name!r} is a network that finds eigenpairs and does not cluster; load "
-            "it with `load_pretrained`."
-        )
-    params = unflatten_params(flat)
-    return PretrainedClusterer(name, config, params, copy.deepcopy(manifest))
+    config, flat, manifest = _checkpoint(source)
+    if num_components is not None:
+        if not isinstance(config, ModelConfig):
+            raise PretrainedError(
+                f"num_components={num_components}: {manifest['name']!r} is a network "
+                "that clusters and finds no eigenpairs; leave num_components out, and "
+                "give num_classes where the network is called."
+            )
+        config = with_components(config, num_components)
+    # Copies, so that a caller who changes them changes no later answer.
+    return Network(config, unflatten_params(flat))
 
 
-def _found(source: str | Path, names: Callable[[], tuple[str, ...]]) -> "_Found":
+def load_manifest(source: str | Path) -> dict[str, Any]:
+    """What stands beside a checkpoint: digest, licence, and the record of its training.
+
+    Args:
+        source: as for `load_pretrained`.
+
+    Returns:
+        The manifest of a checkpoint that is verified as `load_pretrained` does.
+
+    Raises:
+        PretrainedError: as there.
+
+    Source: ours.
+    """
+    return copy.deepcopy(_checkpoint(source)[2])
+
+
+def _checkpoint(source: str | Path) -> "_Checkpoint":
     """Configuration, flat parameters and manifest of a checkpoint of either kind."""
     if not isinstance(source, str | Path):
         raise PretrainedError(
@@ -224,18 +170,18 @@ def _found(source: str | Path, names: Callable[[], tuple[str, ...]]) -> "_Found"
         return _read(path.parent, path.stem)
     if source in _names():
         return _shipped(source)
-    shipped = ", ".join(names()) or "none in this version"
+    shipped = ", ".join(_names()) or "none in this version"
     raise PretrainedError(
         f"there is no shipped checkpoint {source!r}; shipped: {shipped}. Or give "
         f"the path of a manifest, which ends in {MANIFEST}."
     )
 
 
-_Found = tuple[AnyModel, dict[str, jax.Array], dict[str, Any]]
+_Checkpoint = tuple[AnyModel, dict[str, jax.Array], dict[str, Any]]
 
 
 @functools.cache
-def _shipped(name: str) -> _Found:
+def _shipped(name: str) -> _Checkpoint:
     return _read(shipped_folder(), name)
 
 
@@ -251,7 +197,7 @@ def _manifest(folder: Traversable, name: str) -> tuple[dict[str, Any], str]:
     return manifest, str(file)
 
 
-def _read(folder: Traversable, name: str) -> _Found:
+def _read(folder: Traversable, name: str) -> _Checkpoint:
     manifest, where = _manifest(folder, name)
     file = folder / f"{name}{TENSORS}"
     data = _content(file)

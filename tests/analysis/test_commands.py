@@ -12,9 +12,10 @@ from sklearn.preprocessing import StandardScaler
 from spectral_tf.analysis.record import parameters_digest
 from spectral_tf.cli import main
 from spectral_tf.estimators import SpectralOutlierDetector
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
 from spectral_tf.model.presets import model_preset
-from spectral_tf.weights import load_clusterer
+from spectral_tf.weights import load_pretrained
 from tests.analysis.conftest import call
 
 
@@ -246,7 +247,7 @@ def test_the_network_clusters_says_how_sure_it_is_and_is_in_the_log(tmp_path):
     assert results["network"] == "gmm-small"
     assert results["confidence"] > 0.9
     entry = json.loads((run.folder / "audit.jsonl").read_text().splitlines()[-1])
-    digest = parameters_digest(load_clusterer().params)
+    digest = parameters_digest(load_pretrained("gmm-small").params)
     assert entry["engine"]["sha256"] == {"gmm-small": digest}
     never = call("cluster", tmp_path / "x.npy", *flags, folder=tmp_path / "b")
     assert "network has to be told how many" in never.err
@@ -274,7 +275,9 @@ def test_trained_weights_propose(wine_csv, tmp_path):
     from spectral_tf.model.params import init_params
 
     config = model_preset("equivariant")
-    save_weights(tmp_path / "w", config, init_params(config, jax.random.key(0)))
+    save_weights(
+        tmp_path / "w", Network(config, init_params(config, jax.random.key(0)))
+    )
     flags = ["--n-components", "3", "--weights", tmp_path / "w"]
     run = call(
         "pca", wine_csv, *flags, "--engine", "pretrained", folder=tmp_path / "out"

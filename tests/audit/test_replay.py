@@ -13,6 +13,7 @@ import pytest
 from spectral_tf.analysis import results
 from spectral_tf.audit import append_entry, find_entry, start_log, verify_log
 from spectral_tf.cli import main
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import init_params, save_weights
 from spectral_tf.model.presets import model_preset
 
@@ -207,7 +208,7 @@ def test_other_weights_are_named(tmp_path):
     """The constructed engine and the trained one, each with its digest."""
     table, weights = write_table(tmp_path / "table.csv"), tmp_path / "weights"
     config = model_preset("equivariant")
-    save_weights(weights, config, init_params(config, jax.random.key(0)))
+    save_weights(weights, Network(config, init_params(config, jax.random.key(0))))
     flags = ["--n-components", "2", "--weights", weights]
     assert run("pca", table, *flags, "--out", tmp_path / "out")[0] == 0
     log = tmp_path / "out" / "audit.jsonl"
@@ -218,7 +219,7 @@ def test_other_weights_are_named(tmp_path):
         path.unlink()
     weights.rmdir()
     assert run("audit", "show", log, "last")[0] == 2
-    save_weights(weights, config, init_params(config, jax.random.key(1)))
+    save_weights(weights, Network(config, init_params(config, jax.random.key(1))))
     code, found = checks(log)
     assert code == 1
     assert {name for name, same in found.items() if not same} == {"weights"}

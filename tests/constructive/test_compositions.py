@@ -27,6 +27,7 @@ from spectral_tf.constructive.registers import (
 )
 from spectral_tf.constructive.squaring import trace_normaliser
 from spectral_tf.model.inputs import embedded_rows, scaled_rows
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
 from spectral_tf.spectra import covariance
 from tests.problems import forward, spectrum_table, table
@@ -209,7 +210,7 @@ def test_data_tokens_are_written_only_by_the_block_that_centres(variant):
 def test_unrolled_equals_looped(variant):
     x = table(20, 5)
     looped, few = power_method_params(5, 2, 4, variant)
-    unrolled, many = unroll(looped, few)
+    unrolled, many = unroll(Network(looped, few))
     assert looped.num_unique_blocks <= 15
     assert unrolled.num_unique_blocks == unrolled.num_blocks == looped.num_blocks
     (a, _), (b, _) = forward(looped, few, x), forward(unrolled, many, x)

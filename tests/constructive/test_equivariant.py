@@ -11,6 +11,7 @@ from spectral_tf import spectra
 from spectral_tf.config import ConfigError
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.model.expand import expand
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import check_params
 from spectral_tf.model.transformer import (
     SpectralTransformer,
@@ -92,7 +93,7 @@ def test_it_goes_on_where_it_stopped():
 def test_it_is_an_ordinary_dense_transformer(key):
     config, params = equivariant_power_method(3, 10)
     x = jax.random.normal(key, (30, 6))
-    dense, weights = expand(config, params, 6)
+    dense, weights = expand(Network(config, params), 6)
     one, other = predict(config, params, x), predict(dense, weights, x)
     np.testing.assert_allclose(other.eigenvectors, one.eigenvectors, atol=1e-9)
     np.testing.assert_allclose(other.eigenvalues, one.eigenvalues, rtol=1e-9)

@@ -23,6 +23,7 @@ from spectral_tf.constructive.fusion.order import (
     visits,
 )
 from spectral_tf.constructive.power_method import VARIANTS, power_method_params
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
 from spectral_tf.model.presets import model_preset
 from spectral_tf.model.transformer import predict
@@ -85,12 +86,12 @@ def test_under_vmap_and_with_a_mask(variant):
 )
 def test_unrolled_weights_are_found_to_be_equal(variant):
     shared = network(variant, 3, 1)
-    plan, other = fusion_plan(*shared), fusion_plan(*unroll(*shared))
+    plan, other = fusion_plan(*shared), fusion_plan(*unroll(Network(*shared)))
     assert plan is not None
     assert other is not None
     assert plan.nodes == other.nodes
     x = table(20, 3)
-    assert_same(jax.jit(fuse(*unroll(*shared)))(x), jax.jit(fuse(*shared))(x))
+    assert_same(jax.jit(fuse(*unroll(Network(*shared))))(x), jax.jit(fuse(*shared))(x))
 
 
 @pytest.mark.long

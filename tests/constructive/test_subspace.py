@@ -10,9 +10,9 @@ from spectral_tf.constructive import subspace
 from spectral_tf.evaluation import (
     evaluate,
     orthogonal_iteration_predict,
-    transformer_predict,
 )
 from spectral_tf.model.expand import expand
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import (
     predict,
     predict_from_covariance,
@@ -78,7 +78,7 @@ def test_it_beats_orthogonal_iteration_with_as_many_products():
     ensemble = EnsembleConfig(dim=30, num_samples=100, num_components=4)
     batch = sample_batch(jax.random.key(1), ensemble, 64)
     config, params = subspace.subspace_iteration(4, 8)
-    ours = evaluate(transformer_predict(config, params), batch)
+    ours = evaluate(Network(config, params), batch)
     plain = evaluate(orthogonal_iteration_predict(config, 8), batch)
     for mine, other in zip(ours.cosine, plain.cosine, strict=True):
         assert mine.mean > other.mean + 0.02
@@ -86,7 +86,7 @@ def test_it_beats_orthogonal_iteration_with_as_many_products():
 
 def test_expanded_weights_give_the_same_answers(instance):
     config, params = subspace.subspace_iteration(2, 3, registers=4, mlp_width=2)
-    dense, weights = expand(config, params, 9)
+    dense, weights = expand(Network(config, params), 9)
     x = jnp.asarray(instance, jnp.float32)
     a, b = predict(config, params, x), predict(dense, weights, x)
     np.testing.assert_allclose(b.eigenvectors, a.eigenvectors, atol=2e-4)

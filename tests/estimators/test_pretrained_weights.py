@@ -23,6 +23,7 @@ from spectral_tf.estimators.networks import (
     register_starts,
 )
 from spectral_tf.estimators.solution import start_vectors
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
 from spectral_tf.model.transformer import predict_from_covariance
 from spectral_tf.weights import PretrainedError, load_pretrained
@@ -68,11 +69,11 @@ def test_the_default_is_the_base_checkpoint(shipped):
 @pytest.mark.usefixtures("shipped")
 def test_a_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
     other = random_params(SMALL, seed=1)
-    save_weights(tmp_path / "pca-tiny", SMALL, other)
+    save_weights(tmp_path / "pca-tiny", Network(SMALL, other))
     monkeypatch.chdir(tmp_path)
     same = lambda one, two: jax.tree.all(jax.tree.map(np.array_equal, one, two))
-    assert same(load_network("pca-tiny")[1], random_params(SMALL))
-    assert same(load_network("./pca-tiny")[1], other)
+    assert same(load_network("pca-tiny").params, random_params(SMALL))
+    assert same(load_network("./pca-tiny").params, other)
 
 
 @pytest.mark.usefixtures("shipped")

@@ -7,6 +7,7 @@ import pytest
 
 from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.expand import expand
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict as eager_predict
 from tests.problems import random_params, table
 
@@ -45,7 +46,7 @@ def test_dense_weights_give_the_same_estimates(name, dim):
     config = CASES[name]
     params, x = random_params(config), table(20, dim)
     mask = jnp.arange(20) < 15
-    dense, weights = expand(config, params, dim)
+    dense, weights = expand(Network(config, params), dim)
     a, b = predict(config, params, x, mask), predict(dense, weights, x, mask)
     np.testing.assert_allclose(b.eigenvectors, a.eigenvectors, atol=1e-9)
     np.testing.assert_allclose(b.eigenvalues, a.eigenvalues, rtol=1e-9)
@@ -54,7 +55,7 @@ def test_dense_weights_give_the_same_estimates(name, dim):
 def test_in_float32_to_1e_5():
     config = ModelConfig()
     params, x = random_params(config), table(20, 10)
-    dense, weights = expand(config, params, 10)
+    dense, weights = expand(Network(config, params), 10)
     a, b = predict(config, params, x), predict(dense, weights, x)
     np.testing.assert_allclose(b.eigenvectors, a.eigenvectors, atol=1e-5)
     np.testing.assert_allclose(b.eigenvalues, a.eigenvalues, rtol=1e-5)
@@ -62,8 +63,8 @@ def test_in_float32_to_1e_5():
 
 def test_a_dense_network_is_refused():
     config = ModelConfig(num_blocks=1)
-    dense, weights = expand(config, random_params(config), 4)
+    dense, weights = expand(Network(config, random_params(config)), 4)
     with pytest.raises(ConfigError, match="'dense' is dense already"):
-        expand(dense, weights, 4)
+        expand(Network(dense, weights), 4)
     with pytest.raises(ConfigError, match="num_components=3 must be <= dim=2"):
-        expand(config, random_params(config), 2)
+        expand(Network(config, random_params(config)), 2)

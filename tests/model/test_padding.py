@@ -8,6 +8,7 @@ import pytest
 from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.model.expand import expand, without_idle_units
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict
 from tests.problems import random_params, table
 
@@ -15,14 +16,14 @@ from tests.problems import random_params, table
 @pytest.fixture(scope="module")
 def dense():
     config, params = subspace_iteration(2, 6, registers=4, mlp_width=2, scratch=1)
-    config, params = without_idle_units(*expand(config, params, 8))
+    config, params = without_idle_units(expand(Network(config, params), 8))
     return config.replace(pad_columns=True), params
 
 
 def test_units_that_write_nothing_are_left_out_and_nothing_changes():
     config, params = subspace_iteration(2, 2, registers=4, mlp_width=2, scratch=1)
-    whole, weights = expand(config, params, 8)
-    small, fewer = without_idle_units(whole, weights)
+    whole, weights = expand(Network(config, params), 8)
+    small, fewer = without_idle_units(Network(whole, weights))
     # Only the constant mixing of 4 vectors in R^8 is in use.
     assert (whole.mlp_width, small.mlp_width) == (2 * 33 + 32 + 2 * 16 * 8, 16)
     x = table(20, 8)
@@ -33,12 +34,12 @@ def test_units_that_write_nothing_are_left_out_and_nothing_changes():
 
 def test_units_in_use_stay_whatever_block_they_are_in():
     config = ModelConfig(num_blocks=2, mlp_width=4)
-    whole, weights = expand(config, random_params(config), 5)
+    whole, weights = expand(Network(config, random_params(config)), 5)
     down = np.array(weights["blocks"]["2_mlp"]["mlp"]["down_kernel"])
     down[0, :30] = 0
     down[1, 10:50] = 0
     weights["blocks"]["2_mlp"]["mlp"]["down_kernel"] = jnp.asarray(down)
-    small, fewer = without_idle_units(whole, weights)
+    small, fewer = without_idle_units(Network(whole, weights))
     assert small.mlp_width == max(np.any(block, axis=1).sum() for block in down)
     assert small.mlp_width < whole.mlp_width
     x = table(20, 5)
@@ -93,4 +94,4 @@ def test_what_does_not_go_together_is_refused():
         ModelConfig(pad_columns=True)
     config = ModelConfig(num_blocks=1)
     with pytest.raises(ConfigError, match="expand it first"):
-        without_idle_units(config, random_params(config))
+        without_idle_units(Network(config, random_params(config)))

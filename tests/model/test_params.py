@@ -7,6 +7,7 @@ import pytest
 
 from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.describe import cost_table
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import (
     ParamsError,
     block_path,
@@ -71,12 +72,12 @@ def test_flatten_inverts():
 
 def test_weights_are_read_back(tmp_path):
     params = random_params(CONFIG)
-    save_weights(tmp_path / "w", CONFIG, params)
+    save_weights(tmp_path / "w", Network(CONFIG, params))
     config, again = load_weights(tmp_path / "w")
     assert config == CONFIG
     jax.tree.map(np.testing.assert_array_equal, again, params)
     with pytest.raises(FileExistsError, match="choose another folder"):
-        save_weights(tmp_path / "w", CONFIG, params)
+        save_weights(tmp_path / "w", Network(CONFIG, params))
     (tmp_path / "w" / "params.npz").write_bytes(b"not a zip")
     with pytest.raises(ParamsError, match="is not a folder of weights"):
         load_weights(tmp_path / "w")

@@ -10,6 +10,7 @@ import pytest
 
 from spectral_tf.config import ConfigError, EnsembleConfig, MixturePart, ModelConfig
 from spectral_tf.model.channels import limited_gradient
+from spectral_tf.model.network import Network
 from spectral_tf.training import batch, step
 from spectral_tf.training.heldout import Heldout
 from spectral_tf.training.hot_start import with_adaptive_mlp
@@ -181,7 +182,8 @@ def test_adaptive_mlps_change_constructed_weights_a_little():
     from spectral_tf.model.transformer import predict
 
     config, params = subspace_iteration(2, 4, registers=3)
-    freed = with_adaptive_mlp(config, params, jax.random.key(0))
+    given = Network(config, params)
+    _, freed = with_adaptive_mlp(given, jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (30, 6))
     run = jax.jit(functools.partial(predict, config))
     before = run(params, x).eigenvalues
@@ -190,5 +192,6 @@ def test_adaptive_mlps_change_constructed_weights_a_little():
     dense = ModelConfig(parameterisation="dense", dim=4, initialisation="random")
     with pytest.raises(ConfigError, match="no gated MLP"):
         with_adaptive_mlp(
-            dense, init_state(TINY.replace(model=dense)).params, jax.random.key(0)
+            Network(dense, init_state(TINY.replace(model=dense)).params),
+            jax.random.key(0),
         )

@@ -314,7 +314,7 @@ def test_the_command_says_whether_it_helped(rate, saved, tmp_path, capsys):
 def test_what_the_command_fills_in_for_shipped_weights(saved):
     past, origin = load_past(saved(correlated(300, 16))), trained_on("pca-small")
     assert isinstance(origin, TrainConfig)
-    given = TrainConfig(model=load_network("pca-small")[0], num_steps=500)
+    given = TrainConfig(model=load_network("pca-small").config, num_steps=500)
     found = filled_in(given, past, origin, is_hot=True)
     assert found.mixture == origin.mixture
     assert len(found.mixture) > 5
@@ -330,7 +330,10 @@ def test_what_the_command_fills_in_for_shipped_weights(saved):
 
 
 def test_dense_weights_have_no_limit_of_gradients_to_fill_in(saved):
-    past, model = load_past(saved(correlated(300, 16))), load_network("pca-dense")[0]
+    past, model = (
+        load_past(saved(correlated(300, 16))),
+        load_network("pca-dense").config,
+    )
     given = TrainConfig(model=model, shapes=((16, 30),))
     assert filled_in(given, past, None, is_hot=True).model == model
 

@@ -14,6 +14,7 @@ import pytest
 from spectral_tf.cli import main
 from spectral_tf.config import ModelConfig, TrainConfig
 from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import ParamsError, flatten_params, save_weights, unroll
 from spectral_tf.model.transformer import predict
 from spectral_tf.spectra import abs_cosine
@@ -39,7 +40,7 @@ class Start(NamedTuple):
 @functools.cache
 def start_of(variant):
     model, written = power_method_params(DIM, K, ITERS, variant)
-    ready, params = trainable(model, written)
+    ready, params = trainable(Network(model, written))
     config = TrainConfig(
         model=ready,
         shapes=((DIM, 8),),
@@ -138,14 +139,14 @@ def test_trainable_unrolls_a_schedule_and_leaves_other_networks_alone():
     start = start_of("rms")
     assert start.config.model.schedule is None
     assert start.config.model.norm_eps == NORM_EPS > start.model.norm_eps
-    equal_bits(start.params, unroll(start.model, start.written)[1])
+    equal_bits(start.params, unroll(Network(start.model, start.written)).params)
     model = ModelConfig(num_blocks=2, looped=True)
-    assert trainable(model, {})[0] == model
+    assert trainable(Network(model, {})).config == model
 
 
 def other_k(params):
     del params
-    return trainable(*power_method_params(DIM, 1, ITERS, "rms"))[1]
+    return trainable(Network(*power_method_params(DIM, 1, ITERS, "rms"))).params
 
 
 def without_registers(params):
@@ -207,7 +208,7 @@ def test_the_command_constructs_and_resumes(capsys, tmp_path):
     hot = f"--init constructed --init-iters {ITERS} --shapes {DIM} 8"
     assert command(capsys, tmp_path, hot)[0] == 0
     restored = restore_latest(tmp_path / "run")
-    model, params = trainable(*power_method_params(DIM, K, ITERS, "rms"))
+    model, params = trainable(Network(*power_method_params(DIM, K, ITERS, "rms")))
     assert restored.config.model == model
     old, new = flatten_params(params), flatten_params(restored.state.params)
     assert all(np.max(np.abs(new[path] - old[path])) < 0.01 for path in old)
@@ -220,7 +221,7 @@ def test_the_command_constructs_and_resumes(capsys, tmp_path):
 
 def test_the_command_starts_from_a_folder_of_weights(capsys, tmp_path):
     start = start_of("rms")
-    save_weights(tmp_path / "w", start.model, start.written)
+    save_weights(tmp_path / "w", Network(start.model, start.written))
     where = f"--init-weights {tmp_path / 'w'} --shapes {DIM} 8"
     assert command(capsys, tmp_path, where)[0] == 0
     assert restore_latest(tmp_path / "run").config.model == start.config.model
@@ -246,7 +247,7 @@ def test_a_start_that_cannot_be_is_one_clear_line(flags, message, capsys, tmp_pa
 
 def test_weights_for_another_d_are_refused(capsys, tmp_path):
     start = start_of("rms")
-    save_weights(tmp_path / "w", start.model, start.written)
+    save_weights(tmp_path / "w", Network(start.model, start.written))
     code, line = command(
         capsys, tmp_path, f"--init-weights {tmp_path / 'w'} --shapes 4 8"
     )

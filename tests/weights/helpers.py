@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spectral_tf.model.network import Network
 from spectral_tf.weights import save_pretrained, store
 from spectral_tf.weights.manifest import digest
 from tests import problems
@@ -29,7 +30,7 @@ RECORD = {
 def write_small(folder: Path, name: str = "pca-tiny", config=SMALL, **options) -> Path:
     """A checkpoint of random weights; the path of its manifest."""
     params = random_params(config)
-    return save_pretrained(folder, name, config, params, RECORD, **options)
+    return save_pretrained(folder, name, Network(config, params), RECORD, **options)
 
 
 def use_folder(monkeypatch, folder) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import flatten_params, unflatten_params
 from spectral_tf.weights import (
     RECORD_FIELDS,
@@ -255,7 +256,7 @@ def test_records_that_are_incomplete(field, value, tmp_path):
     if value == "absent":
         del record[field]
     with pytest.raises(PretrainedError, match=rf"is incomplete: {field} is"):
-        save_pretrained(tmp_path, "a", SMALL, random_params(SMALL), record)
+        save_pretrained(tmp_path, "a", Network(SMALL, random_params(SMALL)), record)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,7 +264,7 @@ def test_records_that_are_incomplete(field, value, tmp_path):
 def test_records_that_are_no_json(value, tmp_path):
     record = {**RECORD, "more": value}
     with pytest.raises(PretrainedError, match="is not JSON"):
-        save_pretrained(tmp_path, "a", SMALL, random_params(SMALL), record)
+        save_pretrained(tmp_path, "a", Network(SMALL, random_params(SMALL)), record)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -281,6 +282,8 @@ def test_parameters_that_are_refused(tmp_path):
         (whole, "has dtype int32, expected float32"),
     ]:
         with pytest.raises(PretrainedError, match=words) as refusal:
-            save_pretrained(tmp_path, "a", SMALL, unflatten_params(params), RECORD)
+            save_pretrained(
+                tmp_path, "a", Network(SMALL, unflatten_params(params)), RECORD
+            )
         assert "params of 'a'" in str(refusal.value)
     assert list(tmp_path.iterdir()) == []

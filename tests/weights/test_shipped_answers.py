@@ -10,8 +10,8 @@ from spectral_tf.config import EnsembleConfig
 from spectral_tf.evaluation import (
     evaluate,
     orthogonal_iteration_predict,
-    transformer_predict,
 )
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.weights import load_pretrained, pretrained_names
@@ -30,7 +30,7 @@ def test_it_is_above_orthogonal_iteration_with_twice_its_products(name):
     ensemble = EnsembleConfig(dim=dim, num_samples=80, num_components=4)
     batch = sample_batch(jax.random.key(77), ensemble, 256)
     products = shipped.config.num_products
-    ours = evaluate(transformer_predict(shipped.config, shipped.params), batch)
+    ours = evaluate(shipped, batch)
     plain = evaluate(orthogonal_iteration_predict(shipped.config, 2 * products), batch)
     for mine, other in zip(ours.cosine, plain.cosine, strict=True):
         assert mine.mean > other.mean
@@ -52,7 +52,7 @@ def test_any_size_gives_finite_answers(name):
 
 def test_there_are_four():
     names = ("pca-base", "pca-dense", "pca-looped", "pca-small")
-    assert pretrained_names() == names
+    assert pretrained_names("eigenpairs") == names
 
 
 @pytest.mark.long
@@ -63,7 +63,7 @@ def test_a_loop_that_goes_on_becomes_more_accurate():
     means = []
     for times in (1, 2, 4, 8):
         config = shipped.config.replace(num_blocks=times * shipped.config.num_blocks)
-        report = evaluate(transformer_predict(config, shipped.params), batch)
+        report = evaluate(Network(config, shipped.params), batch)
         means.append([rank.mean for rank in report.cosine])
     assert np.all(np.diff(means, axis=0) > -1e-3)
     assert np.all(np.array(means)[2:, :3] >= 0.995)

@@ -15,18 +15,19 @@ from spectral_tf.clustering.metrics import ClusterAnswer
 from spectral_tf.config import ClusterConfig, ClusterModelConfig, ConfigError
 from spectral_tf.estimators.networks import load_network
 from spectral_tf.model.cluster import predict_clusters
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import init_params
 from spectral_tf.weights import (
     PretrainedError,
-    clusterer_names,
-    load_clusterer,
+    load_manifest,
     load_pretrained,
+    pretrained_names,
     save_pretrained,
 )
 from spectral_tf.weights.manifest import record_faults
 from tests.weights.helpers import RECORD
 
-NETWORK = load_clusterer()
+NETWORK = load_pretrained("gmm-small")
 OVERLAPPING = ClusterConfig(
     num_classes=4, dim=8, num_samples=64, separation=0.25, scale_range=(0.8, 1.2)
 )
@@ -38,8 +39,7 @@ def method(num_starts: int = 8) -> Any:
 
     @functools.partial(jax.jit, static_argnums=1)
     def run(x: Any, count: int) -> Any:
-        given = NETWORK.config, NETWORK.params, x, count
-        return predict_clusters(*given, num_starts=num_starts)
+        return NETWORK(x, count, num_starts=num_starts)
 
     def answer(x: np.ndarray, count: int, seed: int) -> ClusterAnswer:
         del seed
@@ -54,10 +54,10 @@ def method(num_starts: int = 8) -> Any:
 
 
 def test_it_is_in_order():
-    assert clusterer_names() == ("gmm-small",)
-    assert NETWORK.name == "gmm-small"
-    assert NETWORK.manifest["bytes"] <= 8_000_000
-    assert record_faults(NETWORK.manifest["record"]) == []
+    assert pretrained_names("clusters") == ("gmm-small",)
+    manifest = load_manifest("gmm-small")
+    assert manifest["bytes"] <= 8_000_000
+    assert record_faults(manifest["record"]) == []
 
 
 @pytest.mark.parametrize(
@@ -99,21 +99,21 @@ def test_it_is_less_sure_where_it_is_less_right():
     assert sure[0.1] < sure[0.6] - 0.2
 
 
-def test_each_kind_of_checkpoint_has_its_own_loader():
-    with pytest.raises(PretrainedError, match="is a network that clusters"):
-        load_pretrained("gmm-small")
-    with pytest.raises(PretrainedError, match="finds eigenpairs and does not cluster"):
-        load_clusterer("pca-small")
-    with pytest.raises(ConfigError, match="is not a folder"):
+def test_a_network_of_the_other_kind_is_refused():
+    with pytest.raises(PretrainedError, match=r"clusters and .*leave num_components"):
+        load_pretrained("gmm-small", num_components=2)
+    with pytest.raises(ConfigError, match=r"one that finds eigenpairs.*: pca-base"):
         load_network("gmm-small")
-    with pytest.raises(PretrainedError, match="shipped: gmm-small"):
-        load_clusterer("gmm-large")
+    with pytest.raises(ConfigError, match=r"one that clusters rows.*: gmm-small"):
+        load_network("pca-small", "clusters")
+    with pytest.raises(ConfigError, match=r"nor a shipped name \(gmm-small\)"):
+        load_network("gmm-large", "clusters")
 
 
 def test_what_is_written_is_read_and_nothing_that_was_changed(tmp_path):
     params = init_params(SMALL, jax.random.key(0))
-    path = save_pretrained(tmp_path, "own", SMALL, params, RECORD)
-    found = load_clusterer(path)
+    path = save_pretrained(tmp_path, "own", Network(SMALL, params), RECORD)
+    found = load_pretrained(path)
     assert found.config == SMALL
     for one, other in zip(
         jax.tree.leaves(found.params), jax.tree.leaves(params), strict=True
@@ -124,4 +124,4 @@ def test_what_is_written_is_read_and_nothing_that_was_changed(tmp_path):
     data[-3] ^= 1
     tensors.write_bytes(bytes(data))
     with pytest.raises(PretrainedError, match="does not match its sha256"):
-        load_clusterer(path)
+        load_pretrained(path)
