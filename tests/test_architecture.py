@@ -37,7 +37,14 @@ ROOMS["estimators"] = {
 ROOMS["report"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}
 ROOMS["watch"] = {
-    *("config", "model.params", "analysis.commands", "constructive", "training"),
+    *(
+        "config",
+        "model.network",
+        "model.params",
+        "analysis.commands",
+        "constructive",
+        "training",
+    ),
     "sampling.past",
     *("report.curves", "report.stream_figure", "report.tables", "estimators.networks"),
 }

@@ -17,7 +17,7 @@ from spectral_tf.config import (
 )
 from spectral_tf.model.moment import check_reads_moment_only
 from spectral_tf.model.network import Network
-from spectral_tf.model.params import check_params, load_weights
+from spectral_tf.model.params import flatten_params, load_weights
 from spectral_tf.model.transformer import gaussian_start
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.weights import (
@@ -27,6 +27,7 @@ from spectral_tf.weights import (
     pretrained_names,
     with_components,
 )
+from spectral_tf.weights.tensors import check_tensors
 
 DEFAULT = "pca-base"
 """The checkpoint of `engine="pretrained"` where no weights are named."""
@@ -73,8 +74,8 @@ def load_network(weights: Weights, kind: str = "eigenpairs") -> Network[Any]:
 
     Raises:
         ConfigError: if there is nothing of the kind.
-        ParamsError: if given parameters do not fit their configuration.
-        PretrainedError: for a checkpoint that is damaged.
+        PretrainedError: for a checkpoint that is damaged, or parameters that do not fit
+            their configuration.
 
     Source: ours.
     """
@@ -105,9 +106,7 @@ def _given(weights: Any) -> Network[Any]:
     if isinstance(weights, tuple) and len(weights) == 2:
         config, params = weights
         if isinstance(config, AnyModel) and isinstance(params, Mapping):
-            is_dense = isinstance(config, ModelConfig) and config.dim is not None
-            if not is_dense:
-                check_params(config, params)
+            check_tensors(config, flatten_params(params), "weights=")
             return Network(config, params)
     raise ConfigError(
         f"weights= is {type(weights).__name__}; give a shipped name, the folder of a "

@@ -123,8 +123,8 @@ def test_the_configuration_says_its_kind(config, tmp_path):
 
 
 def test_a_run_is_of_the_kind_of_its_model():
-    pairs = TrainConfig(model=PAIRS, num_steps=20, warmup_steps=1)
-    clusters = ClusterTrainConfig(model=CLUSTERS, num_steps=20, warmup_steps=1)
+    pairs = TrainConfig(model=PAIRS, num_steps=25, warmup_steps=1)
+    clusters = ClusterTrainConfig(model=CLUSTERS, num_steps=25, warmup_steps=1)
     for config in (pairs, clusters):
         values = config.to_dict()
         assert run_config(values) == config
