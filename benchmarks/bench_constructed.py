@@ -27,7 +27,7 @@ from timing import Timing, record, time_compiled, time_host
 
 import spectral_tf
 from spectral_tf import spectra
-from spectral_tf.constructive.fusion import run
+from spectral_tf.constructive.fusion import runner
 from spectral_tf.model.transformer import default_start
 from spectral_tf.report.tables import plain_table
 
@@ -236,8 +236,8 @@ def counted(B: int, d: int) -> dict[str, dict[str, float]]:
     """FLOPs and bytes by XLA's count, loops written out; nothing is timed here."""
     x = jax.ShapeDtypeStruct((B, 2 * d, d), jnp.float32)
     methods = {"squaring": 10, "rms": 60}
-    found, limit = {}, run.UNROLLED
-    run.UNROLLED = 10**6  # the count takes the body of a loop once
+    found, limit = {}, runner.UNROLLED
+    runner.UNROLLED = 10**6  # the count takes the body of a loop once
     try:
         for variant, iters in methods.items():
             method = jax.jit(jax.vmap(fused(d, K, iters, variant)))
@@ -245,7 +245,7 @@ def counted(B: int, d: int) -> dict[str, dict[str, float]]:
             flops, moved = cost.get("flops", 0.0), cost.get("bytes accessed", 0.0)
             found[variant] = {"iters": iters, "flops": flops, "bytes": moved}
     finally:
-        run.UNROLLED = limit
+        runner.UNROLLED = limit
     return found
 
 

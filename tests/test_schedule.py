@@ -1,10 +1,8 @@
 """The text that says which block's weights run where."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from spectral_tf.config import ConfigError, parse_schedule, repeated
+from spectral_tf.config import ConfigError, parse_schedule
 
 
 @pytest.mark.parametrize(
@@ -42,10 +40,3 @@ def test_what_a_schedule_means(text, blocks):
 def test_a_schedule_that_cannot_be_read_is_named(text, message):
     with pytest.raises(ConfigError, match=message):
         parse_schedule(text)
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.integers(1, 4))
-def test_repeated_is_read_back(blocks, count):
-    every = [*range(4), *blocks]
-    assert parse_schedule(repeated(every, count)) == tuple(every) * count
-    assert repeated(every, 0) == ""

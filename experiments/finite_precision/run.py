@@ -29,7 +29,7 @@ from spectral_tf.constructive.power_method import (
     power_method_composition,
     power_method_params,
 )
-from spectral_tf.constructive.registers import deflating_normaliser
+from spectral_tf.constructive.tolerance import deflating_normaliser
 from spectral_tf.model import dense, readout, transformer
 from spectral_tf.report.tables import plain_table
 from spectral_tf.spectra import covariance, largest_principal_angle, top_eigenpairs
@@ -206,7 +206,7 @@ def run_contexts(plan: Study) -> list[Record]:
 
 def run_knots(dim: int, k: int) -> list[Record]:
     """What rounding its knots and coefficients does to the normaliser of `register`."""
-    exact = deflating_normaliser(dim, k, None, None)
+    exact = deflating_normaliser(dim, k)
     s = np.geomspace(exact.low, exact.high, 10001)
     records = []
     for dtype in (jnp.float64, jnp.float32, jnp.bfloat16):

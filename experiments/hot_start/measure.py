@@ -9,6 +9,7 @@ import numpy as np
 from config import Arm
 
 from spectral_tf.config import ModelConfig
+from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.power_method import power_method_composition
 from spectral_tf.evaluation import PredictFn
 from spectral_tf.model.transformer import (
@@ -42,9 +43,13 @@ def answers_by_block(model: ModelConfig, params: Any, batch: Instance) -> np.nda
     return np.asarray(run(batch))
 
 
-def multiply_shifts(
-    arm: Arm, model: ModelConfig, order: Sequence[int], params: Any
-) -> list[float]:
+def composition_of(arm: Arm, dim: int, k: int) -> Composition:
+    """The construction of an arm, in named rows."""
+    options = cast(Any, dict(arm.options))
+    return power_method_composition(dim, k, arm.num_iters, arm.variant, **options)
+
+
+def multiply_shifts(arm: Arm, model: ModelConfig, params: Any) -> list[float]:
     r"""Of each block that multiplies by S, the shift that its weights amount to.
 
     Attention computes :math:`w = \beta S u`, then the MLP :math:`u \leftarrow \alpha u
@@ -55,20 +60,18 @@ def multiply_shifts(
     Args:
         arm: says which construction.
         model: of `trainable`, one set of weights for each place.
-        order: `block_order` of the construction; block 1 multiplies.
         params: trained.
 
     Returns:
         Shifts over the trace of S, one for each product.
     """
     k, dim = model.num_components, cast(int, model.dim)
-    layout = power_method_composition(
-        dim, k, arm.num_iters, arm.variant, **cast(Any, dict(arm.options))
-    ).layout
+    composition = composition_of(arm, dim, k)
+    layout = composition.layout
     u, w, x = layout["u"], layout["w"], layout["x"]
     diagonal = lambda matrix: float(np.mean(np.diag(matrix)))
     shifts = []
-    for place in np.flatnonzero(np.array(order) == 1):
+    for place in composition.places("multiply"):
         pick = lambda leaf, at=place: np.asarray(leaf[at])
         own = jax.tree.map(pick, params["blocks"])
         heads, mlp = own["0_attention"]["attention"], own["1_mlp"]["mlp"]

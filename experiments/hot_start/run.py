@@ -18,7 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from config import Arm, Study, study
-from measure import answers_by_block, multiply_shifts, shifted_predict
+from measure import (
+    answers_by_block,
+    composition_of,
+    multiply_shifts,
+    shifted_predict,
+)
 
 from spectral_tf.config import EnsembleConfig, ModelConfig, TrainConfig
 from spectral_tf.constructive.power_method import power_method_params
@@ -99,13 +104,13 @@ def run_arm(what: Study, arm: Arm, batch: Instance) -> Report:
     """Everything that is shown of one arm."""
     sizes = what.dim, what.num_components, arm.num_iters, arm.variant
     written = Network(*power_method_params(*sizes, **dict(arm.options)))
-    order = written.config.block_order
+    products = composition_of(arm, what.dim, what.num_components).places("multiply")
     model, before = trainable(written)
     config = train_config(what, arm, model)
     begin = time.perf_counter()
     after, losses = train(arm, config, before)
     seconds = time.perf_counter() - begin
-    shifts = multiply_shifts(arm, model, order, after)
+    shifts = multiply_shifts(arm, model, after)
     score = lambda predict: evaluate(predict, batch).to_dict()
     scores = {
         "before": score(Network(model, before)),
@@ -130,7 +135,7 @@ def run_arm(what: Study, arm: Arm, batch: Instance) -> Report:
         "blocks": {
             name: np.mean(each, axis=0).tolist() for name, each in along.items()
         },
-        "is_product": [index == 1 for index in order],
+        "is_product": [place in products for place in range(model.num_blocks)],
     }
 
 

@@ -29,7 +29,7 @@ from spectral_tf.config.model import (
     Sublayer,
 )
 from spectral_tf.config.runs import RunConfig, TrainConfig
-from spectral_tf.config.schedule import parse_schedule, repeated
+from spectral_tf.config.schedule import parse_schedule
 from spectral_tf.config.table import TableConfig
 
 __all__ = [
@@ -57,7 +57,6 @@ __all__ = [
     "kind_of",
     "model_config",
     "parse_schedule",
-    "repeated",
     "require",
     "run_config",
 ]

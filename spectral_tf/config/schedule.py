@@ -6,7 +6,6 @@ blocks with four sets of weights. Repeats may be nested: `"0 ((1 2)*3 3)*2"`.
 
 import functools
 import re
-from collections.abc import Sequence
 
 from spectral_tf.config.base import require
 
@@ -66,11 +65,3 @@ def parse_schedule(text: str) -> tuple[int, ...]:
         "have weights 0, 1, 2, ... without a gap.",
     )
     return blocks
-
-
-def repeated(blocks: Sequence[int], count: int) -> str:
-    """Text of a group of blocks that runs `count` times; empty for 0 times."""
-    body = " ".join(map(str, blocks))
-    if count == 0:
-        return ""
-    return body if count == 1 else f"({body})*{count}"

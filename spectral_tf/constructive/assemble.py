@@ -14,6 +14,7 @@ import numpy as np
 from spectral_tf.config import ModelConfig
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.gadgets import Gadget, Head
+from spectral_tf.constructive.gated import GatedMLP, gate_params
 from spectral_tf.model.params import block_path, check_params, unflatten_params
 
 
@@ -75,17 +76,16 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
     }
     if "mlp" not in config.block:
         return attention | _norm_gains(config)
-    path = lambda role: block_path(config, 1, role, "mlp")
-    return (
-        attention
-        | _norm_gains(config)
-        | {
-            path("up_kernel"): _pad(gadget.mlp.up, config.mlp_width).T,
-            path("up_bias"): np.zeros(config.mlp_width),
-            path("down_kernel"): _pad(gadget.mlp.down.T, config.mlp_width),
-            path("down_bias"): np.zeros(config.width),
-        }
-    )
+    mlp = {
+        "up_kernel": _pad(gadget.mlp.up, config.mlp_width).T,
+        "up_bias": np.zeros(config.mlp_width),
+        "down_kernel": _pad(gadget.mlp.down.T, config.mlp_width),
+        "down_bias": np.zeros(config.width),
+    }
+    if isinstance(gadget.mlp, GatedMLP):
+        mlp |= gate_params(gadget.mlp, config.mlp_width)
+    named = {block_path(config, 1, role, "mlp"): leaf for role, leaf in mlp.items()}
+    return attention | _norm_gains(config) | named
 
 
 def _norm_gains(config: ModelConfig) -> dict[str, np.ndarray]:
@@ -112,8 +112,8 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
         k: eigenpairs read, from the first k register tokens.
 
     Returns:
-        The configuration: relu attention without a norm, unless the composition says
-        otherwise.
+        The configuration: relu attention, plain relu MLPs and no norm, unless the
+        composition says otherwise.
 
     Source: He et al. (2025), arXiv:2501.01312, section 2, for the model.
     """
@@ -121,8 +121,13 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
     has_mlp = any(len(gadget.mlp.up) for gadget in composition.gadgets)
     fields: dict[str, Any] = {
         "block": ("attention", "mlp") if has_mlp else ("attention",),
+        "attention": "relu",
+        "attention_scale": "sum",
         "norm": "none",
         "norm_position": "pre",
+        "activation": "relu",
+        "mlp": "plain",
+        "centre": "network" if "c" in composition.embed else "input",
         **composition.config,
     }
     return ModelConfig(
@@ -132,14 +137,9 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
         register_tokens=None if registers == k else registers,
         num_blocks=len(composition.order),
         schedule=composition.schedule,
-        attention="relu",
-        attention_scale="sum",
         skip_gain=False,
-        activation="relu",
-        mlp="plain",
         width=composition.layout.width,
         readout="linear",
-        centre="network" if "c" in composition.embed else "input",
         initialisation="random",
         **head_sizes(composition.gadgets),
         **fields,
@@ -175,17 +175,20 @@ def assemble(composition: Composition, config: ModelConfig) -> dict[str, Any]:
 
 
 def _outer_params(composition: Composition) -> dict[str, np.ndarray]:
-    """Embedding (x, c, one), registers, and the read-out of vector_row and lam."""
-    layout = composition.layout
-    features = [layout.read(name) for name in ("x", "c") if name in composition.embed]
+    """Embedding (x, c, rows that are 1), registers, read-out of vector_row and lam."""
+    layout, inputs = composition.layout, ("x", "c")
+    features = [layout.read(name) for name in inputs if name in composition.embed]
     bias = np.zeros(layout.width)
-    if "one" in composition.embed:
-        bias[layout["one"]] = 1.0
+    for name in set(composition.embed) - {*inputs}:
+        bias[layout[name]] = 1.0
+    has_value = "lam" in dict(layout.sizes)
     return {
         "embed_kernel": np.concatenate(features),
         "embed_bias": bias,
         "registers": composition.register_rows(),
         "vector_kernel": layout.write(composition.vector_row),
-        "value_kernel": layout.write("lam"),
+        "value_kernel": layout.write("lam")
+        if has_value
+        else np.zeros_like(bias)[:, None],
         "value_bias": np.zeros(1),
     }

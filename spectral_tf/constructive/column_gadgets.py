@@ -1,10 +1,13 @@
 r"""Gadgets of `columns` and `squaring`: d column tokens hold a matrix.
 
-Four kinds of token (see `columns_layout`): data tokens hold x; **column** token i holds
-column i of a matrix A in its row a and e_i in `id`; the one **worker** holds the vector
-that iterates, in v; the k **ring** tokens hold, in q, first start vectors and in the
-end
-the answers. Every matrix product is a linear head (`gadgets.py`):
+Four kinds of token (see `columns_layout`):
+
+* data tokens hold x;
+* **column** token i holds column i of a matrix A in its row a, and e_i in `id`;
+* the one **worker** holds the vector that iterates, in v;
+* the k **ring** tokens hold, in q, first start vectors and in the end the answers.
+
+Every matrix product is a linear head (`gadgets.py`):
 
 * :math:`A v = \sum_i a_i v_i`: the worker reads the columns, score
   :math:`\langle id_i, v\rangle = v_i`, value :math:`a_i`;
@@ -76,7 +79,7 @@ def apply_columns(
     keep: bool = False,
     in_heads: bool = False,
 ) -> Gadget:
-    r"""V <- A v on the worker, or w = A v with v kept.
+    r"""v <- A v on the worker, or w = A v with v kept.
 
     Heads +,- as at the top of this file write :math:`A v` to w. Then the MLP moves it
     to v; or (`in_heads`, the attention-only network) one more head, score
@@ -118,7 +121,7 @@ def apply_columns(
 
 
 def hinge_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
-    r"""V <- f(|w|^2) w, w <- 0 on the worker, by heads alone.
+    r"""v <- f(|w|^2) w, w <- 0 on the worker, by heads alone.
 
     One head per knot: score :math:`t_m\,work\,work - \langle w,w\rangle`, which relu
     turns into the hinge :math:`relu(t_m - |w|^2)`, and V: b_m w -> v. One more head,
@@ -170,7 +173,7 @@ def hinge_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
 
 def head_polish(layout: ResidualLayout) -> Gadget:
-    r"""V <- (3 - |v|^2) v / 2 on the worker, by two heads.
+    r"""v <- (3 - |v|^2) v / 2 on the worker, by two heads.
 
     Scores :math:`\langle v,v\rangle` (value :math:`-v/2`) and work work = 1 (value
     :math:`v/2`); the skip path holds v itself.
@@ -206,7 +209,7 @@ def head_polish(layout: ResidualLayout) -> Gadget:
 
 
 def rayleigh_remove(layout: ResidualLayout) -> Gadget:
-    r"""Lam <- <v, w> on the worker, and A <- A - v v^T A on the columns, at once.
+    r"""lam <- <v, w> on the worker, and A <- A - v v^T A on the columns, at once.
 
     Head 0: score :math:`\langle v, w\rangle = v^\top A v \ge 0`, value `work`. Heads 1,
     2: column i reads the worker with score :math:`\pm\langle a_i, v\rangle` and value

@@ -1,10 +1,11 @@
 r"""The paper's theorem, executable: attention alone, L = 1 + 2 tau + 4 k layers.
 
-One layer builds the covariance on d column tokens; each iteration is two layers,
-`apply`
-(multiply into the other buffer) and `normalise`; each eigenvector takes four more:
-`polish`, `keep` (w = A v), `remove` (eigenvalue, and :math:`A \leftarrow A - vv^\top
-A`) and `shift` (copy out, next start vector).
+One layer builds the covariance on d column tokens; each iteration is two layers; each
+eigenvector takes four more:
+
+* `apply` (multiply into the other buffer) and `normalise`, in every iteration;
+* `polish`, `keep` (w = A v), `remove` (eigenvalue, and :math:`A \leftarrow A -
+  vv^\top A`) and `shift` (copy out, next start vector), for every vector.
 
 *What it computes*. Vector j is the power method on :math:`A_j = P_{j-1}\Sigma` with
 :math:`P_{j-1} = (I - v_{j-1}v_{j-1}^\top)\cdots(I - v_1v_1^\top)`; every iterate lies
@@ -15,20 +16,16 @@ tokens, which needs N >= d; here they are register tokens of their own, so any N
 do.
 """
 
-import math
-
 import numpy as np
 
-from spectral_tf.config import repeated, require
+from spectral_tf.config import require
 from spectral_tf.constructive import column_gadgets as make
 from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.normaliser import Normaliser
-from spectral_tf.constructive.registers import (
-    default_smallest,
-    root_normaliser,
-    start_rows,
-)
+from spectral_tf.constructive.gadgets import Gadget
+from spectral_tf.constructive.program import Series, series
+from spectral_tf.constructive.registers import start_rows
 from spectral_tf.constructive.residual_layout import ResidualLayout, columns_layout
+from spectral_tf.constructive.tolerance import CHOSEN, Tolerance, columns_normaliser
 
 
 def ring_and_worker(layout: ResidualLayout, start: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,46 +53,14 @@ def ring_and_worker(layout: ResidualLayout, start: np.ndarray) -> dict[str, np.n
     return rows
 
 
-def columns_normaliser(
-    dim: int, accuracy: float | None, smallest: float | None
-) -> Normaliser:
-    r"""The normaliser of `columns`, of one head per knot.
-
-    `polish` turns an error :math:`\epsilon` of a length into at most
-    :math:`\frac32\epsilon^2`, and the removal then leaves :math:`3\epsilon^2\lambda_1`
-    of the vector in the matrix, which must stay below the eigenvalues that count.
-
-    Args:
-        dim: d.
-        accuracy: relative error; None takes 1e-3, or less if that is too much.
-        smallest: as in `root_normaliser`; None takes `default_smallest`.
-
-    Returns:
-        The interpolant.
-
-    Raises:
-        ConfigError: if accuracy and smallest cannot hold together.
-
-    Source: ours.
-    """
-    smallest = default_smallest(dim) if smallest is None else smallest
-    if accuracy is None:
-        accuracy = min(1e-3, math.sqrt(max(smallest, 0) / 12))
-    normaliser = root_normaliser(accuracy, smallest, dim)
-    require(
-        3 * accuracy**2 < smallest,
-        f"accuracy={accuracy} cannot hold for eigenvalues down to smallest={smallest}: "
-        "removal needs 3 accuracy^2 < smallest; leave accuracy None.",
-    )
-    return normaliser
+def shares(num_iters: int, k: int) -> list[int]:
+    """Iterations of the k vectors, tau in all; the first ones get what is over."""
+    share, rest = divmod(num_iters, k)
+    return [share + 1] * rest + [share] * (k - rest)
 
 
 def columns(
-    dim: int,
-    k: int,
-    num_iters: int,
-    accuracy: float | None = None,
-    smallest: float | None = None,
+    dim: int, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
 ) -> Composition:
     """The `columns` composition.
 
@@ -103,14 +68,13 @@ def columns(
         dim: d.
         k: components.
         num_iters: tau >= k, the total over the k vectors, shared out evenly.
-        accuracy: of the normaliser; decides the number of heads; None chooses.
-        smallest: eigenvalue over trace that is still normalised; None chooses.
+        tolerance: of the normaliser; decides the number of heads.
 
     Returns:
         1 + 2 tau + 4 k layers.
 
     Raises:
-        ConfigError: if tau < k.
+        ConfigError: if tau < k, or for a tolerance that cannot hold.
 
     Source: He et al. (2025), arXiv:2501.01312, theorem on PCA.
     """
@@ -120,26 +84,24 @@ def columns(
         f"must be >= num_components={k}, e.g. {60 * k}.",
     )
     layout = columns_layout(dim, k)
-    normaliser = columns_normaliser(dim, accuracy, smallest)
-    gadgets = (
-        make.covariance(layout),
+    iteration = series(
         make.apply_columns(layout, in_heads=True),
-        make.hinge_norm(layout, normaliser),
+        make.hinge_norm(layout, columns_normaliser(dim, tolerance)),
+    )
+    ending = series(
         make.head_polish(layout),
         make.apply_columns(layout, keep=True),
         make.rayleigh_remove(layout),
         make.shift(layout),
     )
-    each, more = divmod(num_iters, k)
-    turn = lambda count: f"{repeated((1, 2), count)} 3 4 5 6"
-    parts = ["0"]
-    for count, times in ((each + 1, more), (each, k - more)):
-        if times:
-            parts.append(f"({turn(count)})*{times}")
+    vector = lambda count: series(iteration * count, ending)
+    counts = shares(num_iters, k)
+    turns: list[Series[Gadget]] = [
+        vector(count) * counts.count(count) for count in dict.fromkeys(counts)
+    ]
     return Composition(
         layout=layout,
-        gadgets=gadgets,
-        schedule=" ".join(parts),
+        program=series(make.covariance(layout), *turns),
         registers=ring_and_worker(layout, start_rows(dim, k)),
         embed=("x",),
         vector_row="q",

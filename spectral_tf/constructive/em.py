@@ -74,7 +74,6 @@ method first (`power_method_params` with k = K - 1) and this network, made for d
 """
 
 import functools
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -83,8 +82,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
-from spectral_tf.config import DataError, ModelConfig, repeated, require
-from spectral_tf.constructive.assemble import block_params, head_sizes
+from spectral_tf.config import DataError, ModelConfig, require
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.em_gadgets import (
     LONGEST,
@@ -96,9 +94,8 @@ from spectral_tf.constructive.em_gadgets import (
     maximise,
     nearest,
 )
-from spectral_tf.constructive.gated import GatedMLP, gate_params
+from spectral_tf.constructive.program import series
 from spectral_tf.model.inputs import check_rows
-from spectral_tf.model.params import block_path, check_params, unflatten_params
 from spectral_tf.model.transformer import SpectralTransformer
 
 DEFAULT_KNOTS = 1024
@@ -139,7 +136,9 @@ def em_composition(
         knots: m >= 2, of the interpolated entropy; not used by Lloyd.
 
     Returns:
-        2 K + 2 tau + 1 blocks; K + 4 of them have weights of their own.
+        2 K + 2 tau + 1 blocks; K + 4 of them have weights of their own. Softmax
+        attention, gated MLPs, no norm. The one component that its read-out knows is
+        the first centre; `mixture_trace` reads all.
 
     Raises:
         ConfigError: for a value out of bounds.
@@ -159,101 +158,28 @@ def em_composition(
     require(knots >= 2, f"knots={knots} must be >= 2; {DEFAULT_KNOTS} is fair.")
     layout = em_layout(dim, num_classes)
     entropy = None if sigma is None else Entropy(num_knots=knots)
+    first = begin(layout)
     picks = [choose(layout, index) for index in range(num_classes)]
-    gadgets = (
-        begin(layout),
-        *picks,
-        nearest(layout),
-        expect(layout, sigma, entropy),
-        maximise(layout, sigma),
-    )
-    near, step, last = range(num_classes + 1, num_classes + 4)
-    start = f" {near} ".join(str(index + 1) for index in range(num_classes))
+    near, e_step = nearest(layout), expect(layout, sigma, entropy)
+    # The farthest row from the mean, then K - 1 times from the nearest centre.
+    start = series(picks[0], *(series(near, pick) for pick in picks[1:]))
     return Composition(
         layout=layout,
-        gadgets=gadgets,
-        schedule=f"0 {start} {repeated((step, last), num_iters)} {step}",
+        program=series(
+            first,
+            start,
+            series(e_step, maximise(layout, sigma)) * num_iters,
+            e_step,
+        ),
         registers={
             "register": np.ones((num_classes, 1)),
             "pos": np.eye(num_classes),
         },
         embed=("x", "data"),
         vector_row="c",
+        config={"attention": "softmax", "mlp": "gated", "unit_trace": False},
+        stacked_first=(first, *picks),
     )
-
-
-def em_config(composition: Composition, dim: int) -> ModelConfig:
-    """The configuration of `em_composition`.
-
-    Args:
-        composition: the network.
-        dim: d.
-
-    Returns:
-        Softmax attention, gated MLPs, no norm. The one component that its read-out
-        knows is the first centre; `mixture_trace` reads all.
-
-    Source: Vaswani et al. (2017) for the attention, Shazeer (2020) for the MLP.
-    """
-    return ModelConfig(
-        parameterisation="dense",
-        dim=dim,
-        num_components=1,
-        register_tokens=composition.num_registers,
-        block=("attention", "mlp"),
-        num_blocks=len(composition.order),
-        schedule=composition.schedule,
-        attention="softmax",
-        norm="none",
-        norm_position="pre",
-        skip_gain=False,
-        activation="relu",
-        mlp="gated",
-        width=composition.layout.width,
-        readout="linear",
-        centre="input",
-        unit_trace=False,
-        initialisation="random",
-        **head_sizes(composition.gadgets),
-    )
-
-
-def em_params(composition: Composition, config: ModelConfig) -> dict[str, Any]:
-    """Parameters of the module, checked against `eval_shape(init)`.
-
-    Args:
-        composition: the network.
-        config: `em_config` of it.
-
-    Returns:
-        Nested dictionaries of JAX arrays in the default float type.
-
-    Raises:
-        ParamsError: if a leaf is missing, extra or misshapen.
-
-    Source: ours.
-    """
-    dtype, layout = jnp.result_type(float), composition.layout
-    path = lambda role: block_path(config, 1, role, "mlp")
-    blocks = []
-    for gadget in composition.gadgets:
-        assert isinstance(gadget.mlp, GatedMLP)
-        gates = gate_params(gadget.mlp, config.mlp_width)
-        named = {path(role): leaf for role, leaf in gates.items()}
-        blocks.append(block_params(config, gadget) | named)
-    flat: Mapping[str, np.ndarray] = {
-        "embed_kernel": layout.read("x"),
-        "embed_bias": layout.read("data")[0],
-        "registers": composition.register_rows(),
-        "vector_kernel": layout.write(composition.vector_row),
-        "value_kernel": np.zeros((layout.width, 1)),
-        "value_bias": np.zeros(1),
-        **{name: np.stack([one[name] for one in blocks]) for name in blocks[0]},
-    }
-    arrays = {name: jnp.asarray(leaf, dtype) for name, leaf in flat.items()}
-    params = unflatten_params(arrays)
-    check_params(config, params)
-    return params
 
 
 def mixture_trace(
@@ -265,8 +191,8 @@ def mixture_trace(
     """Responsibilities and centres after every block of a `lloyd` or `em` network.
 
     Args:
-        config: of `em_config`.
-        params: of `em_params`.
+        config: of `mixture_params`.
+        params: of `mixture_params`.
         x: `[N, d]` rows.
         mask: `[N]` True for valid rows; None means all. Masked rows have
             responsibilities too, which nothing reads.

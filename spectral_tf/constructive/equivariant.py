@@ -46,6 +46,7 @@ from numpy.typing import ArrayLike
 
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.model import Sublayer
+from spectral_tf.constructive.program import series
 from spectral_tf.model.params import parameter_shapes, unflatten_params
 
 EPS = 1e-30
@@ -96,12 +97,14 @@ def equivariant_power_method(
     rounds = min(rounds, k - 1)
     last = -(-k // rounds) if rounds else 0
     deflations: tuple[Sublayer, ...] = ("self",) * rounds
-    shared = f"0*{num_iters}" + (f" 1*{last}" if last else "")
+    program = series(series("iteration") * num_iters, series("finish") * last)
+    # Shifts are weights of their own, at every place.
+    stack = program.steps() if shifts is None else tuple(program.visits())
     config = ModelConfig(
         num_components=k,
         block=("cross", *deflations),
         num_blocks=num_iters + last,
-        schedule=shared if shifts is None else None,
+        schedule=program.schedule(stack) if shifts is None else None,
         cross_norm=False,
         vector_channels=2,
         scalar_channels=2 * k + 2,
@@ -109,11 +112,11 @@ def equivariant_power_method(
         norm_eps=EPS,
         mlp_width=1,
     )
-    iteration, finish = (_block(k, rounds, is_iteration=one) for one in (True, False))
-    if shifts is None:
-        blocks = [iteration] + [finish] * bool(last)
-    else:
-        blocks = [iteration] * num_iters + [finish] * last
+    weights = {
+        "iteration": _block(k, rounds, is_iteration=True),
+        "finish": _block(k, rounds, is_iteration=False),
+    }
+    blocks = [weights[step] for step in stack]
     flat = {
         path: jnp.asarray(
             np.stack([block.get(path, np.zeros(shape.shape[1:])) for block in blocks]),
@@ -185,8 +188,8 @@ def _block(k: int, rounds: int, *, is_iteration: bool) -> dict[str, np.ndarray]:
         f"{cross}/skip_scalars": np.ones(2 * k + 2),
     }
     for index in range(1, rounds + 1):
-        own = f"blocks/{index}_self"
-        block |= {f"{own}/{name}": value for name, value in _deflation(k).items()}
+        sublayer = f"blocks/{index}_self"
+        block |= {f"{sublayer}/{name}": value for name, value in _deflation(k).items()}
     return block
 
 

@@ -26,8 +26,7 @@ t_{jj}^2}`, the length of a vector over its part in :math:`E_j`,
 lengths and inner products of the rows is measured in the float64 run.
 
 Rank j then obeys, for every :math:`l < j \le m` (:math:`\operatorname{sn} t` is the
-sine
-of the angle with tangent t, :math:`\delta` the largest inner product of two rows):
+sine of the angle with tangent t, :math:`\delta` the largest inner product of two rows):
 
 * it lies in :math:`\operatorname{span}(e_{l+1}..e_m)` up to an angle of sine
   :math:`\sqrt{\operatorname{sn}^2 t_{jm} + i_l^2}`,
@@ -35,32 +34,25 @@ of the angle with tangent t, :math:`\delta` the largest inner product of two row
   orthogonal (up to delta) to spans that contain :math:`E_l` up to the angle
   :math:`t_{hh}`;
 * its Rayleigh quotient is at least :math:`\lambda_m(1 - \operatorname{sn}^2 t_{jm})`
-and
-  at most :math:`\lambda_{l+1} + (\lambda_1 - \lambda_{l+1}) i_l^2`.
+  and at most :math:`\lambda_{l+1} + (\lambda_1 - \lambda_{l+1}) i_l^2`.
 
 Where eigenvalues are (nearly) equal, no single vector is determined, and the claim is
 about the span of the cluster l + 1..m.
 """
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from spectral_tf.config import require
-from spectral_tf.constructive.normaliser import Normaliser
-from spectral_tf.constructive.registers import (
-    WARM_UP,
-    deflating_normaliser,
-    polish_steps,
-    start_rows,
-)
+from spectral_tf.constructive.power_method import VARIANTS, variant_of
+from spectral_tf.constructive.registers import start_rows
+from spectral_tf.constructive.tolerance import Tolerance
+from spectral_tf.constructive.variant import Rounds, Variant
 from spectral_tf.model.inputs import check_rows
 
 CLAIM = 0.1
 """An angle (radians) below which a cluster is claimed."""
-VARIANTS = ("register", "rms")
 
 
 class ErrorBound(NamedTuple):
@@ -120,7 +112,7 @@ def error_bound(
     x: Any,
     num_components: int,
     num_iters: int,
-    variant: str = "register",
+    variant: str | Variant = "register",
     accuracy: float | None = None,
     smallest: float | None = None,
 ) -> ErrorBound:
@@ -130,7 +122,7 @@ def error_bound(
         x: `[N, d]`, in the float type in which the network will run.
         num_components: k.
         num_iters: tau.
-        variant: `register` or `rms`.
+        variant: `register`, `rms`, or a `Variant` of yours that has a bound.
         accuracy: as for `power_method_params`.
         smallest: as for `power_method_params`.
 
@@ -152,21 +144,22 @@ def error_bound(
     """
     check_rows(x)
     x = np.asarray(x)
+    bound = variant_of(variant).bound
+    bounded = [name for name, known in VARIANTS.items() if known.bound is not None]
     require(
-        variant in VARIANTS,
-        f"no bound is known for variant {variant!r}; choose {' or '.join(VARIANTS)}.",
+        bound is not None,
+        f"no bound is known for {_called(variant)}; choose {' or '.join(bounded)}.",
     )
+    assert bound is not None
     dim, k = x.shape[1], num_components
     require(1 <= k <= dim, f"num_components={k} must lie in 1..dim={dim}.")
     require(num_iters >= 1, f"num_iters={num_iters} must be >= 1.")
     problem = _problem(x, k)
-    root = deflating_normaliser(dim, k, accuracy, smallest)
-    is_rms = variant == "rms"
-    normalise = _unit_rows if is_rms else functools.partial(_scaled, root)
-    polish = 0 if is_rms else polish_steps(root.error_bound)
+    rounds = bound(dim, k, Tolerance(accuracy=accuracy, smallest=smallest))
     unit = float(np.finfo(x.dtype).eps) / 2
+    # epsilon of one product, eta of one round
     noise = (3 * len(x) + dim + 20) * unit * problem.spread, (dim + 2 * k + 12) * unit
-    exact, rounded = _run(problem, normalise, num_iters, noise, polish)
+    exact, rounded = _run(problem, rounds, num_iters, noise)
     ideal = exact._replace(defect=0.0, length=np.ones(k))
     iteration = _eigenvalue_bound(problem, ideal, 0.0)
     approximate = _eigenvalue_bound(problem, exact, 0.0)
@@ -187,6 +180,10 @@ def error_bound(
     )
 
 
+def _called(variant: str | Variant) -> str:
+    return f"variant {variant!r}" if isinstance(variant, str) else "this variant"
+
+
 def _problem(x: np.ndarray, k: int) -> _Problem:
     rows = x.astype(np.float64)
     scale = np.max(np.abs(rows)) or 1.0
@@ -203,14 +200,6 @@ def _problem(x: np.ndarray, k: int) -> _Problem:
     return _Problem(values, sigma, basis[:, ::-1], trace, max(spread, 1.0), start)
 
 
-def _unit_rows(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(_lengths(rows), 1e-300)
-
-
-def _scaled(root: Normaliser, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(root(np.sum(rows**2, axis=1)))[:, None] * rows
-
-
 def _polished(rows: np.ndarray) -> np.ndarray:
     return 1.5 * rows - 0.5 * np.sum(rows**2, axis=1, keepdims=True) * rows
 
@@ -224,21 +213,18 @@ def _smallest_singular(rows: np.ndarray) -> np.ndarray:
     rows = rows / np.maximum(_lengths(rows), 1e-300)
     count = range(1, len(rows) + 1)
     last = lambda j: np.linalg.svd(rows[:j], compute_uv=False)[-1] if j > 1 else 1.0
-    found = [last(j) for j in count]
+    smallest = [last(j) for j in count]
     # Its own rounding: a smaller value cannot be told from this.
-    return np.maximum(np.array(found), 1e-15)
+    return np.maximum(np.array(smallest), 1e-15)
 
 
 def _run(
-    problem: _Problem,
-    normalise: Callable[[np.ndarray], np.ndarray],
-    num_iters: int,
-    noise: tuple[float, float],
-    polish: int,
+    problem: _Problem, rounds: Rounds, num_iters: int, noise: tuple[float, float]
 ) -> tuple[_Run, _Run]:
     """Run the recursion, and the tangents along with it: without noise, and with."""
     rows, k = problem.start, len(problem.start)
-    beyond, own = np.append(problem.values[1:], 0.0), problem.values[:k, None]
+    normalise, polish, full = rounds
+    beyond, within = np.append(problem.values[1:], 0.0), problem.values[:k, None]
     # [2, k, d] and [2, k]: exact, with noise.
     tangents = np.stack([_start_tangents(problem)] * 2)
     product, one_round = (
@@ -246,7 +232,7 @@ def _run(
         for size in noise
     )
 
-    def rounds(rows: np.ndarray, tangents: np.ndarray, count: int) -> tuple:
+    def turned(rows: np.ndarray, tangents: np.ndarray, count: int) -> tuple:
         for _ in range(count):
             rows = normalise(rows)
             nu = one_round / _smallest_singular(rows)
@@ -257,11 +243,10 @@ def _run(
     with np.errstate(all="ignore"):
         for index in range(num_iters):
             nu = product / _smallest_singular(rows)
-            tangents = _moved(beyond, tangents, nu, own)
+            tangents = _moved(beyond, tangents, nu, within)
             rows = rows @ problem.sigma
-            is_warm = index < WARM_UP and k > 1
-            rows, tangents = rounds(rows, tangents, k if is_warm else 1)
-        rows, tangents = rounds(rows, tangents, k - 1 if polish else k)
+            rows, tangents = turned(rows, tangents, k if index < full else 1)
+        rows, tangents = turned(rows, tangents, k - 1 if polish else k)
         rows = normalise(rows)
         for _ in range(polish):
             rows = _polished(rows)
@@ -292,12 +277,14 @@ def _start_tangents(problem: _Problem) -> np.ndarray:
     return tangents
 
 
-def _moved(beyond: Any, tangents: np.ndarray, nu: np.ndarray, own: Any) -> np.ndarray:
+def _moved(
+    beyond: Any, tangents: np.ndarray, nu: np.ndarray, within: Any
+) -> np.ndarray:
     """(beyond t + nu s) / (own - nu s), infinite where the noise is as large."""
     k = tangents.shape[1]
     own_tangent = np.diagonal(tangents, axis1=1, axis2=2)[:, :k]
     push = np.where(nu > 0, nu * np.sqrt(1 + own_tangent**2), 0.0)[:, :, None]
-    below = own - push
+    below = within - push
     moved = (beyond * tangents + push) / below
     return np.where((below > 0) & np.isfinite(moved), moved, np.inf)
 
@@ -311,16 +298,16 @@ def _inner(run: _Run) -> np.ndarray:
     """`[k, k]`: i_l of rank j at [j - 1, l]; 0 for l = 0."""
     k = len(run.tangents)
     with np.errstate(invalid="ignore"):
-        own = _sine(np.diagonal(run.tangents)[:k])
-    spans = own + run.defect * np.sqrt(np.arange(1, k + 1))
-    found = np.ones((k, k))
+        sines = _sine(np.diagonal(run.tangents)[:k])
+    spans = sines + run.defect * np.sqrt(np.arange(1, k + 1))
+    inner = np.ones((k, k))
     for j in range(1, k + 1):
-        found[j - 1, 0] = 0.0
+        inner[j - 1, 0] = 0.0
         if np.all(np.isinf(run.tangents[j - 1, :-1])):
             continue  # the vector may be nothing but noise
         for low in range(1, j):
-            found[j - 1, low] = min(1.0, float(np.min(spans[low - 1 : j - 1])))
-    return found
+            inner[j - 1, low] = min(1.0, float(np.min(spans[low - 1 : j - 1])))
+    return inner
 
 
 def _eigenvalue_bound(problem: _Problem, run: _Run, noise: float) -> np.ndarray:

@@ -4,12 +4,12 @@ r"""Constructed weights, fast: by rules on the weights, never by another algorit
 2. A linear head over the data is re-associated:
    :math:`\sum_i V h_i \langle K h_i, Q h_j\rangle = (\sum_i V h_i (K h_i)^\top) Q h_j`,
    O(N) instead of O(N^2).
-3. A moment of rows that a loop does not write is computed before the loop. 4. What is
-provably zero is dropped: zero maps, rows that stay zero, pairs of tokens that a
-   gate closes, by interval arithmetic.
-5. What the answer does not depend on is not computed. 6. Equal blocks are one block in
-a loop, and moving rows costs nothing, because rows that
-   are always used together are one array.
+3. A moment of rows that a loop does not write is computed before the loop.
+4. What is provably zero is dropped: zero maps, rows that stay zero, pairs of tokens
+   that a gate closes, by interval arithmetic.
+5. What the answer does not depend on is not computed.
+6. Equal blocks are one block in a loop, and moving rows costs nothing, because rows
+   that are always used together are one array.
 
 `fusion/` holds the rules. Networks that they do not cover (softmax, equivariant, layer
 norm, ...) and dense ones in which they find no structure are evaluated as they are.
@@ -22,8 +22,9 @@ from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ModelConfig
 from spectral_tf.constructive.fusion.answer import answer_tokens
-from spectral_tf.constructive.fusion.plan import Plan, make_plan
-from spectral_tf.constructive.fusion.run import Runner
+from spectral_tf.constructive.fusion.plan import make_plan
+from spectral_tf.constructive.fusion.records import Plan
+from spectral_tf.constructive.fusion.runner import Runner
 from spectral_tf.model.inputs import check_fits, check_rows, scaled_rows
 from spectral_tf.model.params import check_params
 from spectral_tf.model.readout import read_tokens

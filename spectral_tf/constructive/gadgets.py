@@ -11,7 +11,7 @@ Notation: receiver j, sender i (data) or l (registers); score
 :math:`\sum_i x_i x_i^\top = S/tr S =: \Sigma`, of which every eigenvalue is <= 1.
 (The paper's 1/N is absorbed there, which lets one set of weights serve every N.)
 
-Two facts used throughout:
+Three facts used throughout:
 
 * **linear head**: heads with scores +z and -z and opposite values add to
   :math:`relu(z) V - relu(-z) V = z V`, exactly.
@@ -19,7 +19,7 @@ Two facts used throughout:
   open pairs closes the others when B exceeds every score there, since relu of a
   negative number is 0. (+B - B instead would round the open scores to ulp(B).)
 * **moves**: :math:`z = relu(z) - relu(-z)` makes any linear map exact in a relu MLP
-(`assign`).
+  (`assign`).
 """
 
 import dataclasses
@@ -63,12 +63,12 @@ class ReluMLP:
     down: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Gadget:
-    """One block of the construction.
+    """One block of the construction; the same one wherever this very object stands.
 
     Attributes:
-        name: shown by `describe`.
+        name: what programs and explanations call it.
         heads: what attention adds.
         mlp: the moves after the heads; `no_mlp` where there are none.
         semantics: named rows in, named rows out, float64.

@@ -17,6 +17,7 @@ Mixtures of K classes are in `em.py`.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -30,8 +31,6 @@ from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.em import (
     DEFAULT_KNOTS,
     em_composition,
-    em_config,
-    em_params,
     mixture_trace,
 )
 from spectral_tf.constructive.gadgets import (
@@ -43,7 +42,7 @@ from spectral_tf.constructive.gadgets import (
     no_mlp,
 )
 from spectral_tf.constructive.power_method import power_method_composition
-from spectral_tf.constructive.registers import RMS_EPS
+from spectral_tf.constructive.program import series
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.inputs import check_rows
 from spectral_tf.model.transformer import SpectralTransformer, predict
@@ -51,7 +50,21 @@ from spectral_tf.spectra import centred, einsum
 
 SPECTRAL = {"spectral": "register", "spectral_rms": "rms"}
 """Variant -> the power method that it ends."""
-VARIANTS = (*SPECTRAL, "lloyd", "em")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """What is known of the mixture.
+
+    Attributes:
+        num_classes: K; 2 for the spectral variants.
+        sigma: `em` only: standard deviation of the noise, units of x.
+        knots: `em` only: of the interpolated entropy.
+    """
+
+    num_classes: int = 2
+    sigma: float = 1.0
+    knots: int = DEFAULT_KNOTS
 
 
 class MixtureLabels(NamedTuple):
@@ -70,7 +83,7 @@ class MixtureLabels(NamedTuple):
 
 
 def side(layout: ResidualLayout) -> Gadget:
-    r"""Y <- <x, u> on every data token, u that of the first register.
+    r"""y <- <x, u> on every data token, u that of the first register.
 
     Heads +,- with Q: x, K: u and as value the first entry of the code `pos`, which is 1
     on the first register and 0 on every other token, give :math:`\langle x_j,
@@ -137,38 +150,68 @@ def widened(composition: Composition, **rows: int) -> Composition:
         return dataclasses.replace(old, heads=heads, mlp=mlp, semantics=meaning)
 
     layout = ResidualLayout(sizes=(*composition.layout.sizes, *rows.items()))
-    gadgets = tuple(map(gadget, composition.gadgets))
-    return dataclasses.replace(composition, layout=layout, gadgets=gadgets)
+    wider = {old: gadget(old) for old in composition.gadgets}
+    return dataclasses.replace(
+        composition,
+        layout=layout,
+        program=composition.program.mapped(wider.__getitem__),
+        stacked_first=tuple(wider[old] for old in composition.stacked_first),
+    )
 
 
 def spectral_composition(
-    dim: int, num_iters: int, variant: str = "spectral"
+    dim: int, num_iters: int, mixture: Mixture, variant: str = "spectral"
 ) -> Composition:
     """The power method with k = 1, and `side` as its last block.
 
     Args:
         dim: d.
         num_iters: tau >= 1.
+        mixture: of two classes.
         variant: `spectral` (the `register` composition) or `spectral_rms` (`rms`).
 
     Returns:
         The composition.
 
     Raises:
-        ConfigError: for tau < 1.
+        ConfigError: for tau < 1 or K other than 2.
 
     Source: He et al. (2025), arXiv:2501.01312; see the top of this file.
     """
+    require(
+        mixture.num_classes == 2,
+        f"num_classes={mixture.num_classes} must be 2 for variant={variant!r}: one "
+        "direction has two sides; use 'lloyd' or 'em' for more.",
+    )
     power = power_method_composition(dim, 1, num_iters, SPECTRAL[variant])
     wide = widened(power, y=1)
     last = side(wide.layout)
-    if variant == "spectral_rms":
-        last = followed_by_norm(last, RMS_EPS)
-    return dataclasses.replace(
-        wide,
-        gadgets=(*wide.gadgets, last),
-        schedule=f"{wide.schedule} {len(wide.gadgets)}",
+    if power.config.get("norm") == "rms":
+        last = followed_by_norm(last, power.config["norm_eps"])
+    return dataclasses.replace(wide, program=series(wide.program, last))
+
+
+def _lloyd(dim: int, num_iters: int, mixture: Mixture) -> Composition:
+    return em_composition(
+        dim, mixture.num_classes, num_iters, sigma=None, knots=mixture.knots
     )
+
+
+def _em(dim: int, num_iters: int, mixture: Mixture) -> Composition:
+    return em_composition(
+        dim, mixture.num_classes, num_iters, sigma=mixture.sigma, knots=mixture.knots
+    )
+
+
+MIXTURES: dict[str, Callable[[int, int, Mixture], Composition]] = {
+    **{
+        variant: functools.partial(spectral_composition, variant=variant)
+        for variant in SPECTRAL
+    },
+    "lloyd": _lloyd,
+    "em": _em,
+}
+"""Variant -> what builds it for d, tau and a mixture."""
 
 
 def mixture_composition(
@@ -185,7 +228,7 @@ def mixture_composition(
     Args:
         dim: d.
         num_iters: tau >= 1.
-        variant: one of `VARIANTS`.
+        variant: one of `MIXTURES`.
         num_classes: K; 2 for the spectral variants.
         sigma: `em` only: standard deviation of the noise, units of x.
         knots: `em` only: of the interpolated entropy.
@@ -199,24 +242,12 @@ def mixture_composition(
     Source: as `mixture_params`.
     """
     require(
-        variant in VARIANTS,
-        f"unknown variant {variant!r}; choose one of {', '.join(VARIANTS)}.",
+        variant in MIXTURES,
+        f"unknown variant {variant!r}; choose one of {', '.join(MIXTURES)}.",
     )
     require(num_iters >= 1, f"num_iters={num_iters} must be >= 1; 20 is a fair start.")
-    if variant in SPECTRAL:
-        require(
-            num_classes == 2,
-            f"num_classes={num_classes} must be 2 for variant={variant!r}: one "
-            "direction has two sides; use 'lloyd' or 'em' for more.",
-        )
-        return spectral_composition(dim, num_iters, variant)
-    return em_composition(
-        dim,
-        num_classes,
-        num_iters,
-        sigma=None if variant == "lloyd" else sigma,
-        knots=knots,
-    )
+    mixture = Mixture(num_classes=num_classes, sigma=sigma, knots=knots)
+    return MIXTURES[variant](dim, num_iters, mixture)
 
 
 def mixture_params(
@@ -266,11 +297,8 @@ def mixture_params(
         sigma=sigma,
         knots=knots,
     )
-    if variant in SPECTRAL:
-        config = model_config(composition, dim, 1)
-        return config, assemble(composition, config)
-    config = em_config(composition, dim)
-    return config, em_params(composition, config)
+    config = model_config(composition, dim, 1)
+    return config, assemble(composition, config)
 
 
 def mixture_labels(

@@ -111,7 +111,7 @@ class Normaliser:
 
     @property
     def offset(self) -> float:
-        """F at and beyond the last knot."""
+        """f at and beyond the last knot."""
         return self.high**-self.power
 
     @property

@@ -1,23 +1,56 @@
 """Weights whose forward pass runs the power method: the compositions by name."""
 
-from collections.abc import Callable
 from typing import Any, TypedDict
 
 from spectral_tf.config import ModelConfig, require
+from spectral_tf.constructive import reference
 from spectral_tf.constructive.assemble import assemble, model_config
 from spectral_tf.constructive.columns import columns
 from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.registers import accelerated, register, rms
+from spectral_tf.constructive.registers import (
+    accelerated,
+    register,
+    register_rounds,
+    rms,
+    rms_rounds,
+)
 from spectral_tf.constructive.squaring import squaring
+from spectral_tf.constructive.tolerance import Tolerance
+from spectral_tf.constructive.variant import Variant
 
-BUILDERS: dict[str, Callable[..., Composition]] = {
-    "register": register,
-    "columns": columns,
-    "rms": rms,
-    "squaring": squaring,
-    "accelerated": accelerated,
+VARIANTS: dict[str, Variant] = {
+    "register": Variant(
+        build=register, reference=reference.register, bound=register_rounds
+    ),
+    "columns": Variant(build=columns, reference=reference.columns),
+    "rms": Variant(build=rms, reference=reference.rms, bound=rms_rounds),
+    "squaring": Variant(build=squaring, reference=reference.squaring, fair_iters=8),
+    "accelerated": Variant(build=accelerated, reference=reference.accelerated),
 }
-VARIANTS = tuple(BUILDERS)
+"""The power methods that are written down, by name."""
+
+
+def variant_of(variant: str | Variant) -> Variant:
+    """The row of `VARIANTS` with this name; a `Variant` is its own.
+
+    Args:
+        variant: name, or a variant of yours.
+
+    Returns:
+        The variant.
+
+    Raises:
+        ConfigError: for an unknown name.
+
+    Source: ours.
+    """
+    if isinstance(variant, Variant):
+        return variant
+    require(
+        variant in VARIANTS,
+        f"unknown variant {variant!r}; choose one of {', '.join(VARIANTS)}.",
+    )
+    return VARIANTS[variant]
 
 
 class Options(TypedDict, total=False):
@@ -31,7 +64,7 @@ def power_method_composition(
     dim: int,
     num_components: int,
     num_iters: int,
-    variant: str = "register",
+    variant: str | Variant = "register",
     *,
     accuracy: float | None = None,
     smallest: float | None = None,
@@ -42,7 +75,7 @@ def power_method_composition(
         dim: d.
         num_components: k, `1 <= k <= d`.
         num_iters: tau, or for `squaring` the squarings per vector.
-        variant: one of `VARIANTS`.
+        variant: name of one of `VARIANTS`, or a `Variant` of yours.
         accuracy: relative error of the normaliser, in (0, 0.5); None chooses it so that
             deflation holds for eigenvalues down to `smallest`.
         smallest: smallest eigenvalue, over the trace, whose vector is normalised; None
@@ -57,28 +90,25 @@ def power_method_composition(
 
     Source: DESIGN of the package, section 5 (ours).
     """
-    require(
-        variant in BUILDERS,
-        f"unknown variant {variant!r}; choose one of {', '.join(VARIANTS)}.",
-    )
+    chosen = variant_of(variant)
     require(
         1 <= num_components <= dim,
         f"num_components={num_components} must lie in 1..dim={dim}; ask for fewer "
         "components.",
     )
-    fair = 8 if variant == "squaring" else 60
     require(
-        num_iters >= 1, f"num_iters={num_iters} must be >= 1; {fair} is a fair start."
+        num_iters >= 1,
+        f"num_iters={num_iters} must be >= 1; {chosen.fair_iters} is a fair start.",
     )
-    build = BUILDERS[variant]
-    return build(dim, num_components, num_iters, accuracy, smallest)
+    tolerance = Tolerance(accuracy=accuracy, smallest=smallest)
+    return chosen.build(dim, num_components, num_iters, tolerance)
 
 
 def power_method_params(
     dim: int,
     num_components: int,
     num_iters: int,
-    variant: str = "register",
+    variant: str | Variant = "register",
     *,
     accuracy: float | None = None,
     smallest: float | None = None,
@@ -94,7 +124,7 @@ def power_method_params(
         variant: `register` (four blocks per iteration; ReLU and no norm, the theory's
             model), `rms` (two blocks, a norm layer, exact), `accelerated` (Chebyshev),
             `columns` (the paper's attention-only network of 1 + 2 tau + 4 k layers) or
-            `squaring` (depth O(k log n) for n power steps).
+            `squaring` (depth O(k log n) for n power steps); or a `Variant` of yours.
         accuracy: relative error of the normaliser, in (0, 0.5); None chooses it, and
             with it the number of knots, by the bounds in `normaliser.py`,
             `registers.py` and `columns.py`.

@@ -3,12 +3,29 @@
 Written from the mathematics at the top of `registers.py`, `columns.py` and
 `squaring.py` and sharing nothing with the gadgets but the normalisers, so that tests
 can compare the two block by block. Each is a generator of what the tokens hold after
-every block.
+every block; `register`, `columns`, ... run them from the same start vectors as the
+networks, for the table of variants.
 """
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
+
+from spectral_tf.constructive.registers import (
+    WARM_UP,
+    guarded,
+    start_rows,
+    warm_up,
+)
+from spectral_tf.constructive.tolerance import (
+    CHOSEN,
+    SQUARING_ACCURACY,
+    Tolerance,
+    columns_normaliser,
+    deflating_normaliser,
+    polish_steps,
+    squaring_normalisers,
+)
 
 Function = Callable[[np.ndarray], np.ndarray | np.floating]
 Held = dict[str, np.ndarray]
@@ -191,19 +208,19 @@ def columns_recursion(
 
     Yields:
         `a [d, d]` (row i is column i), `v [d]`, `w [d]` of the worker, and
-        `found [j, d]`, `lam [j]`: what is finished, in order.
+        `vectors [j, d]`, `lam [j]`: what is finished, in order.
 
     Source: ours.
     """
     matrix, k = np.array(sigma, np.float64), len(start)
     dim, nothing = len(matrix), np.zeros(len(matrix))
-    found, lam = np.zeros((0, dim)), np.zeros(0)
-    each, more = divmod(num_iters, k)
-    held = lambda v, w: {"a": matrix.T, "v": v, "w": w, "found": found, "lam": lam}
+    vectors, lam = np.zeros((0, dim)), np.zeros(0)
+    share, rest = divmod(num_iters, k)
+    held = lambda v, w: {"a": matrix.T, "v": v, "w": w, "vectors": vectors, "lam": lam}
     v = np.asarray(start[0], np.float64)
     yield held(v, nothing)
     for j in range(k):
-        for _ in range(each + (j < more)):
+        for _ in range(share + (j < rest)):
             w = matrix @ v
             yield held(nothing, w)
             v = normaliser(w @ w) * w
@@ -214,7 +231,7 @@ def columns_recursion(
         yield held(v, w)
         value, matrix = v @ w, matrix - np.outer(v, v @ matrix)
         yield held(v, w)
-        found, lam = np.vstack([found, v]), np.append(lam, value)
+        vectors, lam = np.vstack([vectors, v]), np.append(lam, value)
         v = np.asarray(start[j + 1], np.float64) if j + 1 < k else nothing
         yield held(v, nothing)
 
@@ -236,16 +253,16 @@ def squaring_recursion(
         polish: Newton steps.
 
     Yields:
-        `a [d, d]`, `base [d, d]`, `v [d]` of the worker, `found [j, d]`, `lam [j]`.
+        `a [d, d]`, `base [d, d]`, `v [d]` of the worker, `vectors [j, d]`, `lam [j]`.
 
     Source: ours.
     """
     root, reciprocal = normalisers
     base, k = np.array(sigma, np.float64), len(start)
     power, dim = base, len(base)
-    found, lam = np.zeros((0, dim)), np.zeros(0)
+    vectors, lam = np.zeros((0, dim)), np.zeros(0)
     v = np.asarray(start[0], np.float64)
-    held = lambda: {"a": power, "base": base, "v": v, "found": found, "lam": lam}
+    held = lambda: {"a": power, "base": base, "v": v, "vectors": vectors, "lam": lam}
     yield held() | {"a": 0 * base, "base": 0 * base}  # centre
     yield held()  # covariance
     for j in range(k):
@@ -273,6 +290,61 @@ def squaring_recursion(
         base = base - np.outer(v, z) - np.outer(z, v)
         power = base
         yield held()
-        found, lam = np.vstack([found, v]), np.append(lam, value)
+        vectors, lam = np.vstack([vectors, v]), np.append(lam, value)
         v = np.asarray(start[j + 1], np.float64) if j + 1 < k else np.zeros(dim)
         yield held()
+
+
+def register(
+    sigma: np.ndarray, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
+) -> Iterator[Held]:
+    """`register_recursion` as the network of these sizes runs it."""
+    dim, warm = len(sigma), warm_up(k, num_iters)
+    root = deflating_normaliser(dim, k, tolerance)
+    polish = polish_steps(root.error_bound)
+    return register_recursion(sigma, start_rows(dim, k), root, num_iters, polish, warm)
+
+
+def rms(
+    sigma: np.ndarray, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
+) -> Iterator[Held]:
+    """`rms_recursion` as the network of these sizes runs it."""
+    del tolerance
+    start = start_rows(len(sigma), k)
+    return rms_recursion(sigma, start, num_iters, warm_up(k, num_iters))
+
+
+def accelerated(
+    sigma: np.ndarray, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
+) -> Iterator[Held]:
+    """`accelerated_recursion` as the network of these sizes runs it.
+
+    Without room for a guard it is that of `register`.
+    """
+    dim = len(sigma)
+    count = guarded(k, dim)
+    if count == k:
+        return register(sigma, k, num_iters, tolerance)
+    root = deflating_normaliser(dim, count, tolerance)
+    polish = polish_steps(root.error_bound)
+    return accelerated_recursion(
+        sigma, start_rows(dim, count), root, num_iters, polish, WARM_UP
+    )
+
+
+def columns(
+    sigma: np.ndarray, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
+) -> Iterator[Held]:
+    """`columns_recursion` as the network of these sizes runs it."""
+    root = columns_normaliser(len(sigma), tolerance)
+    return columns_recursion(sigma, start_rows(len(sigma), k), root, num_iters)
+
+
+def squaring(
+    sigma: np.ndarray, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
+) -> Iterator[Held]:
+    """`squaring_recursion` as the network of these sizes runs it."""
+    normalisers = squaring_normalisers(len(sigma), tolerance)
+    polish = polish_steps(tolerance.accuracy_or(SQUARING_ACCURACY))
+    start = start_rows(len(sigma), k)
+    return squaring_recursion(sigma, start, normalisers, num_iters, polish)

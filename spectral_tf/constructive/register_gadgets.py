@@ -32,7 +32,7 @@ def is_register(layout: ResidualLayout) -> np.ndarray:
 
 
 def centre(layout: ResidualLayout) -> Gadget:
-    r"""X <- x - mean on every data token.
+    r"""x <- x - mean on every data token.
 
     Data tokens carry :math:`c = N^{-1/2}`. Heads +,- with score :math:`c_j c_i = 1/N`
     and V: x -> x (minus) add :math:`-\frac1N\sum_i x_i`, exactly (linear head).
@@ -65,7 +65,7 @@ def centre(layout: ResidualLayout) -> Gadget:
 
 
 def multiply(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
-    r"""U <- Sigma u on every register; accelerated: the two-term recursion.
+    r"""u <- Sigma u on every register; accelerated: the two-term recursion.
 
     Heads +,- with Q: u, K: x, V: x -> w give
     :math:`w_j = \sum_i x_i \langle x_i, u_j\rangle = \Sigma u_j` exactly (linear head).
@@ -131,7 +131,7 @@ def multiply(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
 def normaliser_mlp(
     layout: ResidualLayout, normaliser: Normaliser, s: str, flag: str = "one"
 ) -> ReluMLP:
-    """R += f(s) where `flag` is 1: a unit per knot; s <- 0 by one more, as s >= 0."""
+    """r += f(s) where `flag` is 1: a unit per knot; s <- 0 by one more, as s >= 0."""
     hinges = normaliser.knots[:, None] * layout.read(flag) - layout.read(s)
     writes = [
         layout.write("r") * normaliser.coefficients[None],
@@ -145,7 +145,7 @@ def normaliser_mlp(
 
 
 def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
-    r"""R <- f(|u|^2) on every register, f the interpolant of the inverse root.
+    r"""r <- f(|u|^2) on every register, f the interpolant of the inverse root.
 
     One head with score :math:`\langle u_j, u_l\rangle` gated to l = j and value `one`
     gives :math:`s_j = |u_j|^2` exactly, since it is >= 0 and relu keeps it; data
@@ -192,7 +192,7 @@ def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 def scale(
     layout: ResidualLayout, peak: float, *, is_accelerated: bool = False
 ) -> Gadget:
-    r"""U <- r u on every register (and p <- r p if accelerated).
+    r"""u <- r u on every register (and p <- r p if accelerated).
 
     One head with score :math:`r_l \cdot 1` gated to l = j and V: u -> w gives
     :math:`w_j = r_j u_j` exactly, since r > 0. The gate needs B > r, so B = 2 f(0).
@@ -346,7 +346,7 @@ def polish(layout: ResidualLayout) -> Gadget:
 
 
 def image(layout: ResidualLayout) -> Gadget:
-    r"""W <- Sigma u, and u is kept: the heads of `multiply` without its move.
+    r"""w <- Sigma u, and u is kept: the heads of `multiply` without its move.
 
     Args:
         layout: rows of a register composition.
@@ -372,7 +372,7 @@ def image(layout: ResidualLayout) -> Gadget:
 
 
 def rayleigh(layout: ResidualLayout) -> Gadget:
-    r"""Lam <- <u, w> on every register: the eigenvalue, from w = Sigma u.
+    r"""lam <- <u, w> on every register: the eigenvalue, from w = Sigma u.
 
     One head with score :math:`\langle u_j, w_l\rangle` gated to l = j and value `one`.
     :math:`u^\top \Sigma u \ge 0`, so relu keeps it; and
@@ -408,7 +408,7 @@ def rayleigh(layout: ResidualLayout) -> Gadget:
 
 
 def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
-    r"""B <- factor * lam of the last register, on every register; lam <- 0.
+    r"""b <- factor * lam of the last register, on every register; lam <- 0.
 
     One head with score :math:`1\cdot pos_l[R] = 1[l = R]` and V: lam -> b; the 1 of the
     receiver is the sum of its code, which data tokens do not have. The last register is

@@ -38,19 +38,29 @@ network: after a quarter of the iterations, at least `WARM_UP`, 0.9 times the Ra
 quotient of a guard register, which lies below the k-th eigenvalue.
 """
 
+import functools
+
 import numpy as np
 
-from spectral_tf.config import ModelConfig, repeated, require
+from spectral_tf.config import ModelConfig
 from spectral_tf.constructive import register_gadgets as make
 from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.gadgets import followed_by_norm
-from spectral_tf.constructive.normaliser import Normaliser, knots_for
+from spectral_tf.constructive.gadgets import Gadget, followed_by_norm
+from spectral_tf.constructive.normaliser import Normaliser
+from spectral_tf.constructive.program import Series, series
 from spectral_tf.constructive.residual_layout import (
     ResidualLayout,
     accelerated_layout,
     register_layout,
     rms_layout,
 )
+from spectral_tf.constructive.tolerance import (
+    CHOSEN,
+    Tolerance,
+    deflating_normaliser,
+    polish_steps,
+)
+from spectral_tf.constructive.variant import Rounds
 from spectral_tf.model.transformer import gaussian_start
 
 RMS_EPS = 1e-30
@@ -59,102 +69,6 @@ WARM_UP = 6
 """Iterations that orthonormalise fully, see above."""
 GUARD_FACTOR = 0.9
 """b over the guard register's Rayleigh quotient in `accelerated`."""
-LENGTH_ERROR = 1e-9
-"""`polish` runs until the proven error of the lengths is below this."""
-
-
-def root_normaliser(
-    accuracy: float, smallest: float, dim: int, num_registers: int = 1
-) -> Normaliser:
-    r"""The interpolant of :math:`s^{-1/2}` on the squared norms that can occur.
-
-    :math:`\Sigma` has unit trace, so :math:`|\Sigma u| \le |u|`, and a register that
-    has found an eigenvalue :math:`\lambda` has :math:`|\Sigma u| = \lambda`. Longest is
-    a register after `deflate` took from it R - 1 others that all held the same: with
-    lengths of at most 1 + accuracy =: a before, :math:`|u| \le a + (R - 1) a^3`.
-
-    Args:
-        accuracy: relative error on the range, in (0, 0.5).
-        smallest: smallest eigenvalue, over the trace, that is normalised; the range is
-            [smallest^2, that bound squared]. Vectors of smaller ones shrink to 0.
-        dim: d; the largest eigenvalue is at least 1/d, so smallest must be below.
-        num_registers: R, registers that deflate one another in parallel.
-
-    Returns:
-        The interpolant with the fewest knots that keeps the proven bound.
-
-    Raises:
-        ConfigError: if accuracy or smallest is outside its bounds.
-
-    Source: ours.
-    """
-    require(
-        0 < accuracy < 0.5,
-        f"accuracy={accuracy} must lie in (0, 0.5); it is the relative error of the "
-        "normaliser, e.g. 1e-3.",
-    )
-    require(
-        1e-15 <= smallest <= 1 / (2 * dim),
-        f"smallest={smallest} cannot hold: the squared norms would have the range "
-        f"[smallest^2, 1], and a leading eigenvalue may be 1/d={1 / dim:.3g} of the "
-        f"trace; choose smallest in [1e-15, {1 / (2 * dim):.3g}], or leave it None.",
-    )
-    longest = 1 + accuracy
-    longest += (num_registers - 1) * longest**3 if num_registers > 1 else 0
-    low, high = smallest**2, longest**2
-    return Normaliser(low=low, high=high, num_knots=knots_for(accuracy, low, high))
-
-
-def default_smallest(dim: int) -> float:
-    """Eigenvalues down to a thousandth of the trace, or a quarter of their mean."""
-    return min(1e-3, 0.25 / dim)
-
-
-def deflating_normaliser(
-    dim: int, num_registers: int, accuracy: float | None, smallest: float | None
-) -> Normaliser:
-    r"""The normaliser of registers that deflate one another.
-
-    A register of length :math:`1 + \epsilon` takes from a later one all but :math:`1 -
-    (1 + \epsilon)^2 \approx -2\epsilon` of what that has along :math:`v_l`, and the
-    next product enlarges it by :math:`\lambda_l/\lambda_j`. It dies out if
-    :math:`2\epsilon\lambda_l < \lambda_j`; so the accuracy must be below half the
-    smallest eigenvalue, and is a quarter of it unless said otherwise.
-
-    Args:
-        dim: d.
-        num_registers: R.
-        accuracy: relative error; None takes smallest / 4 (1e-3 for one register).
-        smallest: as in `root_normaliser`; None takes `default_smallest`.
-
-    Returns:
-        The interpolant.
-
-    Raises:
-        ConfigError: if accuracy and smallest cannot hold together.
-
-    Source: ours.
-    """
-    smallest = default_smallest(dim) if smallest is None else smallest
-    if num_registers == 1:
-        return root_normaliser(accuracy or 1e-3, smallest, dim)
-    if accuracy is None:
-        accuracy = smallest / 4
-    normaliser = root_normaliser(accuracy, smallest, dim, num_registers)
-    require(
-        2 * accuracy < smallest,
-        f"accuracy={accuracy} cannot hold for eigenvalues down to smallest={smallest}: "
-        "deflation needs 2 accuracy < smallest; leave accuracy None.",
-    )
-    return normaliser
-
-
-def polish_steps(accuracy: float) -> int:
-    """Newton steps that take a length from 1 +- accuracy to 1 +- `LENGTH_ERROR`."""
-    steps, error = 0, accuracy
-    while error > LENGTH_ERROR:
-        steps, error = steps + 1, 1.5 * error**2 + 0.5 * error**3
-    return steps
 
 
 def start_rows(dim: int, count: int) -> np.ndarray:
@@ -164,7 +78,8 @@ def start_rows(dim: int, count: int) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def _codes(layout: ResidualLayout) -> dict[str, np.ndarray]:
+def register_start(layout: ResidualLayout) -> dict[str, np.ndarray]:
+    """Start values of the registers of a layout: unit vectors in u, and their codes."""
     count = layout.size("pos")
     return {
         "u": start_rows(layout.size("x"), count),
@@ -174,31 +89,65 @@ def _codes(layout: ResidualLayout) -> dict[str, np.ndarray]:
     }
 
 
-def iterations(multiply: str, one_round: tuple[int, ...], k: int, num: int) -> str:
-    """Schedule of `num` iterations: a product, then k rounds in the warm-up, then one.
+def warm_up(k: int, num_iters: int) -> int:
+    """Iterations that orthonormalise fully; one register has nothing to deflate."""
+    return min(num_iters, WARM_UP) if k > 1 else 0
+
+
+def iterations(
+    multiply: Gadget, one_round: Series[Gadget], k: int, num_iters: int
+) -> Series[Gadget]:
+    """A product and rounds of normalising and deflating: k in the warm-up, then one.
 
     Args:
-        multiply: index of the block that multiplies.
-        one_round: blocks that normalise and deflate.
+        multiply: the product.
+        one_round: normalise and deflate.
         k: registers.
-        num: iterations.
+        num_iters: tau.
 
     Returns:
-        Text of the schedule.
+        The program.
 
     Source: ours.
     """
-    warm = min(num, WARM_UP) if k > 1 else 0
-    parts = [(repeated(one_round, k), warm), (repeated(one_round, 1), num - warm)]
-    return " ".join(f"({multiply} {rounds})*{n}" for rounds, n in parts if n)
+    warm = warm_up(k, num_iters)
+    return series(
+        series(multiply, one_round * k) * warm,
+        series(multiply, one_round) * (num_iters - warm),
+    )
+
+
+def orthonormal(
+    layout: ResidualLayout,
+    normalise: Series[Gadget],
+    deflate: Gadget,
+    normaliser: Normaliser,
+) -> Series[Gadget]:
+    """What makes the rows orthonormal at the end; see *Orthonormality* above.
+
+    Args:
+        layout: rows of a register composition.
+        normalise: the two blocks that scale u to unit length.
+        deflate: the block after them.
+        normaliser: f, whose error is polished away.
+
+    Returns:
+        The program.
+
+    Source: ours.
+    """
+    k, polish = layout.size("pos"), make.polish(layout)
+    return series(
+        series(normalise, deflate) * (k - 1),
+        normalise,
+        series(polish) * polish_steps(normaliser.error_bound),
+        # One last deflation, of rows whose lengths are right.
+        series(deflate, polish) * (1 if k > 1 else 0),
+    )
 
 
 def register(
-    dim: int,
-    k: int,
-    num_iters: int,
-    accuracy: float | None = None,
-    smallest: float | None = None,
+    dim: int, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
 ) -> Composition:
     """The `register` composition: ReLU attention, ReLU MLPs, no norm.
 
@@ -206,93 +155,117 @@ def register(
         dim: d.
         k: components.
         num_iters: tau.
-        accuracy: of the normaliser; None chooses.
-        smallest: eigenvalue over trace that is still normalised; None chooses.
+        tolerance: of the normaliser.
 
     Returns:
         1 + 4 tau + 3 (k - 1) (1 + min(tau, 6)) blocks, and 6 to 8 that polish and read
         off.
 
+    Raises:
+        ConfigError: for a tolerance that cannot hold.
+
     Source: DESIGN of the package, section 5 (ours).
     """
     layout = register_layout(dim, k)
-    normaliser = deflating_normaliser(dim, k, accuracy, smallest)
-    gadgets = (
+    normaliser = deflating_normaliser(dim, k, tolerance)
+    normalise = series(
+        make.squared_norm(layout, normaliser), make.scale(layout, normaliser.peak)
+    )
+    multiply, deflate = make.multiply(layout), make.deflate(layout)
+    program = series(
         make.centre(layout),
-        make.multiply(layout),
-        make.squared_norm(layout, normaliser),
-        make.scale(layout, normaliser.peak),
-        make.deflate(layout),
-        make.polish(layout),
+        iterations(multiply, series(normalise, deflate), k, num_iters),
+        orthonormal(layout, normalise, deflate, normaliser),
         make.image(layout),
         make.rayleigh(layout),
     )
-    schedule = ["0", iterations("1", (2, 3, 4), k, num_iters), *_finish(k, normaliser)]
     return Composition(
         layout=layout,
-        gadgets=gadgets,
-        schedule=" ".join(filter(None, schedule)),
-        registers=_codes(layout),
+        program=program,
+        registers=register_start(layout),
         embed=("x", "one", "c"),
         vector_row="u",
     )
 
 
-def _finish(k: int, normaliser: Normaliser) -> list[str]:
-    """Orthonormalise (2 3 4), normalise (2 3), polish (5), eigenvalues (6 7)."""
-    steps = polish_steps(normaliser.error_bound)
-    last = "4 5" if k > 1 else ""
-    return [repeated((2, 3, 4), k - 1), "2 3", repeated((5,), steps), last, "6 7"]
+def _scaled(normaliser: Normaliser, rows: np.ndarray) -> np.ndarray:
+    """f(|w|^2) w."""
+    return np.asarray(normaliser(np.sum(rows**2, axis=1)))[:, None] * rows
 
 
-def rms(
-    dim: int,
-    k: int,
-    num_iters: int,
-    accuracy: float | None = None,
-    smallest: float | None = None,
-) -> Composition:
+def register_rounds(dim: int, k: int, tolerance: Tolerance = CHOSEN) -> Rounds:
+    """What `error_bound` must know of `register`."""
+    normaliser = deflating_normaliser(dim, k, tolerance)
+    return Rounds(
+        normalise=functools.partial(_scaled, normaliser),
+        polish=polish_steps(normaliser.error_bound),
+        full=WARM_UP,
+    )
+
+
+def rms(dim: int, k: int, num_iters: int, tolerance: Tolerance = CHOSEN) -> Composition:
     """The `rms` composition: the norm layer normalises.
 
     Args:
         dim: d.
         k: components.
         num_iters: tau.
-        accuracy: not used; nothing is approximate.
-        smallest: not used; every length is normalised.
+        tolerance: not used: nothing is approximate, every length is normalised.
 
     Returns:
         1 + 2 tau + (k - 1) min(tau, 6) + k + 3 blocks.
 
     Source: ours.
     """
-    del accuracy, smallest
+    del tolerance
     layout = rms_layout(dim, k)
-    blocks = (
+    deflate = make.deflate(layout)
+    program = series(
         make.centre(layout),
-        make.multiply(layout),
-        make.deflate(layout),
+        iterations(make.multiply(layout), series(deflate), k, num_iters),
+        series(deflate) * (k + 1),
         make.image(layout),
         make.rayleigh(layout),
     )
+    with_norm = {
+        gadget: followed_by_norm(gadget, RMS_EPS) for gadget in program.steps()
+    }
     norm = {"norm": "rms", "norm_position": "post", "norm_eps": RMS_EPS}
     return Composition(
         layout=layout,
-        gadgets=tuple(followed_by_norm(block, RMS_EPS) for block in blocks),
-        schedule=f"0 {iterations('1', (2,), k, num_iters)} 2*{k + 1} 3 4",
-        registers=_codes(layout),
+        program=program.mapped(with_norm.__getitem__),
+        registers=register_start(layout),
         embed=("x", "one", "c"),
         vector_row="u",
         config=norm | {"norm_groups": (1, dim)},
     )
 
 
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.maximum(lengths, 1e-300)
+
+
+def rms_rounds(dim: int, k: int, tolerance: Tolerance = CHOSEN) -> Rounds:
+    """What `error_bound` must know of `rms`: as `register`, with exact lengths."""
+    register_rounds(dim, k, tolerance)  # refuses what `register` refuses
+    return Rounds(normalise=_unit_rows, polish=0, full=WARM_UP)
+
+
+def guarded(k: int, dim: int) -> int:
+    """Registers of `accelerated`: one more than k, where d leaves room for it."""
+    return min(k + 1, dim)
+
+
+def plain_iterations(k: int, dim: int, num_iters: int) -> int:
+    """Iterations of `accelerated` before b is known; all of them without a guard."""
+    if guarded(k, dim) == k:
+        return num_iters
+    return min(num_iters, max(WARM_UP, num_iters // 4))
+
+
 def accelerated(
-    dim: int,
-    k: int,
-    num_iters: int,
-    accuracy: float | None = None,
-    smallest: float | None = None,
+    dim: int, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
 ) -> Composition:
     """The `accelerated` composition: Chebyshev after a quarter of the iterations.
 
@@ -300,42 +273,53 @@ def accelerated(
         dim: d.
         k: components.
         num_iters: tau, those before the acceleration included.
-        accuracy: of the normaliser; None chooses.
-        smallest: eigenvalue over trace that is still normalised; None chooses.
+        tolerance: of the normaliser.
 
     Returns:
         As `register`, and 3 k + 5 blocks that estimate b. One register more than k;
         with k = d there is no room for a guard, b stays 0 and nothing is accelerated.
 
+    Raises:
+        ConfigError: for a tolerance that cannot hold.
+
     Source: ours; Rutishauser (1970) and Saad (2011), section 7.4, for Chebyshev
     subspace iteration.
     """
-    count = min(k + 1, dim)
+    count = guarded(k, dim)
     layout = accelerated_layout(dim, count)
-    normaliser = deflating_normaliser(dim, count, accuracy, smallest)
-    gadgets = (
-        make.centre(layout),
-        make.multiply(layout, is_accelerated=True),
+    normaliser = deflating_normaliser(dim, count, tolerance)
+    centre = make.centre(layout)
+    multiply = make.multiply(layout, is_accelerated=True)
+    normalise = series(
         make.squared_norm(layout, normaliser),
         make.scale(layout, normaliser.peak, is_accelerated=True),
-        make.deflate(layout, is_accelerated=True),
-        make.polish(layout),
-        make.image(layout),
-        make.rayleigh(layout),
+    )
+    deflate = make.deflate(layout, is_accelerated=True)
+    one_round = series(normalise, deflate)
+    ending = orthonormal(layout, normalise, deflate, normaliser)
+    read_off = series(make.image(layout), make.rayleigh(layout))
+    plain = plain_iterations(k, dim, num_iters)
+    # b: 0.9 times the Rayleigh quotient of the guard, once the rows are orthonormal.
+    estimate = series(
+        one_round * (count - 1),
+        normalise,
+        read_off,
         make.broadcast(layout, GUARD_FACTOR),
     )
-    plain = min(num_iters, max(WARM_UP, num_iters // 4)) if count > k else num_iters
-    schedule = ["0", iterations("1", (2, 3, 4), count, plain)]
-    if num_iters > plain:
-        schedule += [repeated((2, 3, 4), count - 1), "2 3 6 7 8"]
-        schedule += [repeated((1, 2, 3, 4), num_iters - plain)]
-    else:
-        gadgets = gadgets[:-1]
+    program = series(
+        centre,
+        iterations(multiply, one_round, count, plain),
+        estimate * (1 if num_iters > plain else 0),
+        series(multiply, one_round) * (num_iters - plain),
+        ending,
+        read_off,
+    )
     return Composition(
         layout=layout,
-        gadgets=gadgets,
-        schedule=" ".join(filter(None, [*schedule, *_finish(count, normaliser)])),
-        registers=_codes(layout),
+        program=program,
+        registers=register_start(layout),
         embed=("x", "one", "c"),
         vector_row="u",
+        # Weights in the order of those of `register`, `broadcast` behind them.
+        stacked_first=(centre, multiply, *one_round.steps(), *ending.steps()),
     )

@@ -18,48 +18,28 @@ first division, of the deflated matrix, has the range [smallest, 1].
 
 import numpy as np
 
-from spectral_tf.config import repeated, require
-from spectral_tf.constructive import column_gadgets, squaring_gadgets
+from spectral_tf.config import require
+from spectral_tf.constructive import column_gadgets
+from spectral_tf.constructive import squaring_gadgets as make
 from spectral_tf.constructive.columns import ring_and_worker
 from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.normaliser import Normaliser, knots_for
+from spectral_tf.constructive.program import series
 from spectral_tf.constructive.register_gadgets import centre
-from spectral_tf.constructive.registers import (
-    default_smallest,
-    polish_steps,
-    root_normaliser,
-    start_rows,
-)
+from spectral_tf.constructive.registers import start_rows
 from spectral_tf.constructive.residual_layout import squaring_layout
+from spectral_tf.constructive.tolerance import (
+    CHOSEN,
+    SQUARING_ACCURACY,
+    Tolerance,
+    polish_steps,
+    squaring_normalisers,
+)
 
 MOST_SQUARINGS = 40
 
 
-def trace_normaliser(accuracy: float, smallest: float, dim: int) -> Normaliser:
-    """The interpolant of 1/t on the traces that can occur.
-
-    Args:
-        accuracy: relative error on the range.
-        smallest: smallest trace of a deflated matrix that is scaled to 1.
-        dim: d.
-
-    Returns:
-        The interpolant on [min(smallest, 1/(2 d)), (1 + accuracy)^2], with the fewest
-        knots.
-
-    Source: ours.
-    """
-    low, high = min(smallest, 0.5 / dim), (1 + accuracy) ** 2
-    knots = knots_for(accuracy, low, high, 1.0)
-    return Normaliser(low=low, high=high, num_knots=knots, power=1.0)
-
-
 def squaring(
-    dim: int,
-    k: int,
-    num_iters: int,
-    accuracy: float | None = None,
-    smallest: float | None = None,
+    dim: int, k: int, num_iters: int, tolerance: Tolerance = CHOSEN
 ) -> Composition:
     """The `squaring` composition.
 
@@ -67,15 +47,13 @@ def squaring(
         dim: d.
         k: components.
         num_iters: t, the squarings per vector, 1 <= t <= 40.
-        accuracy: of both normalisers, whose error only scales; None chooses 0.05.
-        smallest: eigenvalue, or trace of the deflated matrix, over the trace that is
-            still normalised; None chooses.
+        tolerance: of both normalisers, whose error only scales.
 
     Returns:
         2 + k (3 t + 11 + polishing) blocks.
 
     Raises:
-        ConfigError: if t > 40.
+        ConfigError: if t > 40, or for a tolerance that cannot hold.
 
     Source: ours.
     """
@@ -84,38 +62,42 @@ def squaring(
         f"num_iters={num_iters} is the number of squarings per vector of `squaring`; "
         f"it must be <= {MOST_SQUARINGS}: 12 are 4096 power steps.",
     )
-    smallest = default_smallest(dim) if smallest is None else smallest
-    accuracy = 0.05 if accuracy is None else accuracy
     layout = squaring_layout(dim, k)
-    root = root_normaliser(accuracy, smallest, dim)
-    reciprocal = trace_normaliser(accuracy, smallest, dim)
-    gadgets = (
-        centre(layout),
-        squaring_gadgets.base_covariance(layout),
-        squaring_gadgets.trace(layout, reciprocal),
-        squaring_gadgets.scale_columns(layout, reciprocal.peak),
-        squaring_gadgets.square(layout),
+    root, reciprocal = squaring_normalisers(dim, tolerance)
+    accuracy = tolerance.accuracy_or(SQUARING_ACCURACY)
+    divide = series(
+        make.trace(layout, reciprocal), make.scale_columns(layout, reciprocal.peak)
+    )
+    # A <- B^n over its trace, n = 2^t.
+    power = series(divide, series(make.square(layout), divide) * num_iters)
+    normalise = series(make.worker_norm(layout, root), make.scale_worker(layout))
+    # v <- unit(B unit(A g)): n + 1 power steps from g.
+    vector = series(
         column_gadgets.apply_columns(layout),
-        squaring_gadgets.worker_norm(layout, root),
-        squaring_gadgets.scale_worker(layout),
+        normalise,
         column_gadgets.apply_columns(layout, row="base"),
-        column_gadgets.head_polish(layout),
+        normalise,
+        series(column_gadgets.head_polish(layout)) * polish_steps(accuracy),
+    )
+    # lam = <v, B v>, and B <- (I - v v^T) B (I - v v^T).
+    removal = series(
         column_gadgets.apply_columns(layout, row="base", keep=True),
-        squaring_gadgets.worker_rayleigh(layout),
-        squaring_gadgets.halve(layout),
-        squaring_gadgets.deflate_columns(layout),
+        make.worker_rayleigh(layout),
+        make.halve(layout),
+        make.deflate_columns(layout),
         column_gadgets.shift(layout),
     )
-    powers = f"2 3 {repeated((4, 2, 3), num_iters)}"
-    vector = f"5 6 7 8 6 7 {repeated((9,), polish_steps(accuracy))}"
     rows = ring_and_worker(layout, start_rows(dim, k))
     rows["one"] += 1.0
     rows["col"][k:-1] = 1.0
     rows["off"][k:-1] = 1.0 - np.eye(dim)
     return Composition(
         layout=layout,
-        gadgets=gadgets,
-        schedule=f"0 1 ({powers} {vector} 10 11 12 13 14)*{k}",
+        program=series(
+            centre(layout),
+            make.base_covariance(layout),
+            series(power, vector, removal) * k,
+        ),
         registers=rows,
         embed=("x", "one", "c"),
         vector_row="q",

@@ -27,7 +27,7 @@ from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 
 
 def diagonal_mlp(layout: ResidualLayout, row: str) -> ReluMLP:
-    r"""S += the diagonal entry of the matrix in `row`, on every column token.
+    r"""s += the diagonal entry of the matrix in `row`, on every column token.
 
     Column token j adds :math:`\sum_m relu(row_j[m] - B\,off_j[m])`, where `off` is 1
     but for a 0 at m = j. There the entry is >= 0 (the matrix is positive
@@ -54,7 +54,7 @@ def _diagonal(stream: Stream, row: str) -> np.ndarray:
 
 
 def base_covariance(layout: ResidualLayout) -> Gadget:
-    r"""Base <- Sigma on the column tokens, and the first vector starts.
+    r"""base <- Sigma on the column tokens, and the first vector starts.
 
     The heads of `covariance`; the MLP copies base to a and takes the diagonal.
 
@@ -122,7 +122,7 @@ def square(layout: ResidualLayout) -> Gadget:
 
 
 def trace(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
-    r"""R <- f(tr A) on the column tokens, f the interpolant of 1/t.
+    r"""r <- f(tr A) on the column tokens, f the interpolant of 1/t.
 
     One head with score :math:`col_j\,col_i = 1` and V: s -> t sums the diagonal. The
     MLP adds f(t) to r and resets t and s.
@@ -200,7 +200,7 @@ def scale_columns(layout: ResidualLayout, peak: float) -> Gadget:
 
 
 def worker_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
-    r"""R <- f(|v|^2), f the interpolant of the inverse root, on the worker.
+    r"""r <- f(|v|^2), f the interpolant of the inverse root, on the worker.
 
     Score :math:`\langle v,v\rangle`, value `work`; no gate, since only the worker has
     v.
@@ -236,7 +236,7 @@ def worker_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
 
 def scale_worker(layout: ResidualLayout) -> Gadget:
-    r"""V <- r v on the worker.
+    r"""v <- r v on the worker.
 
     Score :math:`work_j r_l`, V: v -> w: tokens other than the worker have v = 0 and
     send nothing, whatever their r. The MLP moves v <- w and resets r.
@@ -270,7 +270,7 @@ def scale_worker(layout: ResidualLayout) -> Gadget:
 
 
 def worker_rayleigh(layout: ResidualLayout) -> Gadget:
-    r"""Lam <- <v, w> on the worker, from w = B v, which is >= 0.
+    r"""lam <- <v, w> on the worker, from w = B v, which is >= 0.
 
     Args:
         layout: `squaring_layout`.
@@ -301,7 +301,7 @@ def worker_rayleigh(layout: ResidualLayout) -> Gadget:
 
 
 def halve(layout: ResidualLayout) -> Gadget:
-    r"""W <- w - lam v / 2 on the worker: score lam work >= 0, value -v/2.
+    r"""w <- w - lam v / 2 on the worker: score lam work >= 0, value -v/2.
 
     Args:
         layout: `squaring_layout`.
@@ -332,7 +332,7 @@ def halve(layout: ResidualLayout) -> Gadget:
 
 
 def deflate_columns(layout: ResidualLayout) -> Gadget:
-    r"""Base <- (I - v v^T) base (I - v v^T), from v and z = base v - lam v / 2.
+    r"""base <- (I - v v^T) base (I - v v^T), from v and z = base v - lam v / 2.
 
     With |v| = 1 and :math:`\lambda = v^\top B v`, :math:`(I - vv^\top)B(I - vv^\top) =
     B - v z^\top - z v^\top`: the products of v with :math:`-\lambda v/2` in z add to

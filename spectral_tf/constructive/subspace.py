@@ -98,7 +98,7 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
         "for fewer components or give more registers.",
     )
     steps = order(inner, rounds)
-    block: tuple[Sublayer, ...] = tuple(KINDS.get(one, "self") for one in steps)
+    block: tuple[Sublayer, ...] = tuple(KINDS.get(step, "self") for step in steps)
     config = ModelConfig(
         num_components=num_components,
         max_components=registers,

@@ -10,22 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.constructive import reference
-from spectral_tf.constructive.columns import columns_normaliser
 from spectral_tf.constructive.power_method import (
     VARIANTS,
     power_method_composition,
     power_method_params,
 )
-from spectral_tf.constructive.registers import (
-    WARM_UP,
-    default_smallest,
-    deflating_normaliser,
+from spectral_tf.constructive.registers import WARM_UP
+from spectral_tf.constructive.tolerance import (
+    SQUARING_ACCURACY,
+    Tolerance,
     polish_steps,
-    root_normaliser,
-    start_rows,
 )
-from spectral_tf.constructive.squaring import trace_normaliser
 from spectral_tf.model.inputs import embedded_rows, scaled_rows
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
@@ -57,39 +52,13 @@ SPECTRA = {
 }
 
 
-def normalisers(variant, dim, k, accuracy=None):
-    """Of the inverse root and of the reciprocal, and the Newton steps."""
-    if variant == "columns":
-        return columns_normaliser(dim, accuracy, None), None, 1
-    if variant == "squaring":
-        smallest = default_smallest(dim)
-        root = root_normaliser(0.05, smallest, dim)
-        return root, trace_normaliser(0.05, smallest, dim), polish_steps(0.05)
-    registers = min(k + 1, dim) if variant == "accelerated" else k
-    root = deflating_normaliser(dim, registers, None, None)
-    return root, None, polish_steps(root.error_bound)
-
-
 def wanted(variant, x, k, iters, accuracy=None):
     """What the recursion holds after every block."""
-    dim = x.shape[1]
     matrix = np.asarray(covariance(x), np.float64)
     trace = np.trace(matrix)
     sigma = matrix / trace if trace > 0 else matrix
-    root, reciprocal, polish = normalisers(variant, dim, k, accuracy)
-    warm = WARM_UP if k > 1 or variant == "accelerated" else 0
-    start = start_rows(dim, min(k + 1, dim) if variant == "accelerated" else k)
-    if variant == "rms":
-        return reference.rms_recursion(sigma, start, iters, warm)
-    if variant == "columns":
-        return reference.columns_recursion(sigma, start, root, iters)
-    if variant == "squaring":
-        assert reciprocal is not None
-        pair = (root, reciprocal)
-        return reference.squaring_recursion(sigma, start, pair, iters, polish)
-    if variant == "accelerated" and len(start) > k:
-        return reference.accelerated_recursion(sigma, start, root, iters, polish, warm)
-    return reference.register_recursion(sigma, start, root, iters, polish, warm)
+    tolerance = Tolerance(accuracy=accuracy)
+    return VARIANTS[variant].reference(sigma, k, iters, tolerance)
 
 
 def held(layout, registers, names, k):
@@ -123,7 +92,7 @@ def differences(variant, x, k, iters, accuracy=None):
         assert got
         worst.append(max(np.max(np.abs(got[n] - want[n])) for n in got))
     last = history[-1]
-    vectors = last["found" if "found" in last else "u"][:k]
+    vectors = last["vectors" if "vectors" in last else "u"][:k]
     matrix = np.asarray(covariance(x), np.float64)
     worst.append(np.max(np.abs(estimate.eigenvectors - vectors)))
     values = estimate.eigenvalues / (np.trace(matrix) or 1.0)
@@ -144,7 +113,7 @@ def test_every_block_follows_the_recursion_in_float64(variant, dim, k, num_sampl
 def test_a_hundred_and_twenty_eight_features(variant):
     iters = {"columns": 8, "squaring": 3}.get(variant, 7)
     # Fewer knots are fewer heads: that of `columns` would have 170.
-    accuracy = 0.018 if variant == "columns" else None
+    accuracy = {"columns": 0.018}.get(variant)
     assert differences(variant, table(64, 128), 8, iters, accuracy) <= 1e-10
 
 
@@ -236,7 +205,9 @@ def test_sizes_are_those_of_the_docstrings():
         assert blocks("rms") == 1 + 2 * tau + warm + k + 3
         epilogue = 8 if k > 1 else 6
         assert blocks("register") == 1 + 4 * tau + 3 * (k - 1 + warm) + epilogue
-        assert blocks("squaring") == 2 + k * (3 * tau + 13 + polish_steps(0.05))
+        assert blocks("squaring") == 2 + k * (
+            3 * tau + 13 + polish_steps(SQUARING_ACCURACY)
+        )
     columns = power_method_params(5, 2, 6, "columns")[0]
     assert columns.block == ("attention",)
     assert columns.norm == "none"

@@ -13,7 +13,7 @@ from jax.extend.core import jaxprs_in_params
 
 from spectral_tf.config import DataError, ModelConfig, parse_schedule
 from spectral_tf.constructive.fuse import fuse, fusion_plan
-from spectral_tf.constructive.fusion.maps import cut_rows, raw_block
+from spectral_tf.constructive.fusion.maps import cut_stream, raw_block
 from spectral_tf.constructive.fusion.order import (
     Leaf,
     Repeat,
@@ -271,7 +271,7 @@ def test_pairs_are_linear_and_gated_pairs_are_soft():
     config, params = network("register")
     blocks, _ = distinct_blocks(config, params)
     raw = [raw_block(config, block) for block in blocks]
-    fixed, _ = cut_rows(config, params, raw)
+    fixed, _ = cut_stream(config, params, raw)
     raw = [raw_block(config, block, fixed) for block in blocks]
     kinds = [[head.kind for head in block.heads] for block in raw]
     assert kinds[:5] == [["linear"], ["linear"], ["relu"], ["relu"], ["soft"]]
@@ -282,7 +282,7 @@ def test_pairs_are_linear_and_gated_pairs_are_soft():
     assert 100 < knots < 500
     columns = network("columns")
     blocks, _ = distinct_blocks(*columns)
-    fixed, _ = cut_rows(*columns, [raw_block(columns[0], b) for b in blocks])
+    fixed, _ = cut_stream(*columns, [raw_block(columns[0], b) for b in blocks])
     hinges = raw_block(columns[0], blocks[2], fixed).heads
     assert sorted(len(head.gates) for head in hinges)[-1] > 100
     # The last head clears w as well: another value.
@@ -307,7 +307,8 @@ def test_what_is_computed_for_whom():
     assert [head.is_diagonal for head in sites[3].heads] == [True]
     assert [head.is_diagonal for head in sites[2].heads] == [False]
     # Data tokens: x and c, and no MLP. (r of a data token is written; nobody reads it.)
-    names = {(g, plan.rows.runs[run].start) for g, run in plan.live if g == data}
+    spans = plan.partition.spans
+    names = {(g, spans[span].start) for g, span in plan.live if g == data}
     assert names == {(data, 0), (data, 21)}
     plan = fusion_plan(*network("squaring"))
     assert plan is not None

@@ -116,9 +116,9 @@ def gadgets_of(variant, dim, k):
 ALL = [
     (variant, index)
     for variant in VARIANTS
-    for index in range(len(gadgets_of(variant, 6, 2)[1]))
-    if variant
-    != "rms"  # its norm is not in the heads and MLP; test_compositions has it
+    for index, gadget in enumerate(gadgets_of(variant, 6, 2)[1])
+    # A norm is not in the heads and MLP; test_compositions has it.
+    if not gadget.explain[-1].startswith("norm:")
 ]
 NAMES = [f"{v}-{gadgets_of(v, 6, 2)[1][i].name}" for v, i in ALL]
 

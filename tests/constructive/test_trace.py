@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 import spectral_tf
-from spectral_tf.constructive.columns import columns_normaliser
 from spectral_tf.constructive.power_method import power_method_composition
-from spectral_tf.constructive.registers import deflating_normaliser
+from spectral_tf.constructive.tolerance import columns_normaliser, deflating_normaliser
 from spectral_tf.spectra import covariance, top_eigenpairs
 from tests.problems import random_params, spectrum_table, table
 
@@ -24,9 +23,8 @@ def test_quotients_end_at_the_eigenvalues_and_lengths_at_one(variant):
     assert found.angles.shape == (config.num_blocks, 3, 8)
     np.testing.assert_allclose(found.rayleigh[-1], 25 * SPECTRUM[:3], rtol=1e-6)
     # `columns` has one Newton step, which squares the error of the normaliser.
-    bound = columns_normaliser(8, None, None).error_bound
-    worst = 1.6 * bound**2 if variant == "columns" else 1e-6
-    assert np.max(found.length_error[-1]) <= worst
+    newton = 1.6 * columns_normaliser(8).error_bound ** 2
+    assert np.max(found.length_error[-1]) <= {"columns": newton}.get(variant, 1e-6)
     own = np.asarray([found.angles[:, rank, rank] for rank in range(3)])
     assert np.max(own[:, -1]) <= 1e-4
     assert np.min(own[:, 0]) > 0.3
@@ -39,12 +37,11 @@ def test_the_angle_of_the_first_vector_falls_with_every_product():
     config, params = spectral_tf.power_method_params(*sizes)
     found = spectral_tf.trace(config, params, spectrum_table(SPECTRUM, 30))
     own = np.tan(np.asarray(found.angles[:, 0, 0]))
-    order = np.asarray(power_method_composition(*sizes).order)
-    after = np.flatnonzero(order == 1)
+    after = np.array(power_method_composition(*sizes).places("multiply"))
     # tan of the angle shrinks by at least the ratio of the first two eigenvalues,
     # and no other block turns the first vector.
     assert np.all(own[after] <= 0.5 * own[after - 1] + 1e-14)
-    others = np.flatnonzero(order != 1)
+    others = np.setdiff1d(np.arange(config.num_blocks), after)
     np.testing.assert_allclose(own[others[1:]], own[others[1:] - 1], atol=1e-14)
     # A small angle keeps its digits: an arccos has none left below 1e-8.
     late = own[after[32:40]]
@@ -61,9 +58,8 @@ def test_length_error_after_scale_is_within_the_proven_bound(variant, registers)
     composition = power_method_composition(*sizes)
     config, params = spectral_tf.power_method_params(*sizes)
     found = spectral_tf.trace(config, params, spectrum_table(SPECTRUM, 30))
-    names = [composition.gadgets[index].name for index in composition.order]
-    after = [place for place, name in enumerate(names) if name == "scale"]
-    bound = deflating_normaliser(8, registers, None, None).error_bound
+    after = np.array(composition.places("scale"))
+    bound = deflating_normaliser(8, registers).error_bound
     assert len(after) > 20
     worst = np.max(np.asarray(found.length_error)[after])
     assert bound / 100 < worst <= bound

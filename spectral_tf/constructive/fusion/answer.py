@@ -1,11 +1,11 @@
-"""The register tokens that the read-out reads, put together from runs."""
+"""The register tokens that the read-out reads, put together from spans."""
 
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.constructive.fusion.plan import Place, Plan
+from spectral_tf.constructive.fusion.records import Place, Plan
 
 
 def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
@@ -27,10 +27,10 @@ def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
             break
         count = tokens.stop - tokens.start
         columns = jnp.zeros((count, plan.config.width), dtype)
-        fixed = np.flatnonzero(plan.rows.fixed)
-        columns = columns.at[:, fixed].set(plan.rows.values[tokens].astype(dtype))
-        for run, part in enumerate(plan.rows.runs):
-            if (group, run) in state:
-                columns = columns.at[:, part].set(state[group, run])
+        fixed = np.flatnonzero(plan.partition.fixed)
+        columns = columns.at[:, fixed].set(plan.partition.values[tokens].astype(dtype))
+        for span, part in enumerate(plan.partition.spans):
+            if (group, span) in state:
+                columns = columns.at[:, part].set(state[group, span])
         parts.append(columns)
     return jnp.concatenate(parts, axis=0)[:k]

@@ -1,4 +1,4 @@
-r"""Weights as maps between runs of rows of the residual stream.
+r"""Weights as maps between spans of rows of the residual stream.
 
 **Merging.** A head is the bilinear form :math:`M = Q^\top K` and the map O V. Two heads
 with scores z + g and -z + g and opposite values are one head of weight :math:`relu(z+g)
@@ -7,9 +7,9 @@ in a factor of the value, compute z once. Two hidden units that are each other's
 negatives are the linear map down * up.
 
 **Rows.** A row that no block writes and no input reaches is *fixed*: on each token a
-number known before any data come. The others are cut into *runs*: neighbours that all
-maps treat alike, so that a map between two runs is a number times the identity, or is
-kept as a matrix. Moving a run to another one then costs nothing.
+number known before any data come. The others are cut into *spans*: neighbours that all
+maps treat alike, so that a map between two of them is a number times the identity, or
+is kept as a matrix. Moving a span to another one then costs nothing.
 """
 
 import dataclasses
@@ -21,7 +21,10 @@ from scipy import sparse
 
 from spectral_tf.config import ModelConfig
 
+Span = slice
+"""Neighbouring rows of the residual stream that all maps treat alike."""
 Block = float | np.ndarray
+"""A map between two spans: a number times the identity, or a matrix."""
 Sparse = Any
 
 
@@ -53,13 +56,13 @@ class RawBlock:
 
 
 def _csr(matrix: Any) -> Sparse:
-    found = sparse.csr_matrix(matrix)
-    found.eliminate_zeros()
-    return found
+    compressed = sparse.csr_matrix(matrix)
+    compressed.eliminate_zeros()
+    return compressed
 
 
-def _same(one: Sparse, other: Sparse, sign: float) -> bool:
-    difference = one - sign * other
+def _same(left: Sparse, right: Sparse, sign: float) -> bool:
+    difference = left - sign * right
     return difference.nnz == 0 or not np.any(difference.data)
 
 
@@ -141,23 +144,23 @@ def _merged_heads(
 def _stacked_heads(heads: list[RawHead], fixed: np.ndarray) -> tuple[RawHead, ...]:
     """Split every score into z and g; heads of one z and one value become one head."""
     both = sparse.diags(fixed.astype(float))
-    found: dict[Any, RawHead] = {}
+    merged: dict[Any, RawHead] = {}
     for head in heads:
         gate = _csr(both @ head.score @ both)
         inner, value = _csr(head.score - gate), _csr(head.value)
         factor = float(value.data[0])
         key = (head.kind, *_content(inner), *_content(_csr(value / factor)))
-        if head.kind == "relu" and key in found:
-            other = found[key]
-            found[key] = dataclasses.replace(
+        if head.kind == "relu" and key in merged:
+            other = merged[key]
+            merged[key] = dataclasses.replace(
                 other,
                 gates=(*other.gates, gate),
                 factors=(*other.factors, factor / float(other.value.data[0])),
             )
         else:
-            unique = key if head.kind == "relu" else (*key, len(found))
-            found[unique] = dataclasses.replace(head, score=inner, gates=(gate,))
-    return tuple(found.values())
+            unique = key if head.kind == "relu" else (*key, len(merged))
+            merged[unique] = dataclasses.replace(head, score=inner, gates=(gate,))
+    return tuple(merged.values())
 
 
 def _content(matrix: Sparse) -> tuple[bytes, ...]:
@@ -166,15 +169,15 @@ def _content(matrix: Sparse) -> tuple[bytes, ...]:
     return tuple(np.ascontiguousarray(part).tobytes() for part in parts)
 
 
-def _pair_kind(one: Sparse, other: Sparse, fixed: np.ndarray | None) -> str | None:
-    if _same(one, other, -1.0):
+def _pair_kind(left: Sparse, right: Sparse, fixed: np.ndarray | None) -> str | None:
+    if _same(left, right, -1.0):
         return "linear"
     if fixed is None:
         return None
     both = sparse.diags(fixed.astype(float))
-    gates = both @ one @ both, both @ other @ both
+    gates = both @ left @ both, both @ right @ both
     is_pair = _same(gates[0], gates[1], 1.0) and _same(
-        one - gates[0], other - gates[1], -1.0
+        left - gates[0], right - gates[1], -1.0
     )
     return "soft" if is_pair else None
 
@@ -200,29 +203,29 @@ def _paired_units(
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
-    """How the residual stream is cut.
+class Partition:
+    """How the residual stream is cut, into fixed rows and spans of the others.
 
     Attributes:
         fixed: `[D]` bool.
-        runs: slices of the rows that are not fixed, in order.
+        spans: slices of the rows that are not fixed, in order.
         values: `[R + 1, fixed]` the fixed rows on each register token, and (last) on
             data tokens.
     """
 
     fixed: np.ndarray
-    runs: tuple[slice, ...]
+    spans: tuple[Span, ...]
     values: np.ndarray
 
-    def size(self, run: int) -> int:
-        """How many rows a run has."""
-        return self.runs[run].stop - self.runs[run].start
+    def size(self, span: int) -> int:
+        """How many rows a span has."""
+        return self.spans[span].stop - self.spans[span].start
 
 
-def cut_rows(
+def cut_stream(
     config: ModelConfig, params: Any, blocks: list[RawBlock]
-) -> tuple[np.ndarray, tuple[slice, ...]]:
-    """Which rows are fixed, and the runs of the others.
+) -> tuple[np.ndarray, tuple[Span, ...]]:
+    """Which rows are fixed, and the spans of the others.
 
     Args:
         config: dense model.
@@ -230,7 +233,7 @@ def cut_rows(
         blocks: the distinct blocks.
 
     Returns:
-        `(fixed [D], runs)`.
+        `(fixed [D], spans)`.
 
     Source: ours.
     """
@@ -249,14 +252,14 @@ def cut_rows(
     cuts = set(np.flatnonzero(np.diff(written.astype(int))) + 1)
     if config.norm_groups is not None:
         groups, size = config.norm_groups
-        cuts |= {size * (one + 1) for one in range(groups)}
+        cuts |= {size * (group + 1) for group in range(groups)}
     for matrix in square:
         cuts |= _cuts(matrix.tocsr()) | _cuts(matrix.T.tocsr())
     for matrix in one_sided:
         cuts |= _cuts(matrix.T.tocsr())
     edges = sorted({0, config.width, *cuts})
     pairs = itertools.pairwise(edges)
-    return ~written, tuple(slice(int(a), int(b)) for a, b in pairs if written[a])
+    return ~written, tuple(Span(int(a), int(b)) for a, b in pairs if written[a])
 
 
 def _written(
@@ -279,7 +282,7 @@ def _cuts(matrix: Sparse) -> set[int]:
     """Places between rows that are not each other's copy, moved by one column."""
     matrix.eliminate_zeros()
     matrix.sort_indices()
-    found = set()
+    edges = set()
     starts, columns, entries = matrix.indptr, matrix.indices, matrix.data
     lengths = np.diff(starts)
     for row in range(1, matrix.shape[0]):
@@ -293,8 +296,8 @@ def _cuts(matrix: Sparse) -> set[int]:
             )
         )
         if not alike:
-            found.add(row)
-    return found
+            edges.add(row)
+    return edges
 
 
 def as_block(matrix: Sparse) -> Block | None:

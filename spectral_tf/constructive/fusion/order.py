@@ -111,18 +111,18 @@ def _best_loop(order: tuple[int, ...], place: int) -> tuple[int, int]:
 
 def visits(nodes: Nodes) -> list[Leaf]:
     """The leaves in the order in which they run."""
-    found: list[Leaf] = []
+    order: list[Leaf] = []
     for node in nodes:
         if isinstance(node, Leaf):
-            found.append(node)
+            order.append(node)
         else:
-            found.extend(visits(node.body) * node.times)
-    return found
+            order.extend(visits(node.body) * node.times)
+    return order
 
 
 def leaves(nodes: Nodes) -> list[Leaf]:
     """Every leaf of the text, once."""
-    found: list[Leaf] = []
+    written: list[Leaf] = []
     for node in nodes:
-        found.extend([node] if isinstance(node, Leaf) else leaves(node.body))
-    return found
+        written.extend([node] if isinstance(node, Leaf) else leaves(node.body))
+    return written

@@ -2,9 +2,54 @@
 
 Register tokens that ever hold the same rows form a group; data tokens form the last
 one. A row of a group is *live* if the answer depends on it; nothing else is computed.
+
+The plan of `register` with d = 4, k = 1 and 20 iterations, s1 standing for span 1:
+
+    >>> from spectral_tf.constructive.power_method import power_method_params
+    >>> print(make_plan(*power_method_params(4, 1, 20)))
+    spans: s0 0:4, s1 4:8, s2 8:12, s3 12:13, s4 13:14, s5 15:16, s6 16:17
+    groups: 0 registers 0:1, 1 data
+    block 0
+        1 reads 1: s0 += <s5, s5> s0
+    20 times:
+        block 1
+            0 reads 1: s2 += <s1, s0> s0
+            0 mlp: s1 += -1 s1 + 1 s2; s2 += -1 s2
+        block 2
+            0 reads 0: s3 += relu(<s1, s1>) fixed
+            0 mlp: s3 += -1 s3; s4 += fixed + 144 relu units
+        block 3
+            0 reads 0: s2 += relu(<fixed, s4>) s1
+            0 mlp: s1 += -1 s1 + 1 s2; s2 += -1 s2; s4 += -1 s4
+        block 4
+            0 reads 0: s2 += soft(<s1, s1> + gate) s1
+            0 mlp: s1 += 1 s2; s2 += -1 s2
+    block 2
+        0 reads 0: s3 += relu(<s1, s1>) fixed
+        0 mlp: s3 += -1 s3; s4 += fixed + 144 relu units
+    block 3
+        0 reads 0: s2 += relu(<fixed, s4>) s1
+        0 mlp: s1 += -1 s1 + 1 s2; s2 += -1 s2; s4 += -1 s4
+    2 times:
+        block 5
+            0 reads 0: s2 += relu(<s1, s1>) s1
+            0 mlp: s1 += 0.5 s1 + -0.5 s2; s2 += -1 s2
+    block 6
+        0 reads 1: s2 += <s1, s0> s0
+    block 7
+        0 reads 0: s6 += relu(<s1, s2>) fixed
+        0 mlp: s2 += -1 s2
+
+Read with the layout of `register` (x, u, w, s, r, one, c, lam, ...): the rows `one`,
+14:15, and the codes, 17:, are fixed, so they are constants of the plan and no span.
+Block 0 centres the data; its two heads have become one linear head, evaluated as a sum
+over the data (rule 2), once. In the loop, block 1 is u <- Sigma u: x is not written
+there, so the moment sum x x^T is computed before the loop (rule 3) and 20 times applied
+to one vector. Block 2 is the squared norm and the 144 knots of the normaliser, 3 scales
+and 4 deflates. Every read by a data token has gone but that of block 0, and so has
+every read of a data token by a register where the sender holds zeros (rule 4).
 """
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -13,10 +58,9 @@ import numpy as np
 from spectral_tf.config import ModelConfig
 from spectral_tf.constructive.fusion import facts
 from spectral_tf.constructive.fusion.maps import (
-    Block,
+    Partition,
     RawBlock,
-    Rows,
-    cut_rows,
+    cut_stream,
     raw_block,
 )
 from spectral_tf.constructive.fusion.order import (
@@ -27,6 +71,14 @@ from spectral_tf.constructive.fusion.order import (
     leaves,
     visits,
 )
+from spectral_tf.constructive.fusion.records import (
+    HeadPlan,
+    MlpPlan,
+    Place,
+    Plan,
+    SiteFacts,
+    SitePlan,
+)
 from spectral_tf.constructive.fusion.terms import (
     BlockTerms,
     HeadTerms,
@@ -35,159 +87,8 @@ from spectral_tf.constructive.fusion.terms import (
     mlp_terms,
 )
 
-Place = tuple[int, int]
-"""(token group, run)."""
-
-
-@dataclasses.dataclass
-class SiteFacts:
-    """What holds at every visit of one leaf.
-
-    Attributes:
-        before: `[T, runs]` zero before the block.
-        middle: `[T, runs]` zero after the attention.
-        pairs: `[T, T]` open pairs of each head.
-        linear: `[units]` units that are linear.
-    """
-
-    before: np.ndarray
-    middle: np.ndarray
-    pairs: list[np.ndarray]
-    linear: np.ndarray
-
-    def join(self, other: "SiteFacts") -> None:
-        """Keep what holds in both."""
-        self.before &= other.before
-        self.middle &= other.middle
-        self.pairs = [a | b for a, b in zip(self.pairs, other.pairs, strict=True)]
-        self.linear &= other.linear
-
-
-@dataclasses.dataclass(frozen=True)
-class HeadPlan:
-    """One head between two groups; constants are cut to their tokens.
-
-    Attributes:
-        receiver: group.
-        sender: group.
-        kind: `relu`, `linear` or `soft`.
-        is_diagonal: every token reads itself alone.
-        gates: `[h, n, m]`, of h heads that share a score.
-        factors: `[h]`.
-        by_receiver: run of the sender -> `[n, size]`.
-        by_sender: run of the receiver -> `[m, size]`.
-        both: (run of the receiver, run of the sender) -> map.
-        value: (run, target run) -> map.
-        constant: target run -> `[m, size]`.
-    """
-
-    receiver: int
-    sender: int
-    kind: str
-    is_diagonal: bool
-    gates: np.ndarray
-    factors: np.ndarray
-    by_receiver: dict[int, np.ndarray]
-    by_sender: dict[int, np.ndarray]
-    both: dict[tuple[int, int], Block]
-    value: dict[tuple[int, int], Block]
-    constant: dict[int, np.ndarray]
-
-    def targets(self) -> set[Place]:
-        """Rows that it writes."""
-        runs = {run for _, run in self.value} | set(self.constant)
-        return {(self.receiver, run) for run in runs}
-
-    def sources(self, live: set[Place]) -> set[Place]:
-        """Rows that it reads to write what is live."""
-        found = {(self.sender, run) for run in self.by_receiver}
-        found |= {(self.receiver, run) for run in self.by_sender}
-        found |= {(self.receiver, a) for a, _ in self.both}
-        found |= {(self.sender, b) for _, b in self.both}
-        return found | {
-            (self.sender, a) for a, run in self.value if (self.receiver, run) in live
-        }
-
-
-@dataclasses.dataclass(frozen=True)
-class MlpPlan:
-    """The MLP on one group: cut to its tokens and to rows that may be non-zero."""
-
-    group: int
-    terms: MlpTerms
-
-    def targets(self) -> set[Place]:
-        """Rows that it writes."""
-        terms = self.terms
-        runs = {run for _, run in terms.linear} | set(terms.constant) | set(terms.down)
-        return {(self.group, run) for run in runs}
-
-    def sources(self, live: set[Place]) -> set[Place]:
-        """Rows that it reads to write what is live."""
-        found = {
-            (self.group, a) for a, run in self.terms.linear if (self.group, run) in live
-        }
-        if any((self.group, run) in live for run in self.terms.down):
-            found |= {(self.group, run) for run in self.terms.up}
-        return found
-
-
-@dataclasses.dataclass(frozen=True)
-class SitePlan:
-    """One block at one place.
-
-    Attributes:
-        heads: between pairs of groups.
-        mlps: one for each group that it changes.
-        gains: of the norm after the attention, after the MLP.
-        zero: rows known to be zero before the block.
-    """
-
-    heads: tuple[HeadPlan, ...]
-    mlps: tuple[MlpPlan, ...]
-    gains: tuple[np.ndarray | None, ...]
-    zero: frozenset[Place]
-
-    def written(self) -> set[Place]:
-        """Rows that the block may change (norms aside)."""
-        parts = (*self.heads, *self.mlps)
-        return set().union(*(part.targets() for part in parts))
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """The whole network.
-
-    Attributes:
-        config: the model.
-        rows: how the stream is cut.
-        groups: slices of the register tokens.
-        nodes: the order of the leaves.
-        sites: leaf -> what it computes.
-        live: rows that matter.
-        start: (group, run) -> `[n, size]` register rows before the first block.
-        params: outer parameters, float64.
-        uses: (run, run) of a moment of the data -> vectors that it multiplies, in all.
-    """
-
-    config: ModelConfig
-    rows: Rows
-    groups: tuple[slice, ...]
-    nodes: Nodes
-    sites: dict[int, SitePlan]
-    live: frozenset[Place]
-    start: dict[Place, np.ndarray]
-    params: dict[str, np.ndarray]
-    uses: dict[tuple[int, int], int]
-
-    @property
-    def data(self) -> int:
-        """Index of the group of data tokens."""
-        return len(self.groups)
-
-
-MOST_RUNS = 40
-"""More runs than this is no structure: dense weights, kept as they are."""
+MOST_SPANS = 40
+"""More spans than this is no structure: dense weights, kept as they are."""
 
 
 def make_plan(config: ModelConfig, params: Any) -> Plan | None:
@@ -198,14 +99,14 @@ def make_plan(config: ModelConfig, params: Any) -> Plan | None:
         params: its parameters.
 
     Returns:
-        The plan; None if the stream falls into too many runs.
+        The plan; None if the stream falls into too many spans.
 
     Source: DESIGN of the package, section 5 (ours).
     """
     blocks, order = distinct_blocks(config, params)
     raw = [raw_block(config, block) for block in blocks]
-    fixed, runs = cut_rows(config, params, raw)
-    if len(runs) > MOST_RUNS:
+    fixed, spans = cut_stream(config, params, raw)
+    if len(spans) > MOST_SPANS:
         return None
     raw = [raw_block(config, block, fixed) for block in blocks]
     outer = {
@@ -215,26 +116,26 @@ def make_plan(config: ModelConfig, params: Any) -> Plan | None:
     }
     registers, bias = outer["registers"], outer["embed_bias"]
     values = np.concatenate([registers[:, fixed], bias[None, fixed]])
-    rows = Rows(fixed=fixed, runs=runs, values=values)
-    terms = [_block_terms(block, rows) for block in raw]
+    partition = Partition(fixed=fixed, spans=spans, values=values)
+    terms = [_block_terms(block, partition) for block in raw]
     nodes = folded(order)
-    sites, ever = _follow(nodes, raw, terms, rows, _first_held(rows, outer))
+    sites, ever = _follow(nodes, raw, terms, partition, _first_held(partition, outer))
     groups = _token_groups(ever[:-1])
     plans = {
         leaf.site: _site_plan(
-            raw[leaf.block], terms[leaf.block], sites[leaf.site], rows, groups
+            raw[leaf.block], terms[leaf.block], sites[leaf.site], partition, groups
         )
         for leaf in leaves(nodes)
     }
     start = {
-        (group, run): registers[tokens, part]
+        (group, span): registers[tokens, part]
         for group, tokens in enumerate(groups)
-        for run, part in enumerate(runs)
+        for span, part in enumerate(spans)
         if registers[tokens, part].any()
     }
-    live = _live(plans, groups, rows, config, outer)
+    live = _live(plans, groups, partition, config, outer)
     uses = _uses(nodes, plans, groups)
-    return Plan(config, rows, groups, nodes, plans, live, start, outer, uses)
+    return Plan(config, partition, groups, nodes, plans, live, start, outer, uses)
 
 
 def _uses(
@@ -254,22 +155,22 @@ def _uses(
     return uses
 
 
-def _block_terms(block: RawBlock, rows: Rows) -> BlockTerms:
+def _block_terms(block: RawBlock, partition: Partition) -> BlockTerms:
     none = np.zeros(block.up.shape[0], bool)
-    heads = tuple(head_terms(head, rows) for head in block.heads)
-    return BlockTerms(heads, mlp_terms(block, rows, none), block.gains)
+    heads = tuple(head_terms(head, partition) for head in block.heads)
+    return BlockTerms(heads, mlp_terms(block, partition, none), block.gains)
 
 
-def _first_held(rows: Rows, outer: dict[str, np.ndarray]) -> facts.Held:
+def _first_held(partition: Partition, outer: dict[str, np.ndarray]) -> facts.Held:
     """Intervals before the first block."""
     registers, bias = outer["registers"], outer["embed_bias"]
-    shape = (len(registers) + 1, len(rows.runs))
+    shape = (len(registers) + 1, len(partition.spans))
     held = facts.Held(np.zeros(shape), np.zeros(shape))
-    for run, part in enumerate(rows.runs):
+    for span, part in enumerate(partition.spans):
         tokens = np.concatenate([registers[:, part], bias[None, part]])
-        held.set(run, (tokens.min(axis=1), tokens.max(axis=1)))
+        held.set(span, (tokens.min(axis=1), tokens.max(axis=1)))
         if outer["embed_kernel"][:, part].any():
-            held.lo[-1, run], held.hi[-1, run] = facts.UNKNOWN
+            held.lo[-1, span], held.hi[-1, span] = facts.UNKNOWN
     return held
 
 
@@ -277,36 +178,38 @@ def _follow(
     nodes: Nodes,
     raw: list[RawBlock],
     terms: list[BlockTerms],
-    rows: Rows,
+    partition: Partition,
     held: facts.Held,
 ) -> tuple[dict[int, SiteFacts], np.ndarray]:
-    """Facts of every leaf, and `[T, runs]` of what is ever not zero."""
+    """Facts of every leaf, and `[T, spans]` of what is ever not zero."""
     known: dict[Any, tuple[SiteFacts, facts.Held]] = {}
     sites: dict[int, SiteFacts] = {}
     ever = ~held.zero()
     for leaf in visits(nodes):
         signature = (leaf.block, held.lo.tobytes(), held.hi.tobytes())
         if signature not in known:
-            known[signature] = _visit(raw[leaf.block], terms[leaf.block], held, rows)
-        found, held = known[signature]
-        ever |= ~found.middle | ~held.zero()
+            known[signature] = _visit(
+                raw[leaf.block], terms[leaf.block], held, partition
+            )
+        visit, held = known[signature]
+        ever |= ~visit.middle | ~held.zero()
         if leaf.site in sites:
-            sites[leaf.site].join(found)
+            sites[leaf.site].join(visit)
         else:
             sites[leaf.site] = SiteFacts(
-                found.before.copy(), found.middle.copy(), found.pairs, found.linear
+                visit.before.copy(), visit.middle.copy(), visit.pairs, visit.linear
             )
     return sites, ever
 
 
 def _visit(
-    block: RawBlock, terms: BlockTerms, held: facts.Held, rows: Rows
+    block: RawBlock, terms: BlockTerms, held: facts.Held, partition: Partition
 ) -> tuple[SiteFacts, facts.Held]:
-    middle, pairs = facts.after_heads(terms, held, rows)
-    middle = facts.after_norm(middle, rows, terms.gains[0])
-    after, linear = facts.after_mlp(block, terms.mlp, middle, rows)
+    middle, pairs = facts.after_heads(terms, held, partition)
+    middle = facts.after_norm(middle, partition, terms.gains[0])
+    after, linear = facts.after_mlp(block, terms.mlp, middle, partition)
     for gain in terms.gains[1:]:
-        after = facts.after_norm(after, rows, gain)
+        after = facts.after_norm(after, partition, gain)
     everywhere = np.asarray(linear.all(axis=0))
     return SiteFacts(held.zero(), middle.zero(), pairs, everywhere), after
 
@@ -320,36 +223,36 @@ def _token_groups(ever: np.ndarray) -> tuple[slice, ...]:
 def _site_plan(
     block: RawBlock,
     terms: BlockTerms,
-    found: SiteFacts,
-    rows: Rows,
+    known: SiteFacts,
+    partition: Partition,
     groups: tuple[slice, ...],
 ) -> SitePlan:
-    every = [*groups, slice(len(found.before) - 1, None)]
+    every = [*groups, slice(len(known.before) - 1, None)]
     heads = []
-    for head, pairs in zip(terms.heads, found.pairs, strict=True):
+    for head, pairs in zip(terms.heads, known.pairs, strict=True):
         for receiver, to in enumerate(every):
             for sender, source in enumerate(every):
                 if pairs[to, source].any():
                     heads.append(
-                        _head_plan(head, (receiver, sender), every, found, pairs)
+                        _head_plan(head, (receiver, sender), every, known, pairs)
                     )
-    mlp = mlp_terms(block, rows, found.linear)
+    mlp = mlp_terms(block, partition, known.linear)
     mlps = [
         MlpPlan(
-            group, _cut_mlp(mlp, tokens, np.asarray(found.middle[tokens].all(axis=0)))
+            group, _cut_mlp(mlp, tokens, np.asarray(known.middle[tokens].all(axis=0)))
         )
         for group, tokens in enumerate(every)
     ]
     zero = {
-        (group, run)
+        (group, span)
         for group, tokens in enumerate(every)
-        for run in np.flatnonzero(found.before[tokens].all(axis=0))
+        for span in np.flatnonzero(known.before[tokens].all(axis=0))
     }
     return SitePlan(
         tuple(heads),
         tuple(plan for plan in mlps if plan.targets()),
         terms.gains,
-        frozenset((group, int(run)) for group, run in zero),
+        frozenset((group, int(span)) for group, span in zero),
     )
 
 
@@ -357,13 +260,13 @@ def _head_plan(
     head: HeadTerms,
     ends: tuple[int, int],
     every: list[slice],
-    found: SiteFacts,
+    known: SiteFacts,
     pairs: np.ndarray,
 ) -> HeadPlan:
     receiver, sender = ends
     to, source = every[receiver], every[sender]
-    zero_here = np.asarray(found.before[to].all(axis=0))
-    zero_there = np.asarray(found.before[source].all(axis=0))
+    zero_here = np.asarray(known.before[to].all(axis=0))
+    zero_there = np.asarray(known.before[source].all(axis=0))
     is_data = receiver == len(every) - 1 or sender == len(every) - 1
     inner = pairs[to, source]
     return HeadPlan(
@@ -376,14 +279,14 @@ def _head_plan(
         gates=head.gates[:, to, source],
         factors=head.factors,
         by_receiver={
-            run: factors[to]
-            for run, factors in head.by_receiver.items()
-            if factors[to].any() and not zero_there[run]
+            span: factors[to]
+            for span, factors in head.by_receiver.items()
+            if factors[to].any() and not zero_there[span]
         },
         by_sender={
-            run: factors[source]
-            for run, factors in head.by_sender.items()
-            if factors[source].any() and not zero_here[run]
+            span: factors[source]
+            for span, factors in head.by_sender.items()
+            if factors[source].any() and not zero_here[span]
         },
         both={
             (a, b): block
@@ -394,37 +297,37 @@ def _head_plan(
             (a, b): block for (a, b), block in head.value.items() if not zero_there[a]
         },
         constant={
-            run: values[source]
-            for run, values in head.constant.items()
+            span: values[source]
+            for span, values in head.constant.items()
             if values[source].any()
         },
     )
 
 
 def _cut_mlp(mlp: MlpTerms, tokens: slice, zero: np.ndarray) -> MlpTerms:
-    up = {run: matrix for run, matrix in mlp.up.items() if not zero[run]}
+    up = {span: matrix for span, matrix in mlp.up.items() if not zero[span]}
     bias = mlp.bias[tokens]
     # A unit that reads only zeros, with a bias of at most 0, is off.
     read = np.zeros(bias.shape[1], bool)
     for matrix in up.values():
         read |= matrix.any(axis=0)
-    kept = read | (bias > 0).any(axis=0)
-    down = {run: matrix[kept] for run, matrix in mlp.down.items()}
+    active = read | (bias > 0).any(axis=0)
+    down = {span: matrix[active] for span, matrix in mlp.down.items()}
     linear = {(a, b): block for (a, b), block in mlp.linear.items() if not zero[a]}
-    constant = {run: values[tokens] for run, values in mlp.constant.items()}
+    constant = {span: values[tokens] for span, values in mlp.constant.items()}
     return MlpTerms(
         linear=linear,
-        constant={run: values for run, values in constant.items() if values.any()},
-        up={run: matrix[:, kept] for run, matrix in up.items()},
-        bias=bias[:, kept],
-        down={run: matrix for run, matrix in down.items() if matrix.any()},
+        constant={span: values for span, values in constant.items() if values.any()},
+        up={span: matrix[:, active] for span, matrix in up.items()},
+        bias=bias[:, active],
+        down={span: matrix for span, matrix in down.items() if matrix.any()},
     )
 
 
 def _live(
     plans: dict[int, SitePlan],
     groups: tuple[slice, ...],
-    rows: Rows,
+    partition: Partition,
     config: ModelConfig,
     outer: dict[str, np.ndarray],
 ) -> frozenset[Place]:
@@ -433,9 +336,9 @@ def _live(
     if "value_kernel" in outer:
         read |= outer["value_kernel"].any(axis=1)
     live = {
-        (group, run)
+        (group, span)
         for group, tokens in enumerate(groups)
-        for run, part in enumerate(rows.runs)
+        for span, part in enumerate(partition.spans)
         if tokens.start < config.num_components and read[part].any()
     }
     while True:
@@ -445,28 +348,30 @@ def _live(
                 if part.targets() & live:
                     more |= part.sources(live)
             if any(gain is not None for gain in plan.gains):
-                more |= _normed_together(rows, config, more)
+                more |= _normed_together(partition, config, more)
         if more == live:
             return frozenset(live)
         live = more
 
 
-def normed_runs(rows: Rows, config: ModelConfig) -> list[list[int]]:
-    """Runs of each group of features that is normalised together."""
+def normed_spans(partition: Partition, config: ModelConfig) -> list[list[int]]:
+    """Spans of each group of features that is normalised together."""
     count, size = config.norm_groups or (1, config.width)
-    parts = [(size * one, size * (one + 1)) for one in range(count)]
+    parts = [(size * group, size * (group + 1)) for group in range(count)]
     return [
-        [r for r, part in enumerate(rows.runs) if lo <= part.start < hi]
+        [r for r, part in enumerate(partition.spans) if lo <= part.start < hi]
         for lo, hi in parts
     ]
 
 
-def _normed_together(rows: Rows, config: ModelConfig, live: set[Place]) -> set[Place]:
-    found = set()
-    for runs in normed_runs(rows, config):
-        for group in {group for group, run in live if run in runs}:
-            found |= {(group, run) for run in runs}
-    return found
+def _normed_together(
+    partition: Partition, config: ModelConfig, live: set[Place]
+) -> set[Place]:
+    places = set()
+    for spans in normed_spans(partition, config):
+        for group in {group for group, span in live if span in spans}:
+            places |= {(group, span) for span in spans}
+    return places
 
 
 def first_leaf(nodes: Nodes) -> Leaf:

@@ -11,9 +11,9 @@ import numpy as np
 
 from spectral_tf.constructive.fusion.maps import (
     Block,
+    Partition,
     RawBlock,
     RawHead,
-    Rows,
     as_block,
 )
 
@@ -28,11 +28,11 @@ class HeadTerms:
         kind: `relu`, `linear` or `soft`.
         gates: `[m, T, T]` fixed against fixed, g of each of m heads of one z.
         factors: `[m]` their factors.
-        by_receiver: run b of the sender -> `[T, size]`, times the sender's rows.
-        by_sender: run a of the receiver -> `[T, size]`, times the receiver's rows.
-        both: (run of the receiver, run of the sender) -> map.
-        value: (run, target run) -> map.
-        constant: target run -> `[T, size]`, sent whatever the data.
+        by_receiver: span b of the sender -> `[T, size]`, times the sender's rows.
+        by_sender: span a of the receiver -> `[T, size]`, times the receiver's rows.
+        both: (span of the receiver, span of the sender) -> map.
+        value: (span, target span) -> map.
+        constant: target span -> `[T, size]`, sent whatever the data.
     """
 
     kind: str
@@ -50,11 +50,11 @@ class MlpTerms:
     """The MLP: linear part, and units of relu.
 
     Attributes:
-        linear: (run, target run) -> map, T - I.
-        constant: target run -> `[T, size]`.
-        up: run -> `[size, units]`.
+        linear: (span, target span) -> map, T - I.
+        constant: target span -> `[T, size]`.
+        up: span -> `[size, units]`.
         bias: `[T, units]`, fixed rows included.
-        down: target run -> `[units, size]`.
+        down: target span -> `[units, size]`.
     """
 
     linear: dict[Pair, Block]
@@ -73,60 +73,62 @@ class BlockTerms:
     gains: tuple[np.ndarray | None, ...]
 
 
-def _between(matrix: Any, rows: Rows) -> dict[Pair, Block]:
-    found: dict[Pair, Block] = {}
-    for a, source in enumerate(rows.runs):
+def _between(matrix: Any, partition: Partition) -> dict[Pair, Block]:
+    blocks: dict[Pair, Block] = {}
+    for a, source in enumerate(partition.spans):
         strip = matrix[source]
         if strip.nnz == 0:
             continue
-        for b, target in enumerate(rows.runs):
+        for b, target in enumerate(partition.spans):
             block = as_block(strip[:, target].tocsr())
             if block is not None:
-                found[a, b] = block
-    return found
+                blocks[a, b] = block
+    return blocks
 
 
-def _from_fixed(matrix: Any, rows: Rows) -> dict[int, np.ndarray]:
-    strip = matrix[np.flatnonzero(rows.fixed)]
+def _from_fixed(matrix: Any, partition: Partition) -> dict[int, np.ndarray]:
+    strip = matrix[np.flatnonzero(partition.fixed)]
     if strip.nnz == 0:
         return {}
-    product = np.asarray(rows.values @ strip)
-    found = {run: product[:, part] for run, part in enumerate(rows.runs)}
-    return {run: block for run, block in found.items() if block.any()}
+    product = np.asarray(partition.values @ strip)
+    constants = {span: product[:, part] for span, part in enumerate(partition.spans)}
+    return {span: block for span, block in constants.items() if block.any()}
 
 
-def head_terms(head: RawHead, rows: Rows) -> HeadTerms:
+def head_terms(head: RawHead, partition: Partition) -> HeadTerms:
     """Cut one head.
 
     Args:
         head: merged.
-        rows: of the network.
+        partition: of the stream.
 
     Returns:
         Its terms.
 
     Source: ours.
     """
-    at = np.flatnonzero(rows.fixed)
-    gates = [rows.values @ (g[at][:, at] @ rows.values.T) for g in head.gates]
+    at = np.flatnonzero(partition.fixed)
+    gates = [partition.values @ (g[at][:, at] @ partition.values.T) for g in head.gates]
     return HeadTerms(
         kind=head.kind,
         gates=np.stack([np.asarray(gate) for gate in gates]),
         factors=np.array(head.factors),
-        by_receiver=_from_fixed(head.score.tocsr(), rows),
-        by_sender=_from_fixed(head.score.T.tocsr(), rows),
-        both=_between(head.score.tocsr(), rows),
-        value=_between(head.value.tocsr(), rows),
-        constant=_from_fixed(head.value.tocsr(), rows),
+        by_receiver=_from_fixed(head.score.tocsr(), partition),
+        by_sender=_from_fixed(head.score.T.tocsr(), partition),
+        both=_between(head.score.tocsr(), partition),
+        value=_between(head.value.tocsr(), partition),
+        constant=_from_fixed(head.value.tocsr(), partition),
     )
 
 
-def mlp_terms(block: RawBlock, rows: Rows, linear_units: np.ndarray) -> MlpTerms:
+def mlp_terms(
+    block: RawBlock, partition: Partition, linear_units: np.ndarray
+) -> MlpTerms:
     """Cut the MLP, with some units known to be linear.
 
     Args:
         block: merged.
-        rows: of the network.
+        partition: of the stream.
         linear_units: `[units]` bool: their input is never negative.
 
     Returns:
@@ -139,20 +141,22 @@ def mlp_terms(block: RawBlock, rows: Rows, linear_units: np.ndarray) -> MlpTerms
     linear = block.linear + block.up[lines].T @ block.down[lines]
     offset = block.constant + block.bias[lines] @ block.down[lines]
     linear = linear.tocsr()
-    constant = _from_fixed(linear, rows)
-    for run, part in enumerate(rows.runs):
+    constant = _from_fixed(linear, partition)
+    for span, part in enumerate(partition.spans):
         if offset[part].any():
-            more = np.broadcast_to(offset[part], (len(rows.values), rows.size(run)))
-            constant[run] = constant.get(run, 0.0) + more
+            more = np.broadcast_to(
+                offset[part], (len(partition.values), partition.size(span))
+            )
+            constant[span] = constant.get(span, 0.0) + more
     up, down = block.up[rest], block.down[rest]
-    inner = np.asarray(rows.values @ up[:, np.flatnonzero(rows.fixed)].T)
-    parts = list(enumerate(rows.runs))
-    reads = {run: up[:, part].T.toarray() for run, part in parts}
-    writes = {run: down[:, part].toarray() for run, part in parts}
+    inner = np.asarray(partition.values @ up[:, np.flatnonzero(partition.fixed)].T)
+    parts = list(enumerate(partition.spans))
+    reads = {span: up[:, part].T.toarray() for span, part in parts}
+    writes = {span: down[:, part].toarray() for span, part in parts}
     return MlpTerms(
-        linear=_between(linear, rows),
+        linear=_between(linear, partition),
         constant=constant,
-        up={run: matrix for run, matrix in reads.items() if matrix.any()},
+        up={span: matrix for span, matrix in reads.items() if matrix.any()},
         bias=inner + block.bias[rest][None],
-        down={run: matrix for run, matrix in writes.items() if matrix.any()},
+        down={span: matrix for span, matrix in writes.items() if matrix.any()},
     )

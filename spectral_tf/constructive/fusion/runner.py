@@ -8,21 +8,15 @@ import numpy as np
 
 from spectral_tf.constructive.fusion.maps import Block
 from spectral_tf.constructive.fusion.order import Leaf, Nodes, Repeat, leaves
-from spectral_tf.constructive.fusion.plan import (
-    HeadPlan,
-    MlpPlan,
-    Place,
-    Plan,
-    first_leaf,
-    normed_runs,
-)
+from spectral_tf.constructive.fusion.plan import first_leaf, normed_spans
+from spectral_tf.constructive.fusion.records import HeadPlan, MlpPlan, Place, Plan
 from spectral_tf.model.attention import contraction, unit_rows
 from spectral_tf.model.inputs import Rows as Inputs
 from spectral_tf.model.inputs import embedded_rows
 
 State = dict[Place, Any]
 ONE = -1
-"""Stands for the constant 1 among the runs of data tokens, in a moment."""
+"""Stands for the constant 1 among the spans of data tokens, in a moment."""
 THIN = 1.5
 """Cost of a multiplication by a few vectors over one in a large product."""
 UNROLLED = 12
@@ -51,8 +45,8 @@ class Runner:
         }
         kernel, bias = self.plan.params["embed_kernel"], self.plan.params["embed_bias"]
         features = embedded_rows(self.plan.config, self.inputs)
-        for run, part in enumerate(self.plan.rows.runs):
-            place = (self.plan.data, run)
+        for span, part in enumerate(self.plan.partition.spans):
+            place = (self.plan.data, span)
             if place not in self.plan.live:
                 continue
             if not (kernel[:, part].any() or bias[part].any()):
@@ -96,10 +90,10 @@ class Runner:
             if self._is_reassociated(head):
                 self._prepare(head, state, written)
         outside = {p: rows for p, rows in state.items() if not is_inside(p)}
-        kept = dict(self.moments)
+        moments = dict(self.moments)
 
         def body(inside: State, _: None) -> tuple[State, None]:
-            self.moments = dict(kept)
+            self.moments = dict(moments)
             after = self.nodes(node.body, outside | inside)
             after = {p: r for p, r in after.items() if p not in outside}
             # What is gone is zero: the carry keeps its shape.
@@ -110,7 +104,7 @@ class Runner:
         inside = {p: r for p, r in state.items() if is_inside(p) and p not in zero}
         inside = self._closed_carry(body, inside)
         finished, _ = jax.lax.scan(body, inside, None, length=node.times)
-        self.moments = kept
+        self.moments = moments
         return outside | finished
 
     def _closed_carry(self, body: Any, inside: State) -> State:
@@ -174,13 +168,13 @@ class Runner:
     ) -> None:
         """Add what one head sends to the live rows of its receivers."""
         if self._is_reassociated(head):
-            found = self.reassociated(head, wanted, state)
+            sums = self.reassociated(head, wanted, state)
         else:
-            found = self.direct(head, wanted, state)
-        for run, rows in found.items():
+            sums = self.direct(head, wanted, state)
+        for span, rows in sums.items():
             if self.plan.config.attention_scale == "mean":
                 rows = rows / self._num_tokens()
-            updates.setdefault((head.receiver, run), []).append(rows)
+            updates.setdefault((head.receiver, span), []).append(rows)
 
     def _is_reassociated(self, head: HeadPlan) -> bool:
         """Whether a head goes by moments of the data: linear, and cheaper so.
@@ -194,7 +188,7 @@ class Runner:
         moments, vectors, count = 0, 0, len(self.inputs.x)
         for key in {*head.by_receiver, *(b for _, b in head.both)}:
             for source, _ in head.value:
-                a, b = self.plan.rows.size(key), self.plan.rows.size(source)
+                a, b = self.plan.partition.size(key), self.plan.partition.size(source)
                 uses = self.plan.uses[key, source]
                 moments += (count + uses) * a * b
                 vectors += count * uses * (a + b)
@@ -209,10 +203,10 @@ class Runner:
     ) -> dict[int, Any]:
         """Scores first: `[n, m]` weights times what the senders send."""
         weights = self._weights(head, state)
-        found: dict[int, Any] = {}
+        sums: dict[int, Any] = {}
         for target, value in self._values(head, wanted, state).items():
-            found[target] = self._mixed(head, weights, value)
-        return found
+            sums[target] = self._mixed(head, weights, value)
+        return sums
 
     def _weights(self, head: HeadPlan, state: State) -> Any:
         gates = head.gates
@@ -239,24 +233,24 @@ class Runner:
     def _score(self, head: HeadPlan, state: State) -> Any | None:
         """Inner products that depend on the data; None if there are none."""
         terms = []
-        for run, factors in head.by_receiver.items():
-            rows = state.get((head.sender, run))
+        for span, factors in head.by_receiver.items():
+            rows = state.get((head.sender, span))
             if rows is not None:
                 terms.append(self._product(factors, rows, head.is_diagonal))
-        for run, factors in head.by_sender.items():
-            rows = state.get((head.receiver, run))
+        for span, factors in head.by_sender.items():
+            rows = state.get((head.receiver, span))
             if rows is not None:
                 product = self._product(factors, rows, head.is_diagonal)
                 terms.append(product if head.is_diagonal else product.T)
         for (a, b), block in head.both.items():
-            one, other = state.get((head.receiver, a)), state.get((head.sender, b))
-            if one is None or other is None:
+            query, key = state.get((head.receiver, a)), state.get((head.sender, b))
+            if query is None or key is None:
                 continue
-            one = self._mapped(one, block)
+            query = self._mapped(query, block)
             if head.is_diagonal:
-                terms.append(jnp.sum(one * other, axis=1, keepdims=True))
+                terms.append(jnp.sum(query * key, axis=1, keepdims=True))
             else:
-                terms.append(self.einsum("ns,ms->nm", one, other))
+                terms.append(self.einsum("ns,ms->nm", query, key))
         return sum(terms[1:], terms[0]) if terms else None
 
     def _product(self, factors: np.ndarray, rows: Any, is_diagonal: bool) -> Any:
@@ -278,25 +272,24 @@ class Runner:
     def _values(
         self, head: HeadPlan, wanted: set[Place], state: State
     ) -> dict[int, Any]:
-        found: dict[int, Any] = {}
+        sent: dict[int, Any] = {}
         for (source, target), block in head.value.items():
             rows = state.get((head.sender, source))
             if rows is not None and (head.receiver, target) in wanted:
                 value = self._mapped(rows, block)
-                found[target] = found[target] + value if target in found else value
+                sent[target] = sent[target] + value if target in sent else value
         for target, values in head.constant.items():
             if (head.receiver, target) in wanted:
                 value: Any = values
                 if head.sender == self.plan.data:
                     shape = (len(self.inputs.x), values.shape[1])
                     value = jnp.broadcast_to(self.constant(values), shape)
-                found[target] = found[target] + value if target in found else value
+                sent[target] = sent[target] + value if target in sent else value
         if head.sender == self.plan.data and self.masked:
             return {
-                t: jnp.where(self.inputs.mask[:, None], v, 0.0)
-                for t, v in found.items()
+                t: jnp.where(self.inputs.mask[:, None], v, 0.0) for t, v in sent.items()
             }
-        return found
+        return sent
 
     def _mixed(self, head: HeadPlan, weights: Any, value: Any) -> Any:
         if head.is_diagonal:
@@ -319,30 +312,30 @@ class Runner:
     # Linear heads that read the data ------------------------------------------------
 
     def _factors(self, head: HeadPlan, state: State) -> dict[int, Any]:
-        """The score, linear in each sender: run of the data -> `[n, size]`."""
-        found: dict[int, Any] = {
-            run: self.constant(factors) for run, factors in head.by_receiver.items()
+        """The score, linear in each sender: span of the data -> `[n, size]`."""
+        scores: dict[int, Any] = {
+            span: self.constant(factors) for span, factors in head.by_receiver.items()
         }
         for (a, b), block in head.both.items():
             rows = state.get((head.receiver, a))
             if rows is not None:
                 term = self._mapped(rows, block)
-                found[b] = found[b] + term if b in found else term
+                scores[b] = scores[b] + term if b in scores else term
         constant = self.constant(head.gates[0]) if head.gates.any() else None
-        for run, factors in head.by_sender.items():
-            rows = state.get((head.receiver, run))
+        for span, factors in head.by_sender.items():
+            rows = state.get((head.receiver, span))
             if rows is not None:
                 term = self.einsum("ns,ms->nm", rows, self.constant(factors))
                 constant = term if constant is None else constant + term
         if constant is not None:
-            found[ONE] = constant
-        return found
+            scores[ONE] = constant
+        return scores
 
     def reassociated(
         self, head: HeadPlan, wanted: set[Place], state: State
     ) -> dict[int, Any]:
         """Moments first, `sum_i key_i value_i^T`, then each receiver: O(N)."""
-        found: dict[int, Any] = {}
+        sums: dict[int, Any] = {}
         factors = self._factors(head, state)
         sources = [
             (source, target, block)
@@ -362,11 +355,11 @@ class Runner:
                     "ns,st->nt", factor, self.moment(key, source, state)
                 )
                 mixed = self._mapped(mixed, block)
-                found[target] = found[target] + mixed if target in found else mixed
-        return found
+                sums[target] = sums[target] + mixed if target in sums else mixed
+        return sums
 
     def moment(self, key: int, source: int, state: State) -> Any:
-        """`[size, size]` sum over data tokens of the outer product of two runs."""
+        """`[size, size]` sum over data tokens of the outer product of two spans."""
         if (key, source) in self.moments:
             return self.moments[key, source]
         left, right = self._of_data(key, state), self._of_data(source, state)
@@ -378,11 +371,11 @@ class Runner:
         self.moments[key, source] = moment
         return moment
 
-    def _of_data(self, run: int, state: State) -> Any:
+    def _of_data(self, span: int, state: State) -> Any:
         valid = self.inputs.mask[:, None]
-        if run == ONE:
+        if span == ONE:
             return valid.astype(self.dtype)
-        rows = state[self.plan.data, run]
+        rows = state[self.plan.data, span]
         return jnp.where(valid, rows, 0.0) if self.masked else rows
 
     def _prepare(self, head: HeadPlan, state: State, written: set[Place]) -> None:
@@ -393,7 +386,7 @@ class Runner:
         sources = {a for a, _ in head.value} | ({ONE} if head.constant else set())
         for key in keys:
             for source in sources:
-                used = {(data, run) for run in (key, source) if run != ONE}
+                used = {(data, span) for span in (key, source) if span != ONE}
                 if not used & written and used <= set(state):
                     self.moment(key, source, state)
 
@@ -406,37 +399,37 @@ class Runner:
         if not wanted:
             return state
         new: dict[int, Any] = {}
-        for _, run in wanted:
-            new[run] = self._linear(plan, run, state)
+        for _, span in wanted:
+            new[span] = self._linear(plan, span, state)
         hidden = (
             self._hidden(plan, state) if any(r in new for r in terms.down) else None
         )
         if hidden is not None:
-            for run, matrix in terms.down.items():
-                if run in new:
+            for span, matrix in terms.down.items():
+                if span in new:
                     more = self._projected(hidden, matrix)
-                    new[run] = more if new[run] is None else new[run] + more
+                    new[span] = more if new[span] is None else new[span] + more
         after = {p: r for p, r in state.items() if p[0] != group or p[1] not in new}
-        for run, rows in new.items():
+        for span, rows in new.items():
             if rows is not None:
-                self._put(after, (group, run), rows)
+                self._put(after, (group, span), rows)
         return after
 
     def _linear(self, plan: MlpPlan, target: int, state: State) -> Any | None:
         """The new rows without hidden units; None if they are zero."""
-        group, own, total = plan.group, 1.0, None
+        group, gain, total = plan.group, 1.0, None
         for (source, to), block in plan.terms.linear.items():
             rows = state.get((group, source))
             if to != target or rows is None:
                 continue
             if source == target and isinstance(block, float):
-                own += block
+                gain += block
                 continue
             term = self._mapped(rows, block)
             total = term if total is None else total + term
         rows = state.get((group, target))
-        if rows is not None and own != 0.0:
-            term = self._mapped(rows, own)
+        if rows is not None and gain != 0.0:
+            term = self._mapped(rows, gain)
             total = term if total is None else total + term
         if target in plan.terms.constant:
             term = self.constant(plan.terms.constant[target])
@@ -445,8 +438,8 @@ class Runner:
 
     def _hidden(self, plan: MlpPlan, state: State) -> Any:
         total = self.constant(plan.terms.bias)
-        for run, matrix in plan.terms.up.items():
-            rows = state.get((plan.group, run))
+        for span, matrix in plan.terms.up.items():
+            rows = state.get((plan.group, span))
             if rows is None:
                 continue
             size, units = matrix.shape
@@ -469,22 +462,22 @@ class Runner:
         if gain is None:
             return state
         state, config = dict(state), self.plan.config
-        for runs in normed_runs(self.plan.rows, config):
-            for group in {group for group, run in state if run in runs}:
-                self._normed(state, group, runs, gain)
+        for spans in normed_spans(self.plan.partition, config):
+            for group in {group for group, span in state if span in spans}:
+                self._normed(state, group, spans, gain)
         return state
 
     def _normed(
-        self, state: State, group: int, runs: list[int], gain: np.ndarray
+        self, state: State, group: int, spans: list[int], gain: np.ndarray
     ) -> None:
-        held = [run for run in runs if (group, run) in state]
-        size = sum(self.plan.rows.size(run) for run in runs)
-        joined = jnp.concatenate([state[group, run] for run in held], axis=1)
-        parts = [gain[self.plan.rows.runs[run]] for run in held]
+        held = [span for span in spans if (group, span) in state]
+        size = sum(self.plan.partition.size(span) for span in spans)
+        joined = jnp.concatenate([state[group, span] for span in held], axis=1)
+        parts = [gain[self.plan.partition.spans[span]] for span in held]
         scale = self.constant(size**0.5 * np.concatenate(parts))
         joined = unit_rows(joined, self.plan.config.norm_eps) * scale[None]
         first = 0
-        for run in held:
-            width = self.plan.rows.size(run)
-            self._put(state, (group, run), joined[:, first : first + width])
+        for span in held:
+            width = self.plan.partition.size(span)
+            self._put(state, (group, span), joined[:, first : first + width])
             first += width
