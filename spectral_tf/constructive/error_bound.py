@@ -57,6 +57,7 @@ from spectral_tf.constructive.registers import (
     start_rows,
 )
 from spectral_tf.model.inputs import check_rows
+from spectral_tf.settings import standard_settings
 
 CLAIM = 0.1
 """An angle (radians) below which a cluster is claimed."""
@@ -116,6 +117,7 @@ class _Run(NamedTuple):
     length: np.ndarray  # [k]
 
 
+@standard_settings()
 def error_bound(
     x: Any,
     num_components: int,

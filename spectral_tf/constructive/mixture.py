@@ -47,6 +47,7 @@ from spectral_tf.constructive.registers import RMS_EPS
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.inputs import check_rows
 from spectral_tf.model.transformer import SpectralTransformer, predict
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import centred, einsum
 
 SPECTRAL = {"spectral": "register", "spectral_rms": "rms"}
@@ -219,6 +220,7 @@ def mixture_composition(
     )
 
 
+@standard_settings()
 def mixture_params(
     dim: int,
     num_iters: int,
@@ -273,6 +275,7 @@ def mixture_params(
     return config, em_params(composition, config)
 
 
+@standard_settings()
 def mixture_labels(
     config: ModelConfig,
     params: Any,

@@ -9,6 +9,7 @@ from spectral_tf.constructive.columns import columns
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.registers import accelerated, register, rms
 from spectral_tf.constructive.squaring import squaring
+from spectral_tf.settings import standard_settings
 
 BUILDERS: dict[str, Callable[..., Composition]] = {
     "register": register,
@@ -74,6 +75,7 @@ def power_method_composition(
     return build(dim, num_components, num_iters, accuracy, smallest)
 
 
+@standard_settings()
 def power_method_params(
     dim: int,
     num_components: int,

@@ -22,6 +22,7 @@ from spectral_tf.model.cluster import (
     ClusterTable,
     predict_clusters,
 )
+from spectral_tf.settings import compiled_settings
 
 DEFAULT = "gmm-small"
 MOST_TRAINED = 5
@@ -76,6 +77,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self.weights = weights
         self.num_starts = num_starts
 
+    @compiled_settings()
     def fit(self, X: ArrayLike, y: Any = None) -> "NetworkClusterer":
         """Find the clusters of a table.
 
@@ -101,7 +103,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
                 f"{DEFAULT} was trained on at most {MOST_TRAINED} clusters; for "
                 f"n_clusters={self.n_clusters} SpectralClusterer is the better choice.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,  # beyond the decorator
             )
         with unchanged_on_error(self):
             x = validated(self, X, reset=True, rows=2)
@@ -116,7 +118,8 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self, x: np.ndarray, config: ClusterModelConfig, params: Any
     ) -> "NetworkClusterer":
         self.n_clusters_, starts = int(self.n_clusters), int(self.num_starts)
-        self._network = config, params, starts
+        single = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+        self._network = config, single, starts
         self._middle, self._half = middle_and_half(x)
         self._rows = self._scaled(x)
         found, logs = self._answers(self._rows[:0])
@@ -165,6 +168,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         """
         return np.argmax(self.predict_proba(X), axis=1)
 
+    @compiled_settings()
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probability of each cluster for each row.
 

@@ -19,6 +19,7 @@ from spectral_tf.config import (
 from spectral_tf.model.moment import check_reads_moment_only
 from spectral_tf.model.params import check_params, flatten_params, load_weights
 from spectral_tf.model.transformer import gaussian_start
+from spectral_tf.settings import compiled_settings
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.weights import (
     Pretrained,
@@ -65,6 +66,7 @@ def default_weights() -> Weights:
     return DEFAULT
 
 
+@compiled_settings()
 def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
     """A trained network by name, from a file or a folder, or as it is.
 
@@ -117,6 +119,7 @@ def load_network(weights: Weights) -> tuple[ModelConfig, Any]:
     return load_weights(path)
 
 
+@compiled_settings()
 def load_cluster_network(weights: ClusterWeights) -> tuple[ClusterModelConfig, Any]:
     """A trained network that clusters: by name, from a file or a folder, or as it is.
 

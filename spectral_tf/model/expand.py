@@ -34,10 +34,12 @@ from spectral_tf.model.params import (
     unflatten_params,
 )
 from spectral_tf.model.transformer import register_starts
+from spectral_tf.settings import standard_settings
 
 Flat = dict[str, np.ndarray]
 
 
+@standard_settings()
 def expand(
     config: ModelConfig, params: Any, dim: int
 ) -> tuple[ModelConfig, dict[str, Any]]:

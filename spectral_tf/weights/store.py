@@ -16,6 +16,7 @@ import jax
 
 from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig, is_clusterer
 from spectral_tf.model.params import count_params, unflatten_params
+from spectral_tf.settings import standard_settings
 from spectral_tf.weights.components import with_components
 from spectral_tf.weights.manifest import (
     MANIFEST,
@@ -139,6 +140,7 @@ def models_table() -> tuple[ModelRow, ...]:
     return tuple(rows)
 
 
+@standard_settings()
 def load_pretrained(
     source: str | Path, *, num_components: int | None = None
 ) -> Pretrained:
@@ -171,6 +173,7 @@ def load_pretrained(
     return Pretrained(name, config, unflatten_params(flat), copy.deepcopy(manifest))
 
 
+@standard_settings()
 def load_clusterer(source: str | Path = "gmm-small") -> PretrainedClusterer:
     """A network that clusters: a shipped one, or one that `save_pretrained` wrote.
 
