@@ -69,11 +69,12 @@ def gaussian_start(
     Source: ours.
     """
     key = jax.random.fold_in(random_key(config.start_seed), dim)
+    # In single precision, so that the numbers are the same in double.
     rows = [
-        jax.random.normal(key, (config.register_rows, dim), dtype),
-        jax.random.normal(jax.random.fold_in(key, 1), (count, dim), dtype),
+        jax.random.normal(key, (config.register_rows, dim), jnp.float32),
+        jax.random.normal(jax.random.fold_in(key, 1), (count, dim), jnp.float32),
     ]
-    return unit(jnp.concatenate(rows)[:count])
+    return unit(jnp.concatenate(rows)[:count].astype(dtype))
 
 
 def default_start(config: ModelConfig, dim: int, dtype: Any) -> Float[Array, "k d"]:
