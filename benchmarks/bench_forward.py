@@ -25,6 +25,7 @@ from spectral_tf import EnsembleConfig, Instance, ModelConfig, spectra
 from spectral_tf.model.describe import total_flops
 from spectral_tf.model.transformer import default_start
 from spectral_tf.report.tables import plain_table
+from spectral_tf.settings import random_key
 
 
 class Case(NamedTuple):
@@ -88,12 +89,12 @@ def numpy_eigh(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 def untrained(config: ModelConfig, x: jax.Array) -> Any:
     """Initial parameters, compiled as one program."""
     network = spectral_tf.SpectralTransformer(config)
-    return jax.jit(network.init)(jax.random.key(SEED), x)["params"]
+    return jax.jit(network.init)(random_key(SEED), x)["params"]
 
 
 def sample(case: Case) -> Instance:
     config = EnsembleConfig(dim=case.d, num_samples=case.N, num_components=case.k)
-    return spectral_tf.sample_batch(jax.random.key(SEED), config, case.B)
+    return spectral_tf.sample_batch(random_key(SEED), config, case.B)
 
 
 def measure(case: Case, batch: Instance) -> list[Row]:

@@ -24,6 +24,7 @@ from timing import Timing, time_compiled
 
 from spectral_tf.config import ModelConfig, TrainConfig
 from spectral_tf.model.presets import model_preset
+from spectral_tf.settings import random_key
 from spectral_tf.training.batch import Draw, draw, parts_of
 from spectral_tf.training.parallel import parallel_steps
 from spectral_tf.training.state import init_state
@@ -75,7 +76,7 @@ def train_config(name: str, smoke: bool, **changes: Any) -> TrainConfig:
 def first_arguments(config: TrainConfig) -> tuple:
     """`(state, key, horizon)` of a run that begins."""
     horizon = jnp.asarray(config.num_steps, jnp.int32)
-    return init_state(config), jax.random.key(config.seed), horizon
+    return init_state(config), random_key(config.seed), horizon
 
 
 def inner_jaxprs(value: Any) -> Iterator[Any]:
@@ -154,7 +155,7 @@ def draw_seconds(config: TrainConfig, repeats: int) -> float:
     """Seconds to draw one batch with its targets, which every step does."""
     part, indices = parts_of(config)[0], jnp.arange(config.batch_size)
     one = lambda key: draw(part, Draw(key, 0, 0.0), indices)
-    key = jax.random.key(config.seed)
+    key = random_key(config.seed)
     return time_compiled(one, key, repeats=repeats, budget_s=2.0).median_s
 
 

@@ -29,6 +29,7 @@ from spectral_tf.model.params import flatten_params
 from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.settings import random_key
 from spectral_tf.training.batch import instance_loss, parts_of
 from spectral_tf.training.parallel import parallel_steps
 from spectral_tf.training.state import init_state, optimiser
@@ -239,7 +240,7 @@ def compare(job: dict[str, Any]) -> dict[str, Any]:
     ensemble = EnsembleConfig(
         dim=dim, num_samples=num_samples, num_components=config.model.num_components
     )
-    batch = sample_batch(jax.random.key(SEED), ensemble, job["batch"])
+    batch = sample_batch(random_key(SEED), ensemble, job["batch"])
     params = init_state(config).params
     other = TorchStep(config, params, batch)
     found = differences(config, params, batch, other)

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import tyro
 
 from spectral_tf.analysis.audit_commands import Show, Verify
@@ -47,6 +46,7 @@ from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.sampling.tables import load_table
+from spectral_tf.settings import compiled_settings, random_key
 from spectral_tf.training.checkpoint import CheckpointError
 from spectral_tf.training.loop import NonFiniteError
 from spectral_tf.training.stopping import Interrupted, Preempted
@@ -122,7 +122,7 @@ class Evaluate:
     json: bool = False
 
     def _instances(self, k: int) -> tuple[str, Instance]:
-        key = jax.random.key(self.seed)
+        key = random_key(self.seed)
         if self.data == "synthetic":
             config = self.ensemble.replace(num_components=k)
             name = f"{config.spectrum} d={config.dim} N={config.num_samples}"
@@ -341,10 +341,11 @@ def main(argv: list[str] | None = None) -> int:
     """
     try:
         command = tyro.cli(Command, args=argv, prog="spectral-tf")
-        if not isinstance(command, Analysis | Pretrain | Runs | Models | Report):
-            return command.run()
-        _show(command.json, *command.run())
-        return 0
+        with compiled_settings():
+            if not isinstance(command, Analysis | Pretrain | Runs | Models | Report):
+                return command.run()
+            _show(command.json, *command.run())
+            return 0
     except BAD_INPUT as error:
         print(f"spectral-tf: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

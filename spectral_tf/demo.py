@@ -42,6 +42,7 @@ from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.sampling.tables import load_table
+from spectral_tf.settings import random_key
 from spectral_tf.spectra import abs_cosine, covariance, orthogonal_iteration_trace
 from spectral_tf.training.checkpoint import versions
 from spectral_tf.training.loop import Progress, pretrain
@@ -139,7 +140,7 @@ def instance_sets(config: DemoConfig) -> dict[str, Instance]:
 
     Source: DESIGN of the package, section 9.
     """
-    key = jax.random.key(config.seed + 1)
+    key = random_key(config.seed + 1)
     ensemble = EnsembleConfig(num_components=config.num_components)
     wide = ensemble.replace(dim=64, num_samples=200)
     quarter = max(config.num_instances // 4, 1)

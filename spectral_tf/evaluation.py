@@ -16,6 +16,7 @@ from jaxtyping import Array
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.model.transformer import Estimate, default_start
 from spectral_tf.sampling.instance import Instance
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import (
     abs_cosine,
     covariance,
@@ -89,6 +90,7 @@ def score(estimate: Estimate, instance: Instance) -> _Scores:
     return _Scores(cosine, error, angle)
 
 
+@standard_settings()
 def evaluate(
     predict_fn: PredictFn, instances: Instance, *, chunk_size: int = 64
 ) -> Report:

@@ -13,7 +13,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # room -> what it may import besides itself, low to high. A dotted name opens that
 # one module of a room. A new room needs a row here: put it as low as it can go.
 ROOMS: dict[str, set[str]] = {
-    "config": set(),
+    "settings": set(),
+    "config": {"settings"},
     "audit": {"config"},
     "moments": {"config"},
     "certificate": {"config", "moments"},
@@ -52,6 +53,8 @@ ROOMS["practice"] = {*ROOMS}
 ROOMS["demo"] = {*ROOMS}
 ROOMS["__init__"] = {*ROOMS} - {"__init__"}
 ROOMS["cli"] = {*ROOMS}
+for room in {*ROOMS} - {"settings"}:
+    ROOMS[room].add("settings")
 
 
 def module_of(path: Path) -> str:
@@ -106,6 +109,24 @@ def named_pmap(tree: ast.AST) -> list[int]:
     ]
 
 
+def nameless_keys(tree: ast.AST) -> list[int]:
+    """Lines that make a key of whatever generator JAX is set to."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if (
+            isinstance(node, ast.Attribute)
+            and ast.unparse(node) in ("jax.random.key", "random.key")
+        )
+        or (isinstance(node, ast.Attribute) and node.attr == "PRNGKey")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "jax.random"
+            and {"key", "PRNGKey"} & {alias.name for alias in node.names}
+        )
+    ]
+
+
 def prints(tree: ast.AST) -> list[int]:
     return [
         node.lineno
@@ -153,6 +174,15 @@ def test_file_obeys_the_house_rules(source):
     assert defaulted_keys(tree) == []
     assert module == "training.parallel" or named_pmap(tree) == []
     assert module == "cli" or prints(tree) == []
+    assert module == "settings" or nameless_keys(tree) == []
+
+
+@pytest.mark.parametrize("folder", ["experiments", "benchmarks"])
+def test_keys_name_their_generator(folder):
+    scripts = sorted((PACKAGE.parent / folder).rglob("*.py"))
+    assert scripts
+    for script in scripts:
+        assert nameless_keys(ast.parse(script.read_text(encoding="utf-8"))) == []
 
 
 def test_rooms_are_listed_low_to_high():
@@ -201,6 +231,10 @@ def test_the_other_rules_see_what_they_forbid():
     assert named_pmap(ast.parse("from jax import pmap")) == [1]
     assert named_pmap(ast.parse("parallel = 'pmap'")) == []
     assert prints(ast.parse("printer = print")) == [1]
+    assert nameless_keys(ast.parse("import jax\nf(jax.random.key)")) == [2]
+    assert nameless_keys(ast.parse("jr.PRNGKey(0)")) == [1]
+    assert nameless_keys(ast.parse("from jax.random import key")) == [1]
+    assert nameless_keys(ast.parse("jax.random.key_data(random_key(0))")) == []
     assert prints(ast.parse("console.print('print')")) == []
     assert long_functions(ast.parse("def f():\n" + "    x\n" * 80), 80)
     assert long_functions(ast.parse("def f():\n" + "    x\n" * 79), 80) == []

@@ -3,11 +3,10 @@
 import dataclasses
 from typing import Any
 
-import jax
-
 from spectral_tf.config import EnsembleConfig, MixturePart, TrainConfig
 from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.model.network import Network
+from spectral_tf.settings import random_key
 from spectral_tf.training.hot_start import with_adaptive_mlp
 
 
@@ -99,7 +98,7 @@ def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, A
     # Products of vectors would be most of a dense network's hidden units, and nothing
     # reads them in these blocks (see `with_adaptive_mlp`).
     products = not (recipe.dense_dim or recipe.depths)
-    key = jax.random.key(recipe.seed)
+    key = random_key(recipe.seed)
     network = with_adaptive_mlp(Network(model, params), key, products=products)
     config = TrainConfig(
         model=model,

@@ -7,7 +7,6 @@ of vectors; the network's block has R = min(8, d) of them, that of the others k.
 import dataclasses
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from config import Recipe
@@ -27,6 +26,7 @@ from spectral_tf.report.tables import plain_table
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.sampling.tables import load_table
+from spectral_tf.settings import random_key
 from spectral_tf.spectra import covariance, gram_schmidt, symmetric_eigh
 
 SEED = 20_251
@@ -69,7 +69,7 @@ DEPTHS = (2, 4, 8)
 
 
 def instances(case: Case) -> Any:
-    key = jax.random.key(SEED)
+    key = random_key(SEED)
     if case.ensemble is not None:
         return sample_batch(key, case.ensemble, case.count)
     table = load_table(case.images or "mnist")

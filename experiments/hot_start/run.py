@@ -38,6 +38,7 @@ from spectral_tf.model.params import flatten_params
 from spectral_tf.report.tables import plain_table
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.settings import random_key
 from spectral_tf.training.checkpoint import versions
 from spectral_tf.training.hot_start import trainable
 from spectral_tf.training.loop import pretrain
@@ -73,7 +74,7 @@ def train(arm: Arm, config: TrainConfig, params: Any) -> tuple[Any, list[float]]
         state = init_state(config, params, hold_zeros=False)
         steps, horizon = parallel_steps(config), jnp.int32(config.num_steps)
         while int(state.step) < config.num_steps:
-            state, metrics = steps(state, jax.random.key(config.seed), horizon)
+            state, metrics = steps(state, random_key(config.seed), horizon)
             losses.append(float(jnp.mean(metrics["loss"])))
     return jax.tree.map(jnp.asarray, jax.device_get(state.params)), losses
 
@@ -249,7 +250,7 @@ def main() -> int:
     ensemble = EnsembleConfig(
         dim=what.dim, num_samples=what.num_samples, num_components=what.num_components
     )
-    key = jax.random.key(what.seed + 1)
+    key = random_key(what.seed + 1)
     batch = sample_batch(key, ensemble, what.num_instances)
     arms = []
     for arm in what.arms:

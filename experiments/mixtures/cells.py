@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from spectral_tf.clustering.baselines import (
@@ -16,6 +15,7 @@ from spectral_tf.clustering.baselines import (
 )
 from spectral_tf.clustering.instances import ClusterInstance, cluster_batch_at
 from spectral_tf.config import ClusterConfig
+from spectral_tf.settings import random_key
 
 SEED = 2_026
 """Of the held-out mixtures; no run is trained with it."""
@@ -69,7 +69,7 @@ class Cell:
 
 def chunk_of(cell: Cell, start: int, size: int) -> ClusterInstance:
     """Instances `start` to `start + size` of a cell."""
-    key = jax.random.key(SEED)
+    key = random_key(SEED)
     return cluster_batch_at(key, 0, jnp.arange(start, start + size), cell.instances)
 
 

@@ -20,6 +20,7 @@ from spectral_tf.clustering.instances import ClusterInstance
 from spectral_tf.constructive import mixture_reference
 from spectral_tf.constructive.mixture import mixture_labels, mixture_params
 from spectral_tf.constructive.registers import start_rows
+from spectral_tf.settings import random_key
 
 Method = Callable[[ClusterInstance], np.ndarray]
 
@@ -43,7 +44,7 @@ def floor_labels(
 ) -> np.ndarray:
     """The best labels of one who knows |mu| and not mu."""
     x, means = instances.x, instances.means[:, 0]
-    posterior = gibbs_posterior(jax.random.key(seed), x, means, plan)
+    posterior = gibbs_posterior(random_key(seed), x, means, plan)
     return (np.asarray(all_best_labels(x, posterior)) < 0).astype(int)
 
 

@@ -45,6 +45,7 @@ from spectral_tf.clustering.instances import ClusterInstance, sample_clusters
 from spectral_tf.clustering.metrics import misclassification
 from spectral_tf.config import ClusterConfig
 from spectral_tf.evaluation import Statistic
+from spectral_tf.settings import random_key
 from spectral_tf.training.checkpoint import versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -84,7 +85,7 @@ def check_floor(plan: Study, batch: ClusterInstance, labels: np.ndarray) -> Reco
     """
     part, labels = first(batch, plan.checked), labels[: plan.checked]
     x, mean, truth = part.x, part.means[:, 0], truth_of(part)
-    key, wrong = jax.random.key(plan.seed + 2), wrong_shares(labels, truth)
+    key, wrong = random_key(plan.seed + 2), wrong_shares(labels, truth)
     long = gibbs_posterior(key, x, mean, plan.long_chain, at_truth=True)
     others = {"chain from the truth": long}
     if x.shape[2] == 2:
@@ -124,7 +125,7 @@ def drawn(plan: Study, case: tuple[int, int], signal: float) -> ClusterInstance:
     config = ClusterConfig(
         family="bi_class", signal=signal, dim=case[0], num_samples=case[1]
     )
-    key = jax.random.key(plan.seed)
+    key = random_key(plan.seed)
     for index in (plan.cases.index(case), plan.signals.index(signal)):
         key = jax.random.fold_in(key, index)
     return sample_clusters(key, config, plan.many)

@@ -28,6 +28,7 @@ from spectral_tf.model.channels import ChannelBlock, register_codes
 from spectral_tf.model.moment import reads_moment_only, scaled_moment
 from spectral_tf.model.transformer import register_starts
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.settings import random_key
 from spectral_tf.spectra import unit
 
 
@@ -36,7 +37,7 @@ def mixed_batch(what: Study) -> Array:
     dim, samples, count = what.mixed
     sizes = {"dim": dim, "num_samples": samples, "num_components": COMPONENTS}
     each = [
-        sample_batch(jax.random.key(SEED + 1), family.replace(**sizes), count).x
+        sample_batch(random_key(SEED + 1), family.replace(**sizes), count).x
         for family in what.families
     ]
     return jnp.stack(each, axis=1).reshape(-1, samples, dim)

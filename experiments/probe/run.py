@@ -43,6 +43,7 @@ from tables import text
 from spectral_tf.config import EnsembleConfig
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.settings import random_key
 
 RESULTS = Path(__file__).parent / "results"
 GRID = np.linspace(0, 1, 101)
@@ -54,7 +55,7 @@ Report = dict[str, Any]
 def batch_of(case: tuple[int, int, int]) -> tuple[Instance, Spectrum]:
     dim, samples, count = case
     ensemble = EnsembleConfig(dim=dim, num_samples=samples, num_components=COMPONENTS)
-    batch = sample_batch(jax.random.key(SEED), ensemble, count)
+    batch = sample_batch(random_key(SEED), ensemble, count)
     return batch, spectrum(batch.x)
 
 

@@ -17,6 +17,7 @@ from measure import log_tangents
 from networks import Trace
 
 from spectral_tf.sampling.orientation import uniform_rotation
+from spectral_tf.settings import random_key
 
 REGISTERS = 8
 
@@ -45,7 +46,7 @@ def tables(values: np.ndarray, shape: tuple[int, int]) -> tuple[Array, np.ndarra
     the sum of lambda_i v_i v_i'. Rows of 0 make them N, and scale it.
     """
     (count, samples), dim = shape, len(values)
-    keys = jax.random.split(jax.random.key(SEED), count)
+    keys = jax.random.split(random_key(SEED), count)
     turns = jax.vmap(lambda key: uniform_rotation(key, dim))(keys)
     half = turns * jnp.sqrt(dim * jnp.asarray(values, jnp.float32))[None, :, None]
     rows = jnp.zeros((count, samples, dim)).at[:, :dim].set(half)

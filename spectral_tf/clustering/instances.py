@@ -25,6 +25,7 @@ from jaxtyping import Array, Float, Int
 from spectral_tf.config import ClusterConfig, require
 from spectral_tf.sampling.ensembles import valid_rows
 from spectral_tf.sampling.sampler import instance_keys
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import einsum, unit
 
 
@@ -217,6 +218,7 @@ def cluster_batch_at(
     return jax.vmap(lambda one: sample_cluster_instance(one, config))(keys)
 
 
+@standard_settings()
 def sample_clusters(
     key: Array, config: ClusterConfig, batch_size: int
 ) -> ClusterInstance:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from spectral_tf.config.base import Config, ConfigError, require
+from spectral_tf.settings import random_key
 
 Spectrum = Literal[
     "authors",
@@ -177,7 +178,7 @@ class EnsembleConfig(Config):
         said = f"EnsembleConfig.spectrum={self.spectrum!r}"
         # The shape of a key, not a key: that would start the devices, and a run of
         # several processes has to join them first.
-        key = jax.eval_shape(jax.random.key, 0)
+        key = jax.eval_shape(lambda: random_key(0))
         try:
             found = jax.eval_shape(lambda key: function(key, self), key)
         except Exception as error:

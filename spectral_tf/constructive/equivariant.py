@@ -48,11 +48,13 @@ from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.model import Sublayer
 from spectral_tf.constructive.program import series
 from spectral_tf.model.params import parameter_shapes, unflatten_params
+from spectral_tf.settings import standard_settings
 
 EPS = 1e-30
 """Under the root of a norm: exact to rounding for lengths of 1e-14 and more."""
 
 
+@standard_settings()
 def equivariant_power_method(
     num_components: int,
     num_iters: int,

@@ -50,6 +50,7 @@ from spectral_tf.constructive.registers import start_rows
 from spectral_tf.constructive.tolerance import Tolerance
 from spectral_tf.constructive.variant import Rounds, Variant
 from spectral_tf.model.inputs import check_rows
+from spectral_tf.settings import standard_settings
 
 CLAIM = 0.1
 """An angle (radians) below which a cluster is claimed."""
@@ -108,6 +109,7 @@ class _Run(NamedTuple):
     length: np.ndarray  # [k]
 
 
+@standard_settings()
 def error_bound(
     x: Any,
     num_components: int,

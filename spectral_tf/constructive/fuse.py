@@ -29,6 +29,7 @@ from spectral_tf.model.inputs import check_fits, check_rows, scaled_rows
 from spectral_tf.model.params import check_params
 from spectral_tf.model.readout import read_tokens
 from spectral_tf.model.transformer import Estimate, predict
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import canonical_sign
 
 Fused = Callable[..., Estimate]
@@ -61,6 +62,7 @@ def is_covered(config: ModelConfig) -> bool:
     )
 
 
+@standard_settings()
 def fuse(config: ModelConfig, params: Any) -> Fused:
     """A function equal to `predict` to rounding, fast where weights are constructed.
 
@@ -90,6 +92,7 @@ def fuse(config: ModelConfig, params: Any) -> Fused:
     if plan is None:
         return lambda x, mask=None: predict(config, params, x, mask)
 
+    @standard_settings()
     def fused(
         x: Float[Array, "N d"], mask: Bool[Array, " N"] | None = None
     ) -> Estimate:

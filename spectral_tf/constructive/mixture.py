@@ -46,6 +46,7 @@ from spectral_tf.constructive.program import series
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.inputs import check_rows
 from spectral_tf.model.transformer import SpectralTransformer, predict
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import centred, einsum
 
 SPECTRAL = {"spectral": "register", "spectral_rms": "rms"}
@@ -250,6 +251,7 @@ def mixture_composition(
     return MIXTURES[variant](dim, num_iters, mixture)
 
 
+@standard_settings()
 def mixture_params(
     dim: int,
     num_iters: int,
@@ -301,6 +303,7 @@ def mixture_params(
     return config, assemble(composition, config)
 
 
+@standard_settings()
 def mixture_labels(
     config: ModelConfig,
     params: Any,

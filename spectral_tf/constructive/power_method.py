@@ -17,6 +17,7 @@ from spectral_tf.constructive.registers import (
 from spectral_tf.constructive.squaring import squaring
 from spectral_tf.constructive.tolerance import Tolerance
 from spectral_tf.constructive.variant import Variant
+from spectral_tf.settings import standard_settings
 
 VARIANTS: dict[str, Variant] = {
     "register": Variant(
@@ -104,6 +105,7 @@ def power_method_composition(
     return chosen.build(dim, num_components, num_iters, tolerance)
 
 
+@standard_settings()
 def power_method_params(
     dim: int,
     num_components: int,

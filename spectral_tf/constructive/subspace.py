@@ -41,6 +41,7 @@ import numpy as np
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.model import Sublayer
 from spectral_tf.model.params import parameter_shapes, unflatten_params
+from spectral_tf.settings import standard_settings
 
 EPS = 1e-16
 """Under the root of a norm; small beside a raw image and still trainable."""
@@ -51,6 +52,7 @@ SHIFTS = (0.6, 0.6, 0.3, 0.3, 0.12, 0.12, 0.06, 0.06, 0.03, 0.012)
 KINDS: dict[str, Sublayer] = {"cross": "cross", "move": "mlp"}
 
 
+@standard_settings()
 def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a default
     num_components: int,
     num_iters: int,

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.inputs import check_rows, scaled_rows
 from spectral_tf.model.transformer import SpectralTransformer
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import covariance, einsum, rayleigh_quotients, top_eigenpairs
 
 
@@ -41,6 +42,7 @@ class Trace(NamedTuple):
     length_error: Array
 
 
+@standard_settings()
 def trace(
     config: ModelConfig,
     params: Any,

@@ -39,6 +39,7 @@ from spectral_tf.estimators.networks import (
 )
 from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict, predict_from_covariance
+from spectral_tf.settings import compiled_settings
 
 PASS = 20
 """Iterations of one forward pass of the constructed network."""
@@ -190,6 +191,7 @@ def exact(source: Source, k: int) -> Proposal:
     return Proposal(scales[:k] ** 2 / len(source.x), rows[:k], "exact", 0)
 
 
+@compiled_settings()
 def pretrained(
     network: Network[ModelConfig], source: Source, k: int, start: np.ndarray
 ) -> Proposal:
@@ -202,6 +204,7 @@ def pretrained(
     return in_order(values, vectors, "pretrained", config.num_products)
 
 
+@compiled_settings()
 def constructed(
     source: Source, k: int, tol: float, max_iter: int, start: np.ndarray
 ) -> Proposal:
@@ -236,6 +239,7 @@ def constructed_network(count: int, dtype: Any) -> Network[ModelConfig]:
     return Network(config, cast(params, dtype))
 
 
+@compiled_settings()
 def cast(params: Any, dtype: Any) -> Any:
     """Parameters of another type, on the device."""
     with jax.enable_x64(True):

@@ -19,6 +19,7 @@ from spectral_tf.estimators.validation import (
 )
 from spectral_tf.model.cluster import ClusterEstimate, ClusterTable
 from spectral_tf.model.network import Network
+from spectral_tf.settings import compiled_settings
 
 DEFAULT = "gmm-small"
 MOST_TRAINED = 5
@@ -73,6 +74,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self.weights = weights
         self.num_starts = num_starts
 
+    @compiled_settings()
     def fit(self, X: ArrayLike, y: Any = None) -> "NetworkClusterer":
         """Find the clusters of a table.
 
@@ -98,7 +100,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
                 f"{DEFAULT} was trained on at most {MOST_TRAINED} clusters; for "
                 f"n_clusters={self.n_clusters} SpectralClusterer is the better choice.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,  # beyond the decorator
             )
         with unchanged_on_error(self):
             x = validated(self, X, reset=True, rows=2)
@@ -113,7 +115,10 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self, x: np.ndarray, network: Network[ClusterModelConfig]
     ) -> "NetworkClusterer":
         self.n_clusters_, starts = int(self.n_clusters), int(self.num_starts)
-        self._network, self._starts = network, starts
+        single = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf, jnp.float32), network.params
+        )
+        self._network, self._starts = network.replace(params=single), starts
         self._middle, self._half = middle_and_half(x)
         self._rows = self._scaled(x)
         found, logs = self._answers(self._rows[:0])
@@ -159,6 +164,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         """
         return np.argmax(self.predict_proba(X), axis=1)
 
+    @compiled_settings()
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probability of each cluster for each row.
 

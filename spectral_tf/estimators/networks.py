@@ -19,6 +19,7 @@ from spectral_tf.model.moment import check_reads_moment_only
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import flatten_params, load_weights
 from spectral_tf.model.transformer import gaussian_start
+from spectral_tf.settings import compiled_settings
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.weights import (
     load_manifest,
@@ -59,6 +60,7 @@ def default_weights() -> Weights:
     return DEFAULT
 
 
+@compiled_settings()
 def load_network(weights: Weights, kind: str = "eigenpairs") -> Network[Any]:
     """A trained network by name, from a file or a folder, or as it is.
 

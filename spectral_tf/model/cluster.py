@@ -35,7 +35,8 @@ from spectral_tf.model.cluster_blocks import (
     normed,
     orthonormal,
 )
-from spectral_tf.model.inputs import Rows, check_rows, scaled_rows
+from spectral_tf.model.inputs import Rows, check_rows, in_common_type, scaled_rows
+from spectral_tf.settings import random_key, standard_settings
 from spectral_tf.spectra import unit
 
 SCALING = ModelConfig(attention_scale="mean")
@@ -131,11 +132,12 @@ def cluster_start(
 
     Source: ours.
     """
-    key = jax.random.fold_in(jax.random.key(config.start_seed), dim)
+    key = jax.random.fold_in(random_key(config.start_seed), dim)
     key = jax.random.fold_in(key, index)
     each = jax.vmap(lambda place: jax.random.fold_in(key, place))
     keys = each(jnp.arange(num_classes))
-    return jax.vmap(lambda one: jax.random.normal(one, (dim,)))(keys)
+    draw = lambda key: jax.random.normal(key, (dim,), jnp.float32)
+    return jax.vmap(draw)(keys)
 
 
 class ClusterTransformer(nn.Module):
@@ -340,6 +342,7 @@ def _surest(
     return jax.tree.map(lambda leaf: leaf[best], found)
 
 
+@standard_settings()
 def predict_clusters(
     config: ClusterModelConfig,
     params: Any,
@@ -390,6 +393,8 @@ def predict_clusters(
     starts = jnp.stack(
         [cluster_start(config, num_classes, dim, index) for index in range(num_starts)]
     )
+    rows, asked, starts = in_common_type(params, table.x, table.asked, starts)
+    table = ClusterTable(rows, table.mask, asked)
     found = _surest(config, params, table, starts)
     order = jnp.argsort(-found.log_weights)
     return found._replace(

@@ -106,7 +106,9 @@ def normed(values: Float[Array, "*b c"], eps: float = 1e-6) -> Float[Array, "*b 
 def mean_of(values: Float[Array, "K *b"], active: Array) -> Float[Array, "*b"]:
     """Mean over the registers that take part."""
     weights = active.astype(values.dtype)
-    return jnp.tensordot(weights, values, 1) / jnp.sum(weights)
+    return jnp.tensordot(
+        weights, values, 1, precision=jax.lax.Precision.HIGHEST
+    ) / jnp.sum(weights)
 
 
 def squared_distances(

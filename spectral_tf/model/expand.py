@@ -33,10 +33,12 @@ from spectral_tf.model.params import (
     unflatten_params,
 )
 from spectral_tf.model.transformer import register_starts
+from spectral_tf.settings import standard_settings
 
 Flat = dict[str, np.ndarray]
 
 
+@standard_settings()
 def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
     """The same network as dense weights of the general module, for one d.
 

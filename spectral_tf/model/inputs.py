@@ -134,6 +134,28 @@ def padded(config: ModelConfig, x: Float[Array, "N d"]) -> Float[Array, "N D"]:
     return jnp.pad(x, ((0, 0), (0, (config.dim or 0) - x.shape[1])))
 
 
+def in_common_type(params: Any, *arrays: Any) -> tuple[Any, ...]:
+    """The arrays of a table in the floating type of table and network, the wider one.
+
+    With `jax_enable_x64` one can be in double precision and the other not, and the
+    blocks are scanned, which wants the same type before and after.
+
+    Args:
+        params: tree of arrays.
+        arrays: of numbers, or None.
+
+    Returns:
+        The arrays in that type; None stays.
+
+    Source: ours.
+    """
+    numbers = [array for array in arrays if array is not None]
+    dtype = jnp.result_type(*jax.tree.leaves(params), *numbers, 0.0)
+    return tuple(
+        None if array is None else jnp.asarray(array, dtype) for array in arrays
+    )
+
+
 def check_rows(x: Any, mask: Any = None) -> None:
     """Refuse rows that no network can use, before anything is compiled.
 

@@ -21,8 +21,11 @@ from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig, model_
 from spectral_tf.model.cluster import ClusterTransformer
 from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import SpectralTransformer
+from spectral_tf.settings import random_key, standard_settings
 
 Params = Mapping[str, Any]
+TYPES = np.dtype(np.float32), np.dtype(np.float64)
+"""Of parameters, whether or not JAX is in double precision now."""
 
 
 class ParamsError(ValueError):
@@ -92,6 +95,7 @@ def unflatten_params(flat: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+@standard_settings()
 def init_params(config: AnyModel, key: jax.Array) -> dict[str, Any]:
     """Fresh parameters of the network of a configuration.
 
@@ -116,6 +120,7 @@ def _jitted_init(config: AnyModel, key: jax.Array) -> dict[str, Any]:
     return unfreeze(SpectralTransformer(config).init(key, x))["params"]
 
 
+@standard_settings()
 def parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
     """Path -> shape and dtype of every parameter, without computing any.
 
@@ -127,7 +132,7 @@ def parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
 
     Source: ours.
     """
-    shapes = jax.eval_shape(lambda key: init_params(config, key), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: init_params(config, key), random_key(0))
     return flatten_params(shapes)
 
 
@@ -150,7 +155,7 @@ def check_params(config: AnyModel, params: Params) -> None:
         leaf, want = given[path], wanted[path]
         if tuple(np.shape(leaf)) != tuple(want.shape):
             faults.append(f"{path} has shape {np.shape(leaf)}, expected {want.shape}")
-        elif np.dtype(leaf.dtype) != np.dtype(want.dtype):
+        elif np.dtype(leaf.dtype) not in (np.dtype(want.dtype), *TYPES):
             faults.append(f"{path} has dtype {leaf.dtype}, expected {want.dtype}")
     if faults:
         raise ParamsError(
@@ -174,6 +179,7 @@ def count_params(params: Params) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in flatten_params(params).values())
 
 
+@standard_settings()
 def unroll(network: Network[ModelConfig]) -> Network[ModelConfig]:
     """The same network with weights of its own for every block.
 

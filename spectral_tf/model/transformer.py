@@ -26,11 +26,13 @@ from spectral_tf.model.inputs import (
     check_fits,
     check_rows,
     embedded_rows,
+    in_common_type,
     padded,
     scaled_rows,
 )
 from spectral_tf.model.moment import Moment, check_reads_moment_only, scaled_moment
 from spectral_tf.model.readout import Estimate, cut_columns, rayleigh, read_tokens
+from spectral_tf.settings import random_key, standard_settings
 from spectral_tf.spectra import canonical_sign, gram_schmidt, unit
 
 
@@ -66,12 +68,13 @@ def gaussian_start(
 
     Source: ours.
     """
-    key = jax.random.fold_in(jax.random.key(config.start_seed), dim)
+    key = jax.random.fold_in(random_key(config.start_seed), dim)
+    # In single precision, so that the numbers are the same in double.
     rows = [
-        jax.random.normal(key, (config.register_rows, dim), dtype),
-        jax.random.normal(jax.random.fold_in(key, 1), (count, dim), dtype),
+        jax.random.normal(key, (config.register_rows, dim), jnp.float32),
+        jax.random.normal(jax.random.fold_in(key, 1), (count, dim), jnp.float32),
     ]
-    return unit(jnp.concatenate(rows)[:count])
+    return unit(jnp.concatenate(rows)[:count].astype(dtype))
 
 
 def default_start(config: ModelConfig, dim: int, dtype: Any) -> Float[Array, "k d"]:
@@ -270,6 +273,7 @@ def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple
     return jax.lax.scan(turn, state, jnp.array(config.block_order))
 
 
+@standard_settings()
 def predict(
     config: ModelConfig,
     params: Any,
@@ -307,10 +311,12 @@ def predict(
     """
     check_rows(x, mask)
     model = SpectralTransformer(config)
+    x, start = in_common_type(params, x, start)
     estimate, _ = model.apply({"params": params}, x, mask, start)
     return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))
 
 
+@standard_settings()
 def predict_from_covariance(
     config: ModelConfig,
     params: Any,
@@ -343,6 +349,7 @@ def predict_from_covariance(
 
     Source: ours.
     """
+    covariance, start = in_common_type(params, covariance, start)
     moment = scaled_moment(config, covariance)
     model = SpectralTransformer(config)
     estimate, _ = model.apply({"params": params}, moment, None, start)

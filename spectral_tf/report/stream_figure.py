@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +15,7 @@ from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.report.figures import STYLE
 from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.settings import random_key
 
 MOST_BLOCKS = 40
 """Blocks that fit with a name each; a longer network is shown up to here."""
@@ -159,7 +159,7 @@ def composition_figure(
     table = EnsembleConfig(
         spectrum="power_law", dim=dim, num_samples=TABLE_ROWS, num_components=k
     )
-    x = sample_batch(jax.random.key(0), table, 1).x[0]
+    x = sample_batch(random_key(0), table, 1).x[0]
     model = SpectralTransformer(config)
     inside: Any = model.apply({"params": params}, x, capture=True)[1]
     shown = min(config.num_blocks, MOST_BLOCKS)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from spectral_tf.sampling.instance import Instance, make_instance
 from spectral_tf.sampling.tables import DataError
+from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import canonical_sign
 
 CHUNK_SIZE = 64
@@ -43,6 +44,7 @@ def svd_reduce(x: Float[np.ndarray, "rows features"], dim: int) -> np.ndarray:
     return (rows @ signed.T).astype(np.float32)
 
 
+@standard_settings()
 def row_blocks(
     key: Array,
     x: Float[np.ndarray, "rows d"],

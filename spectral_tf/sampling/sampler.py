@@ -14,9 +14,11 @@ from spectral_tf.config import EnsembleConfig, MixturePart, require
 from spectral_tf.sampling.ensembles import sample_instance
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.mixtures import sample_mixture
+from spectral_tf.settings import standard_settings
 
 
 @functools.partial(jax.jit, static_argnames="config")
+@standard_settings()
 def batch_at(
     key: Array,
     step: int | Int[Array, ""],
@@ -43,6 +45,7 @@ def batch_at(
 
 
 @functools.partial(jax.jit, static_argnames="parts")
+@standard_settings()
 def mixture_batch_at(
     key: Array,
     step: int | Int[Array, ""],
@@ -82,6 +85,7 @@ def instance_keys(
     return jax.vmap(lambda index: jax.random.fold_in(step_key, index))(indices)
 
 
+@standard_settings()
 def sample_batch(key: Array, config: EnsembleConfig, batch_size: int) -> Instance:
     """A batch of synthetic instances.
 

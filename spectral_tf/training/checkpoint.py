@@ -26,6 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from spectral_tf.config import AnyRun, TrainConfig, run_config
+from spectral_tf.settings import compiled_settings
 from spectral_tf.training.provenance import provenance
 from spectral_tf.training.provenance import versions as versions
 from spectral_tf.training.state import TrainState, init_state
@@ -340,6 +341,7 @@ def restore_best(run_dir: Path) -> Restored:
     return _restore(best, None)
 
 
+@compiled_settings()
 def _restore(folder: Path, config: AnyRun | None) -> Restored:
     meta = json.loads((folder / META).read_text())
     stored = run_config(meta["config"])

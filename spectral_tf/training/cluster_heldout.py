@@ -11,6 +11,7 @@ from jaxtyping import Array
 from spectral_tf.clustering.instances import ClusterInstance
 from spectral_tf.config import ClusterTrainConfig
 from spectral_tf.model.cluster import cluster_start
+from spectral_tf.settings import random_key
 from spectral_tf.training.batch import Draw, Metrics
 from spectral_tf.training.cluster_batch import (
     cluster_loss,
@@ -34,7 +35,7 @@ class ClusterHeldout:
 
     def __init__(self, config: ClusterTrainConfig) -> None:
         self.config = config
-        key = jax.random.fold_in(jax.random.key(config.seed), HELDOUT_STREAM)
+        key = jax.random.fold_in(random_key(config.seed), HELDOUT_STREAM)
         indices = jnp.arange(config.eval_instances)
         drawn = jax.jit(draw_clusters, static_argnums=0)
         self.batches = [

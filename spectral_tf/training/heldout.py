@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from spectral_tf.config import TrainConfig
+from spectral_tf.settings import random_key
 from spectral_tf.training.batch import Draw, Metrics, draw, instance_loss, parts_of
 
 HELDOUT_STREAM = 2_000_003
@@ -45,7 +46,7 @@ class Heldout:
 
     def __init__(self, config: TrainConfig, rows: np.ndarray | None = None) -> None:
         self.config = config
-        key = jax.random.fold_in(jax.random.key(config.seed), HELDOUT_STREAM)
+        key = jax.random.fold_in(random_key(config.seed), HELDOUT_STREAM)
         indices = jnp.arange(config.eval_instances)
         plain = config.table.replace(
             synthetic_share=0.0, replacement=False, rescale=0.0, rotate=False

@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from spectral_tf.config import AnyRun, ConfigError, TrainConfig
 from spectral_tf.sampling.past import PastTable, check_past, load_past
+from spectral_tf.settings import compiled_settings, random_key
 from spectral_tf.training.checkpoint import (
     CheckpointError,
     checkpoint_folders,
@@ -62,6 +63,7 @@ def check_finite(metrics: dict[str, np.ndarray], step: int) -> None:
             )
 
 
+@compiled_settings()
 def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     config: AnyRun,
     run_dir: Path | str | None = None,
@@ -235,7 +237,7 @@ class _Run:
     ) -> None:
         self.config, self.steps, self.records = config, steps, records
         self.asked, self.on_call = asked, on_call
-        self.key = jax.random.key(config.seed)
+        self.key = random_key(config.seed)
         held = () if past is None else (past.heldout,)
         self.past, self.evaluate = past, _evaluator(config, *held)
         self.heldout: dict[str, Any] | None = None

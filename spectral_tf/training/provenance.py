@@ -14,6 +14,7 @@ import optax
 import orbax.checkpoint as ocp
 
 from spectral_tf.config import AnyRun
+from spectral_tf.settings import GENERATOR
 
 TABLE_RULE = (
     "; with a table, floor((g + 1) share) = floor(g share) makes g a block, of rows "
@@ -24,7 +25,7 @@ SOURCE = Path(__file__).parent
 
 DATA_RULE = (
     "instance g of step s is drawn from fold_in(fold_in(key, s), g); shape number p "
-    "has key = fold_in(jax.random.key(seed), p)"
+    f"has key = fold_in(jax.random.key(seed, impl={GENERATOR!r}), p)"
 )
 
 

@@ -17,6 +17,7 @@ from spectral_tf.model.params import (
     init_params,
     unflatten_params,
 )
+from spectral_tf.settings import random_key, standard_settings
 
 
 class TrainState(NamedTuple):
@@ -173,6 +174,7 @@ def learning_rate(
     return config.learning_rate * jnp.where(past < 0, warm, decayed)
 
 
+@standard_settings()
 def init_state(
     config: AnyRun, params: Any = None, *, hold_zeros: bool = True
 ) -> TrainState:
@@ -197,13 +199,14 @@ def init_state(
     """
     step = jnp.zeros((), jnp.int32)
     if params is None:
-        params = init_params(config.model, jax.random.key(config.seed))
+        params = init_params(config.model, random_key(config.seed))
         return _with_average(
             config, TrainState(step, params, optimiser(config).init(params))
         )
     check_params(config.model, params)
     flat = flatten_params(params)
-    params = unflatten_params({path: jnp.asarray(flat[path]) for path in flat})
+    dtype = jnp.result_type(float)
+    params = unflatten_params({path: jnp.asarray(flat[path], dtype) for path in flat})
     opt_state = optimiser(config).init(params)
     if hold_zeros:
         require(

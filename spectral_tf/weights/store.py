@@ -16,6 +16,7 @@ import jax
 from spectral_tf.config import AnyModel, ModelConfig, kind_of
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import count_params, unflatten_params
+from spectral_tf.settings import standard_settings
 from spectral_tf.weights.components import with_components
 from spectral_tf.weights.manifest import (
     MANIFEST,
@@ -94,6 +95,7 @@ def models_table() -> tuple[ModelRow, ...]:
     return tuple(rows)
 
 
+@standard_settings()
 def load_pretrained(
     source: str | Path, *, num_components: int | None = None
 ) -> Network[Any]:
@@ -136,6 +138,7 @@ def load_pretrained(
     return Network(config, unflatten_params(flat))
 
 
+@standard_settings()
 def load_manifest(source: str | Path) -> dict[str, Any]:
     """What stands beside a checkpoint: digest, licence, and the record of its training.
 

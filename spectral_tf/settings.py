@@ -1,0 +1,126 @@
+"""Answers that do not depend on how JAX is set around them, nor hang after a fork.
+
+JAX has settings for the whole process, from `jax.config`, from a context or from the
+environment. Some of them decide numbers (the random generator, its layout, double
+precision), some refuse what is no fault of ours (strict promotion), one makes every
+program a hundred times slower. Whatever uses JAX here runs in one of two contexts:
+
+* `standard_settings`: a library function. Double precision and `jax_disable_jit` stay
+  with the caller, and so does every check of NaN, ranks, leaks or keys.
+* `compiled_settings`: an estimator, a command, a training. These are compiled, and in
+  single precision but for the parts that say otherwise.
+
+Keys come from `random_key` alone, which names their generator.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+import jax
+from jaxtyping import Array
+
+GENERATOR = "threefry2x32"
+"""Of every key of the package: checkpoints, start vectors and audits depend on it."""
+
+
+class ForkError(RuntimeError):
+    """JAX was in use when this process was forked, so that it cannot work here."""
+
+
+def random_key(seed: int) -> Array:
+    """The key of a seed, of the same generator however JAX is set.
+
+    Args:
+        seed: whole number; the lower 32 bits count.
+
+    Returns:
+        Typed PRNG key.
+
+    Source: ours; Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
+    """
+    offset = jax.config.jax_random_seed_offset  # which JAX adds to every seed
+    return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)
+
+
+@contextlib.contextmanager
+def standard_settings() -> Iterator[None]:
+    """What is inside gives the numbers that it gives under JAX's default settings.
+
+    Also a decorator. In a traced function it holds while that is traced; the layout of
+    random bits is then the caller's, since JAX reads it as it compiles.
+
+    Raises:
+        ForkError: in a process that was forked while JAX was in use.
+    """
+    check_fork()
+    with (
+        jax.numpy_dtype_promotion("standard"),
+        jax.threefry_partitionable(True),
+        jax.default_prng_impl(GENERATOR),
+        jax.softmax_custom_jvp(False),
+        jax.debug_infs(False),  # infinities are values here, e.g. of weights held
+        jax.transfer_guard("allow"),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def compiled_settings() -> Iterator[None]:
+    """`standard_settings`, compiled, and in single precision but where code says so.
+
+    Raises:
+        ForkError: in a process that was forked while JAX was in use.
+    """
+    with standard_settings(), jax.disable_jit(False), jax.enable_x64(False):
+        yield
+
+
+def check_fork() -> None:
+    """Refuse to use JAX where it would wait for ever.
+
+    A forked process has the memory of its parent but none of its threads, and JAX
+    waits for them.
+
+    Raises:
+        ForkError: in a process that was forked while JAX was in use.
+    """
+    if _State.is_broken:
+        raise ForkError(
+            f"process {os.getpid()} was forked from one in which JAX was in use, and "
+            "would hang: start processes by 'spawn' or 'forkserver' "
+            "(multiprocessing.get_context('spawn')), use joblib's default 'loky', or "
+            "fork before the first use of JAX."
+        )
+
+
+class _State:
+    """Whether this process is a fork of one in which JAX had begun to run."""
+
+    is_broken = False
+
+
+def _has_begun() -> bool:
+    """Whether JAX has devices, and threads that serve them."""
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    begun = getattr(bridge, "backends_are_initialized", None)
+    return begun is not None and begun()
+
+
+def _has_lost_threads() -> bool:
+    """Whether JAX has devices but nobody serves them; only Linux can tell."""
+    try:
+        return _has_begun() and len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+def _after_fork() -> None:
+    _State.is_broken = _State.is_broken or _has_begun()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+    # The fork may have been before this import.
+    _State.is_broken = _has_lost_threads()

@@ -1,0 +1,201 @@
+"""Whatever JAX is set to, the answers are those of its default settings."""
+
+import contextlib
+import io
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import spectral_tf
+from spectral_tf.cli import main
+from spectral_tf.config import ClusterModelConfig, TrainConfig
+from spectral_tf.estimators import (
+    NetworkClusterer,
+    SpectralClusterer,
+    SpectralOutlierDetector,
+    SpectralPCA,
+)
+from spectral_tf.model.params import save_weights
+from tests.problems import SMALL, random_params
+
+# Settings that decide numbers, refuse what others accept, or slow everything down.
+PINNED: dict[str, dict[str, Any]] = {
+    "double": {"jax_enable_x64": True},
+    "strict types": {"jax_numpy_dtype_promotion": "strict"},
+    "strict types, double": {
+        "jax_numpy_dtype_promotion": "strict",
+        "jax_enable_x64": True,
+    },
+    "no jit": {"jax_disable_jit": True},
+    "rbg": {"jax_default_prng_impl": "rbg"},
+    "unsafe rbg": {"jax_default_prng_impl": "unsafe_rbg"},
+    "random bits": {"jax_threefry_partitionable": False},
+    "seed offset": {"jax_random_seed_offset": 7},
+    "gumbel": {"jax_high_dynamic_range_gumbel": True},
+    "softmax": {"jax_softmax_custom_jvp": True},
+    "transfers": {"jax_transfer_guard": "disallow"},
+    "infinities": {"jax_debug_infs": True},
+}
+# Those that only look on: they stay with the caller, and find nothing here.
+WATCHING: dict[str, dict[str, Any]] = {
+    "nan": {"jax_debug_nans": True},
+    "ranks": {"jax_numpy_rank_promotion": "raise"},
+    "leaks": {"jax_check_tracer_leaks": True},
+    "keys": {"jax_debug_key_reuse": True, "jax_enable_custom_prng": True},
+    "checks": {"jax_enable_checks": True, "jax_legacy_prng_key": "error"},
+    "precision": {"jax_default_matmul_precision": "bfloat16"},
+}
+SETTINGS = PINNED | WATCHING
+PARSED = [pytest.param(SETTINGS[name], id=name) for name in SETTINGS]
+
+TINY = ClusterModelConfig(num_blocks=1)
+CLUSTERER = TINY, random_params(TINY)
+FINDER = SMALL, random_params(SMALL)
+RUN = TrainConfig(
+    model=SMALL.replace(num_components=2, register_tokens=3),
+    shapes=((4, 8),),
+    num_steps=2,
+    steps_per_call=2,
+    warmup_steps=1,
+    batch_size=4,
+)
+
+
+@contextlib.contextmanager
+def settings(values: dict[str, Any]) -> Iterator[None]:
+    """JAX's settings of the process, and back."""
+    before = {name: getattr(jax.config, name) for name in values}
+    try:
+        for name, value in values.items():
+            jax.config.update(name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, getattr(value, "value", value))
+
+
+def table() -> np.ndarray:
+    """40 rows in two groups."""
+    x = np.random.default_rng(0).normal(size=(40, 5)) * [5.0, 3.0, 2.0, 1.0, 1.0]
+    x[:20] += 8.0
+    return x
+
+
+def answers() -> dict[str, Any]:
+    """One small fit and one predict of every estimator."""
+    x = table()
+    network = NetworkClusterer(2, weights=CLUSTERER, num_starts=2).fit(x)
+    untrained = {"engine": "pretrained", "weights": FINDER, "fallback": "eigh"}
+    return {
+        "pca": SpectralPCA(2).fit(x).transform(x),
+        "parts": SpectralPCA(2).partial_fit(x[:20]).partial_fit(x[20:]).transform(x),
+        "trained": SpectralPCA(2, certify=False, **untrained).fit(x).components_,
+        "clusters": SpectralClusterer(2, n_init=1).fit(x).predict(x),
+        "outliers": SpectralOutlierDetector().fit(x).predict(x),
+        "network": network.predict_proba(x + 0.1),
+        "confidence": network.confidence_,
+    }
+
+
+def trained() -> list[np.ndarray]:
+    """The weights that a short training gives."""
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(spectral_tf.pretrain(RUN))]
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    return answers()
+
+
+@pytest.fixture(scope="module")
+def expected_weights() -> list[np.ndarray]:
+    return trained()
+
+
+@pytest.mark.parametrize("values", PARSED)
+def test_estimators_answer_alike(values, expected):
+    with settings(values):
+        found = answers()
+    for name, value in expected.items():
+        assert_allclose(found[name], value, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("values", [pytest.param(PINNED[n], id=n) for n in PINNED])
+def test_training_gives_the_same_weights(values, expected_weights):
+    with settings(values):
+        found = trained()
+    for leaf, other in zip(found, expected_weights, strict=True):
+        assert leaf.dtype == other.dtype
+        assert_array_equal(leaf, other)
+
+
+LIBRARY = ["double", "strict types", "strict types, double", "rbg", "transfers", "nan"]
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_functions_take_tables_in_single_precision(name):
+    x, key = jnp.asarray(table(), jnp.float32), jax.random.key(0, impl="threefry2x32")
+    with settings(SETTINGS[name]):
+        pairs = spectral_tf.predict(*spectral_tf.equivariant_power_method(2, 60), x)
+        clusters = spectral_tf.predict_clusters(*CLUSTERER, x, 2, num_starts=1)
+        batch = spectral_tf.sample_batch(key, spectral_tf.EnsembleConfig(dim=4), 2)
+    values = np.linalg.eigvalsh(np.cov(table().T, bias=True))[::-1]
+    assert_allclose(pairs.eigenvalues, values[:2], rtol=1e-4)
+    assert_allclose(np.exp(clusters.log_probabilities).sum(axis=1), 1.0, rtol=1e-5)
+    assert batch.x.shape == (2, 50, 4)
+
+
+def run(*arguments: Any) -> tuple[int, str]:
+    """Exit code of the program, and what it printed."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+    return code, out.getvalue() + err.getvalue()
+
+
+ALL_AT_ONCE = {
+    name: value for values in PINNED.values() for name, value in values.items()
+} | {"jax_debug_nans": True}
+
+
+def test_commands_and_audits_do_not_mind(tmp_path):
+    """What was recorded under JAX's settings is confirmed under any others."""
+    data, weights = tmp_path / "table.csv", tmp_path / "weights"
+    np.savetxt(data, table(), delimiter=",", header="a,b,c,d,e", comments="")
+    save_weights(weights, *FINDER)
+    flags = ["--n-components", 2, "--engine", "pretrained", "--weights", weights]
+    code, said = run("pca", data, *flags, "--out", tmp_path / "pca", "--json")
+    assert code == 0, said
+    with settings(ALL_AT_ONCE):
+        code, again = run("pca", data, *flags, "--out", tmp_path / "again", "--json")
+        assert code == 0, again
+        first, second = (json.loads(text) for text in (said, again))
+        assert first["components"] == second["components"]
+        log = tmp_path / "pca" / "audit.jsonl"
+        code, shown = run("audit", "show", log, "last")
+        assert code == 0, shown
+        scored = ["--num-instances", 2, "--weights", weights]
+        code, shown = run("evaluate", *scored)
+        assert code == 0, shown
+
+
+def test_two_threads_fit_at_the_same_time(expected):
+    found: dict[int, dict[str, Any]] = {}
+    threads = [
+        threading.Thread(target=lambda place=place: found.update({place: answers()}))
+        for place in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for place in range(2):
+        for name, value in expected.items():
+            assert_allclose(found[place][name], value, rtol=1e-6, atol=1e-6)
