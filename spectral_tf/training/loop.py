@@ -1,6 +1,6 @@
 """The training loop: calls, metrics, checkpoints, and how a run stops.
 
-It prints nothing; whoever calls it passes `on_call` to watch.
+It says nothing unless asked to; whoever calls it passes `on_call` to watch.
 """
 
 import math
@@ -23,13 +23,14 @@ from spectral_tf.training.checkpoint import (
     restore_latest,
     to_host,
 )
+from spectral_tf.training.lines import ProgressLines, on_stderr
 from spectral_tf.training.parallel import (
     Device,
     MultiStep,
     on_rows,
     parallel_steps,
 )
-from spectral_tf.training.records import Progress, Records
+from spectral_tf.training.records import Progress, Records, check_run_dir
 from spectral_tf.training.state import TrainState, init_state
 from spectral_tf.training.stopping import (
     FAILED,
@@ -71,6 +72,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     on_call: Callable[[Progress], None] | None = None,
     devices: Sequence[Device] | None = None,
     init_params: Any = None,
+    verbose: bool = False,
 ) -> TrainState:
     """Pre-train on instances sampled on the devices.
 
@@ -92,6 +94,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
         init_params: start from these parameters of `config.model` (a hot start), with
             those that are exactly 0 held there, see `free_gradients`; None draws them
             from `config.seed`. A resumed run does not look at them.
+        verbose: write a line on stderr every few seconds: step, speed, loss, time left.
 
     Returns:
         The final state, replicated on the devices.
@@ -100,6 +103,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
         CheckpointError: if `run_dir` holds a run already and resume is False, or
             nothing can be resumed, or a file of the run cannot be written, or the
             table is not the one that the run began with.
+        ConfigError: if `run_dir` is a file, or lies where nothing can be written.
         DataError: if the table cannot be used, or not with these shapes.
         ParamsError: if `init_params` do not fit `config.model`; nothing is written.
         NonFiniteError: if a loss or norm is not finite.
@@ -118,6 +122,11 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
+    check_run_dir(folder)
+    observers = [ProgressLines()] if verbose else []
+    observers += [] if on_call is None else [on_call]
+    if verbose:
+        on_stderr(f"compiling for {len(devices or jax.devices())} device(s)")
     past = _past(config)
     begun = _begin(config, folder, resume, init_params, past)
     steps = parallel_steps(config, devices)
@@ -126,7 +135,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     ahead = calls_ahead(jax.devices() if devices is None else devices)
     with Records(folder, config) as records, stop_requests() as asked:
         records.open(int(begun.state.step))
-        run = _Run(config, steps, records, asked, on_call, past)
+        run = _Run(config, steps, records, asked, observers, past)
         return run(begun, max_seconds, ahead)
 
 
@@ -230,11 +239,11 @@ class _Run:
         steps: MultiStep,
         records: Records,
         asked: StopRequest,
-        on_call: Callable[[Progress], None] | None,
+        observers: Sequence[Callable[[Progress], None]],
         past: PastTable | None,
     ) -> None:
         self.config, self.steps, self.records = config, steps, records
-        self.asked, self.on_call = asked, on_call
+        self.asked, self.observers = asked, observers
         self.key = jax.random.key(config.seed)
         held = () if past is None else (past.heldout,)
         self.past, self.evaluate = past, _evaluator(config, *held)
@@ -355,8 +364,8 @@ class _Run:
         seconds, speed = self.fetched - self.begin, instances / took
         progress = Progress(step, self.horizon, seconds, speed, means, self.heldout)
         self.records.log(progress)
-        if self.on_call is not None:
-            self.on_call(progress)
+        for observer in self.observers:
+            observer(progress)
 
     def _save(self, state: TrainState) -> None:
         seconds = self.earlier + time.perf_counter() - self.opened
