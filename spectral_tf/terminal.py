@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any
 
 CLOSED_PIPE = 141
 """Exit code when the reader of the output has gone: 128 + SIGPIPE, as in a shell."""
@@ -23,7 +23,8 @@ _SUBSTITUTES = {
     **{"λ": "lambda", "σ": "sigma", "µ": "u", "°": " deg", "→": "->", "←": "<-"},
     **{"\N{NO-BREAK SPACE}": " ", "\N{INFINITY}": "inf"},
 }
-_HANDLER = "spectral_tf.substitutes"
+HANDLER = "spectral_tf.substitutes"
+"""Name of what stands in for a letter, as `errors=` of a stream."""
 
 
 def _substituted(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -38,7 +39,7 @@ def _substituted(error: UnicodeError) -> tuple[str | bytes, int]:
     return text, error.end
 
 
-codecs.register_error(_HANDLER, _substituted)
+codecs.register_error(HANDLER, _substituted)
 
 
 @contextlib.contextmanager
@@ -60,7 +61,7 @@ def readable_streams() -> Iterator[None]:
     ]
     before = [stream.errors for stream in streams]
     for stream in streams:
-        stream.reconfigure(errors=_HANDLER)
+        stream.reconfigure(errors=HANDLER)
     try:
         yield
     finally:
@@ -69,7 +70,7 @@ def readable_streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-def is_unicode(stream: TextIO | None) -> bool:
+def is_unicode(stream: Any) -> bool:
     """Whether a stream has every letter.
 
     Args:
@@ -87,7 +88,7 @@ def is_unicode(stream: TextIO | None) -> bool:
         return False
 
 
-def abandon(*streams: TextIO | None) -> bool:
+def abandon(*streams: Any) -> bool:
     """Flush streams; what they cannot write goes nowhere.
 
     Python flushes its streams when it ends, and would complain there once more.
@@ -112,7 +113,7 @@ def abandon(*streams: TextIO | None) -> bool:
     return is_whole
 
 
-def _redirect(stream: TextIO | None) -> None:
+def _redirect(stream: Any) -> None:
     """Let a stream write to nowhere."""
     if stream is None:
         return

@@ -103,7 +103,6 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
         CheckpointError: if `run_dir` holds a run already and resume is False, or
             nothing can be resumed, or a file of the run cannot be written, or the
             table is not the one that the run began with.
-        ConfigError: if `run_dir` is a file, or lies where nothing can be written.
         DataError: if the table cannot be used, or not with these shapes.
         ParamsError: if `init_params` do not fit `config.model`; nothing is written.
         NonFiniteError: if a loss or norm is not finite.

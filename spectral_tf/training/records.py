@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from spectral_tf.config import AnyRun, require
+from spectral_tf.config import AnyRun
 from spectral_tf.training.checkpoint import (
     CheckpointError,
     best_folder,
@@ -54,7 +54,7 @@ def check_run_dir(folder: Path | None) -> None:
         folder: of the run, which need not exist; None keeps nothing.
 
     Raises:
-        ConfigError: if it is or lies below a file, or may not be written to.
+        CheckpointError: if it is or lies below a file, or may not be written to.
 
     Source: ours.
     """
@@ -62,15 +62,16 @@ def check_run_dir(folder: Path | None) -> None:
         return
     paths = [folder.absolute(), *folder.absolute().parents]
     nearest = next(path for path in paths if path.exists())
-    require(
-        nearest.is_dir(),
-        f"the run folder {folder} cannot be made: {nearest} is a file; name a folder.",
-    )
-    require(
-        os.access(nearest, os.W_OK | os.X_OK),
-        f"the run folder {folder} cannot be written: you may not write to {nearest}; "
-        "choose another run folder.",
-    )
+    if not nearest.is_dir():
+        raise CheckpointError(
+            f"the run folder {folder} cannot be made: {nearest} is a file; choose "
+            "another run folder."
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise CheckpointError(
+            f"the run folder {folder} cannot be written: you may not write to "
+            f"{nearest}; choose another run folder."
+        )
 
 
 @contextmanager
