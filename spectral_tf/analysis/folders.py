@@ -54,14 +54,9 @@ def _reserved(kind: str) -> Path:
         folder = RUNS / f"{name}{suffix}"
         try:
             folder.mkdir(parents=True)
-        except FileExistsError:
-            if RUNS.is_dir():
-                continue
-            raise DataError(
-                f"{RUNS} is a file, but results go into a folder of that name; give "
-                "another one with --out."
-            ) from None
         except OSError as error:
+            if isinstance(error, FileExistsError) and RUNS.is_dir():
+                continue
             raise DataError(
                 f"cannot make the folder {folder}: {error.strerror or error}; give "
                 "one that can be written with --out."
