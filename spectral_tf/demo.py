@@ -141,13 +141,20 @@ def instance_sets(config: DemoConfig) -> dict[str, Instance]:
     Source: DESIGN of the package, section 9.
     """
     key = random_key(config.seed + 1)
+    # What the user gave is read first: it may be refused.
+    real = _real_sets(config, key)
     ensemble = EnsembleConfig(num_components=config.num_components)
     wide = ensemble.replace(dim=64, num_samples=200)
     quarter = max(config.num_instances // 4, 1)
-    sets = {
+    return {
         "synthetic d=10 N=50": sample_batch(key, ensemble, config.num_instances),
         "synthetic d=64 N=200": sample_batch(key, wide, quarter),
+        **real,
     }
+
+
+def _real_sets(config: DemoConfig, key: jax.Array) -> dict[str, Instance]:
+    """Blocks of rows of the table, with and without the SVD before."""
     table = load_table(config.data)
     name = Path(table.name).name
     options = {
@@ -156,6 +163,7 @@ def instance_sets(config: DemoConfig) -> dict[str, Instance]:
         "max_blocks": config.max_blocks,
     }
     dim, size = table.x.shape[1], config.block_size
+    sets = {}
     if 0 < config.svd < dim:
         reduced = svd_reduce(table.x, config.svd)
         label = f"{name} SVD d={config.svd} N={size}"
@@ -245,7 +253,7 @@ def run_demo(
 
     Args:
         config: of the demo.
-        folder: of the results; must not exist.
+        folder: of the results; must not exist, or be empty.
         on_call: watches the training, see `pretrain`.
         on_stage: called with one line at each stage.
 
@@ -255,18 +263,20 @@ def run_demo(
 
     Raises:
         DataError: if the data cannot be read; before any training.
-        FileExistsError: if the folder exists.
+        FileExistsError: if the folder exists and is not empty.
         Interrupted: after Ctrl-C, with a checkpoint in `folder/train`.
 
     Source: ours.
     """
     begin = time.perf_counter()
     say = on_stage or (lambda _: None)
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists; choose another run folder.")
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} exists and is not empty; choose another run folder."
+        )
     say(f"reading {config.data} and sampling instances")
     sets = instance_sets(config)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "demo.json").write_text(json.dumps(config.to_dict(), indent=1))
     run = training_config(config)
     say(f"compiling, then pre-training for {config.seconds:g} s")
@@ -290,7 +300,7 @@ def run_demo(
     training = read_run(folder / "train")
     _draw(folder, curves, values, training)
     table = plain_table(HEADER, table_rows(entries))
-    (folder / "table.txt").write_text(table)
+    (folder / "table.txt").write_text(table, "utf-8")
     sentences = _sentences(config, entries, training, folder)
     report = {
         "demo": config.to_dict(),

@@ -5,7 +5,6 @@ The estimators are imported when a command runs, so that the other commands star
 
 import abc
 import dataclasses
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -75,6 +74,14 @@ class Analysis(abc.ABC):
 
         Source: ours.
         """
+        from spectral_tf.analysis.folders import results_folder
+
+        self.check()
+        with results_folder(self.out, type(self).__name__.lower()) as folder:
+            return self._run_into(folder)
+
+    def _run_into(self, folder: Path) -> Shown:
+        """Read, fit, write into a folder."""
         from spectral_tf.analysis.document import document, parameters_of
         from spectral_tf.analysis.record import entry_of, read_source, write_audit
         from spectral_tf.analysis.results import (
@@ -86,11 +93,8 @@ class Analysis(abc.ABC):
         from spectral_tf.analysis.text import opening
 
         name = type(self).__name__.lower()
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = self.out or Path("runs") / f"{stamp}-{name}"
         kept = self.weights, self.audit
         inputs = [Path(self.file), *(path for path in kept if path is not None)]
-        self.check()
         check_folder(folder, inputs, force=self.force)
         read, source = read_source(self.file)
         table, answer = self.analysed(read)

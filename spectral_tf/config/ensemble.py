@@ -7,9 +7,6 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
-
 from spectral_tf.config.base import Config, ConfigError, require
 from spectral_tf.settings import random_key
 
@@ -175,6 +172,9 @@ class EnsembleConfig(Config):
 
     def _require_rows(self, function: Callable[..., Any]) -> None:
         """Require that a user's function gives `[N, d]` floats; it is only traced."""
+        import jax  # here alone: configurations are read before JAX is needed
+        import jax.numpy as jnp
+
         said = f"EnsembleConfig.spectrum={self.spectrum!r}"
         # The shape of a key, not a key: that would start the devices, and a run of
         # several processes has to join them first.

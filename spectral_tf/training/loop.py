@@ -1,6 +1,6 @@
 """The training loop: calls, metrics, checkpoints, and how a run stops.
 
-It prints nothing; whoever calls it passes `on_call` to watch.
+It says nothing unless asked to; whoever calls it passes `on_call` to watch.
 """
 
 import math
@@ -24,13 +24,14 @@ from spectral_tf.training.checkpoint import (
     restore_latest,
     to_host,
 )
+from spectral_tf.training.lines import ProgressLines, on_stderr
 from spectral_tf.training.parallel import (
     Device,
     MultiStep,
     on_rows,
     parallel_steps,
 )
-from spectral_tf.training.records import Progress, Records
+from spectral_tf.training.records import Progress, Records, check_run_dir
 from spectral_tf.training.state import Trained, TrainState, init_state
 from spectral_tf.training.stopping import (
     FAILED,
@@ -73,6 +74,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     on_call: Callable[[Progress], None] | None = None,
     devices: Sequence[Device] | None = None,
     init_params: Any = None,
+    verbose: bool = False,
 ) -> Trained:
     """Pre-train on instances sampled on the devices.
 
@@ -94,6 +96,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
         init_params: start from these parameters of `config.model` (a hot start), with
             those that are exactly 0 held there, see `free_gradients`; None draws them
             from `config.seed`. A resumed run does not look at them.
+        verbose: write a line on stderr every few seconds: step, speed, loss, time left.
 
     Returns:
         The last state, replicated on the devices, and `.network`, to be called.
@@ -120,6 +123,11 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
+    check_run_dir(folder)
+    observers = [ProgressLines()] if verbose else []
+    observers += [] if on_call is None else [on_call]
+    if verbose:
+        on_stderr(f"compiling for {len(devices or jax.devices())} device(s)")
     past = _past(config)
     begun = _begin(config, folder, resume, init_params, past)
     steps = parallel_steps(config, devices)
@@ -128,7 +136,7 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     ahead = calls_ahead(jax.devices() if devices is None else devices)
     with Records(folder, config) as records, stop_requests() as asked:
         records.open(int(begun.state.step))
-        run = _Run(config, steps, records, asked, on_call, past)
+        run = _Run(config, steps, records, asked, observers, past)
         return Trained(run(begun, max_seconds, ahead), config)
 
 
@@ -232,11 +240,11 @@ class _Run:
         steps: MultiStep,
         records: Records,
         asked: StopRequest,
-        on_call: Callable[[Progress], None] | None,
+        observers: Sequence[Callable[[Progress], None]],
         past: PastTable | None,
     ) -> None:
         self.config, self.steps, self.records = config, steps, records
-        self.asked, self.on_call = asked, on_call
+        self.asked, self.observers = asked, observers
         self.key = random_key(config.seed)
         held = () if past is None else (past.heldout,)
         self.past, self.evaluate = past, _evaluator(config, *held)
@@ -357,8 +365,8 @@ class _Run:
         seconds, speed = self.fetched - self.begin, instances / took
         progress = Progress(step, self.horizon, seconds, speed, means, self.heldout)
         self.records.log(progress)
-        if self.on_call is not None:
-            self.on_call(progress)
+        for observer in self.observers:
+            observer(progress)
 
     def _save(self, state: TrainState) -> None:
         seconds = self.earlier + time.perf_counter() - self.opened

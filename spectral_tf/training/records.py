@@ -21,6 +21,7 @@ from spectral_tf.training.checkpoint import (
     clean_unfinished,
     heldout_loss,
 )
+from spectral_tf.training.presence import RunLock
 from spectral_tf.training.saver import Saver
 from spectral_tf.training.state import TrainState
 
@@ -46,6 +47,33 @@ class Progress(NamedTuple):
     heldout: dict[str, Any] | None = None
 
 
+def check_run_dir(folder: Path | None) -> None:
+    """Refuse a folder that no run can be written to, before anything is compiled.
+
+    Args:
+        folder: of the run, which need not exist; None keeps nothing.
+
+    Raises:
+        CheckpointError: if it is or lies below a file, or may not be written to.
+
+    Source: ours.
+    """
+    if folder is None:
+        return
+    paths = [folder.absolute(), *folder.absolute().parents]
+    nearest = next(path for path in paths if path.exists())
+    if not nearest.is_dir():
+        raise CheckpointError(
+            f"the run folder {folder} cannot be made: {nearest} is a file; choose "
+            "another run folder."
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise CheckpointError(
+            f"the run folder {folder} cannot be written: you may not write to "
+            f"{nearest}; choose another run folder."
+        )
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one that says what to do."""
@@ -62,7 +90,7 @@ def _replace(path: Path, text: str) -> None:
     """Write a file so that a crash leaves the old one or the new one."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        temporary.write_text(text)
+        temporary.write_text(text, "utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -91,6 +119,7 @@ class Records:
         is_mine = run_dir is not None and jax.process_index() == 0
         self._folder = run_dir if is_mine else None
         self._saver = Saver(run_dir, config) if run_dir and is_mine else None
+        self._lock = RunLock(self._folder)
         self.best_loss = math.inf
 
     def open(self, step: int) -> None:
@@ -109,13 +138,14 @@ class Records:
             return
         with _explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock.hold()
             clean_unfinished(folder)
             _replace(
                 folder / "config.json", json.dumps(self.config.to_dict(), indent=1)
             )
             path = folder / "metrics.jsonl"
             # After a resume, what was logged beyond the checkpoint is logged again.
-            text = path.read_text(errors="replace") if path.exists() else ""
+            text = path.read_text("utf-8", errors="replace") if path.exists() else ""
             kept = [line for line in text.splitlines() if _step_of(line) <= step]
             _replace(path, "".join(f"{line}\n" for line in kept))
             best = best_folder(checkpoint_folders(folder))
@@ -139,7 +169,7 @@ class Records:
         if progress.heldout is None:
             del flat["heldout"]
         path = self._folder / "metrics.jsonl"
-        with _explained(path), path.open("a") as file:
+        with _explained(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(flat) + "\n")
 
     def save(self, state: TrainState, extra: Mapping[str, Any]) -> None:
@@ -166,5 +196,8 @@ class Records:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if self._saver is not None:
-            self._saver.__exit__(*error)
+        try:
+            if self._saver is not None:
+                self._saver.__exit__(*error)
+        finally:
+            self._lock.release()

@@ -1,6 +1,8 @@
 """How a run is asked to stop, on one process or on many."""
 
+import contextlib
 import functools
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
+
+from spectral_tf.training.lines import on_stderr
 
 # Codes of a reason to stop; of several, the largest counts.
 GO_ON, INTERRUPT, PREEMPT, FAILED = range(4)
@@ -32,6 +36,14 @@ class StopRequest:
     code: int = GO_ON
 
 
+STOPPING = {
+    signal.SIGINT: "stopping at the end of this call (while it compiles, that can take "
+    "minutes); Ctrl-C again stops at once, without saving",
+    signal.SIGTERM: "SIGTERM: stopping at the end of this call",
+}
+"""What is said when a signal comes, since nothing else is until the call ends."""
+
+
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """A request that Ctrl-C and SIGTERM set; a second Ctrl-C interrupts at once."""
@@ -48,10 +60,44 @@ def stop_requests() -> Iterator[StopRequest]:
         return
     before = {one: signal.signal(one, handler) for one in codes}
     try:
-        yield asked
+        with _announced():
+            yield asked
     finally:
         for one, old in before.items():
             signal.signal(one, old)
+
+
+@contextmanager
+def _announced() -> Iterator[None]:
+    """Say at once that a signal came.
+
+    Python runs its handlers when the main thread is back from compiled code, and XLA
+    can compile for minutes. The number of the signal is written to a pipe right away,
+    though, and a thread can read it there.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    thread = threading.Thread(target=_announce, args=(reader, before), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writer)  # the thread ends
+        thread.join()
+        os.close(reader)
+
+
+def _announce(reader: int, before: int) -> None:
+    """Read numbers of signals; the first of a kind is said, all are passed on."""
+    texts = {int(number): text for number, text in STOPPING.items()}
+    while number := os.read(reader, 1):
+        with contextlib.suppress(OSError, ValueError):
+            if before >= 0:
+                os.write(before, number)
+            if text := texts.pop(number[0], ""):
+                on_stderr(text)
 
 
 def agree(code: int) -> Array | None:

@@ -12,6 +12,7 @@ from spectral_tf.config import DataError
 from spectral_tf.report.curves import learning_curve_figure
 from spectral_tf.report.stream_figure import check_figure, save_figure
 from spectral_tf.watch.compare import (
+    FIELDS,
     compare_runs,
     differences_table,
     run_curve,
@@ -33,6 +34,8 @@ class Runs:
     )
     # New PNG of their learning curves, at most 12 runs.
     figure: Path | None = None
+    # Show every field in which they differ, in full length.
+    fields: bool = False
     # Print the runs as JSON on stdout and nothing else.
     json: bool = False
 
@@ -55,7 +58,7 @@ class Runs:
         document: dict[str, Any] = runs_document(runs)
         document |= {"unreadable": faults, "figure": None}
         lines = [compare_runs(runs)]
-        differences = differences_table(runs)
+        differences = differences_table(runs, None if self.fields else FIELDS)
         lines += [f"They differ in:\n{differences}"] if differences else []
         lines += [f"left out: {fault}\n" for fault in faults]
         if self.figure is not None:

@@ -10,7 +10,12 @@ import numpy as np
 
 from spectral_tf.report.curves import RunCurve
 from spectral_tf.report.tables import plain_table
+from spectral_tf.training.lines import clock
 from spectral_tf.watch.read import Run
+
+FIELDS, WIDTH = 20, 32
+"""Lines of the table of differences, and letters of a value in it, unless all is asked
+for."""
 
 
 def run_names(runs: Sequence[Run]) -> list[str]:
@@ -54,7 +59,7 @@ def compare_runs(runs: Sequence[Run]) -> str:
     rows = []
     for name, run in zip(run_names(runs), runs, strict=True):
         row = [name, run.state, f"{run.step:,}/{run.horizon:,}", _short(run.instances)]
-        row += [_short(run.instances_per_second), _clock(run.seconds)]
+        row += [_short(run.instances_per_second), clock(run.seconds)]
         loss, held = run.extreme("loss"), run.extreme("heldout/loss")
         row.append("" if run.num_params is None else f"{run.num_params:,}")
         row.append(f"{loss.last:.4f}" if loss else "")
@@ -87,11 +92,15 @@ def differing_fields(runs: Sequence[Run]) -> dict[str, list[Any]]:
     }
 
 
-def differences_table(runs: Sequence[Run]) -> str:
+def differences_table(runs: Sequence[Run], most: int | None = None) -> str:
     """`differing_fields` as text: a line for each field, a column for each run.
+
+    Fields that every run has come first: runs of two kinds differ in dozens that one
+    of the kinds has not.
 
     Args:
         runs: the runs.
+        most: lines of fields; what is left out is counted in a last line. None for all.
 
     Returns:
         Text that ends in a newline; empty if nothing differs.
@@ -99,8 +108,21 @@ def differences_table(runs: Sequence[Run]) -> str:
     Source: ours.
     """
     fields = differing_fields(runs)
-    rows = [[name, *map(_value, each)] for name, each in fields.items()]
-    return plain_table(["field", *run_names(runs)], rows) if rows else ""
+    if not fields:
+        return ""
+    lacking = {name: sum(one is None for one in row) for name, row in fields.items()}
+    order = sorted(fields, key=lambda name: lacking[name] > 0)
+    shown = order if most is None or len(order) <= most else order[: most - 1]
+    width = WIDTH if most is not None else None
+    rows = [[name, *(_value(one, width) for one in fields[name])] for name in shown]
+    table = plain_table(["field", *run_names(runs)], rows)
+    rest = order[len(shown) :]
+    if rest:
+        partial = sum(lacking[name] > 0 for name in rest)
+        table += f"and {len(rest)} more fields"
+        table += f", {partial} of which only some runs have" if partial else ""
+        table += "; --fields shows all\n"
+    return table
 
 
 def runs_document(runs: Sequence[Run]) -> dict[str, Any]:
@@ -204,10 +226,12 @@ def _dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, width: int | None = None) -> str:
+    """A value as it is shown, cut to a width."""
     if value is None:
         return "-"
-    return value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if width is None or len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _short(number: int | float) -> str:
@@ -218,10 +242,3 @@ def _short(number: int | float) -> str:
         if number >= size:
             return f"{number / size:.3g}{letter}"
     return f"{number:.3g}"
-
-
-def _clock(seconds: float) -> str:
-    """`1:02:03`, or `2:03` below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -21,7 +21,7 @@ from spectral_tf.training.distributed import join, stops_with_the_others
 from spectral_tf.training.hot_start import trainable
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.profile import profile
-from spectral_tf.training.records import Progress
+from spectral_tf.training.records import Progress, check_run_dir
 from spectral_tf.training.tensorboard import TensorboardSink
 from spectral_tf.watch.commands import CURVE, write_curve
 from spectral_tf.watch.fine_tuning import filled_in, outcome
@@ -127,6 +127,7 @@ class Pretrain:
 
     def run(self) -> Shown:
         """Train; the run folder holds everything, `curve.png` included."""
+        check_run_dir(self.run_dir)
         by_hand = self.coordinator, self.num_processes, self.process_id
         join(self.distributed, *by_hand, run_dir=self.run_dir)
         config, params, notes = self._begin()
@@ -211,7 +212,7 @@ def _tell(observers: list[Callable[[Progress], None]], progress: Progress) -> No
 def _read_config(path: Path) -> TrainConfig:
     """A `TrainConfig` from JSON."""
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"--config {path} cannot be read: {error}. Give the config.json of a run."

@@ -18,13 +18,14 @@ import numpy as np
 
 from spectral_tf.config import AnyModel, ConfigError, DataError, run_config
 from spectral_tf.model.params import count_params, parameter_shapes
+from spectral_tf.training.presence import presence
 
 CONFIG, METRICS = "config.json", "metrics.jsonl"
 # Shorter silences say nothing: compiling can take minutes.
 LEAST_SILENCE = 300.0
 
-# `running?`: below the horizon, and written to not long ago.
-State = Literal["finished", "stopped", "running?"]
+# `running?`: below the horizon, written to not long ago, and no process is known.
+State = Literal["finished", "stopped", "running", "running?"]
 
 
 class Extreme(NamedTuple):
@@ -45,8 +46,10 @@ class Run:
             the file if this version of the package does not know all its fields.
         metrics: name -> `[T]` or `[T, k]`, one row per line of metrics.jsonl; NaN
             where a line lacks the name. What is held out is named `heldout/loss` etc.
-        state: `finished` at its horizon; else `stopped` if metrics.jsonl has not grown
-            for longer than 10 of its longest calls (and 5 minutes); else `running?`.
+        state: `finished` at its horizon; else `running` or `stopped`, as its process
+            says, see `training/presence.py`. Where that is not known, `stopped` if
+            metrics.jsonl has not grown for longer than 10 of its longest calls (and 5
+            minutes), else `running?`.
         num_params: scalars of the model; None if this version cannot build it.
         num_bytes: of all files in the folder.
 
@@ -276,6 +279,9 @@ def _num_bytes(folder: Path) -> int:
 def _state(run: Run) -> State:
     if run.step >= run.horizon:
         return "finished"
+    known = presence(run.folder)
+    if known != "unknown":
+        return "running" if known == "running" else "stopped"
     gaps = np.diff(run.metrics["seconds"], prepend=0.0)
     longest = float(np.nanmax(gaps, initial=0.0))
     silence = time.time() - (run.folder / METRICS).stat().st_mtime
