@@ -7,7 +7,6 @@ says what to do), 130 stopped by Ctrl-C.
 
 import dataclasses
 import datetime
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ import tyro
 
 from spectral_tf.analysis.audit_commands import Show, Verify
 from spectral_tf.analysis.commands import Analysis, Cluster, Detect, Pca, Shown
+from spectral_tf.analysis.option_names import in_options, option_names, parsed
 from spectral_tf.certificate import CertificateError
 from spectral_tf.config import (
     ConfigError,
@@ -24,6 +24,7 @@ from spectral_tf.config import (
     EnsembleConfig,
     require,
 )
+from spectral_tf.config.wording import counted, json_text
 from spectral_tf.constructive.explain import explained, summary
 from spectral_tf.constructive.power_method import (
     Options,
@@ -41,7 +42,7 @@ from spectral_tf.report.stream_figure import (
     composition_figure,
     save_figure,
 )
-from spectral_tf.report.tables import HEADER, plain_table, table_rows
+from spectral_tf.report.tables import HEADER, plain_table, table_rows, wrapped_table
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
@@ -68,7 +69,9 @@ Flat = tyro.conf.arg(name="")
 
 def _show(as_json: bool, document: Any, text: str) -> None:
     """The result on stdout: the document, or the text, and nothing else."""
-    print(json.dumps(document, indent=1) if as_json else text.rstrip("\n"))
+    if as_json:
+        text = json_text(document, sys.stdout.encoding or "utf-8", indent=1)
+    print(text.rstrip("\n"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,7 +245,8 @@ class Describe:
         rows = cost_table(config, num_samples=self.num_samples, dim=dim)
         cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]
         head = (
-            f"{config.num_blocks} blocks, {config.parameterisation}; FLOPs of one "
+            f"{counted(config.num_blocks, 'block')}, {config.parameterisation}; FLOPs "
+            "of one "
             f"forward pass at N={self.num_samples}, d={dim}\n"
         )
         document = {
@@ -270,7 +274,7 @@ class Models:
             (row.name, f"{row.parameters:,}", f"{row.kilobytes:,.0f}", row.purpose)
             for row in rows
         ]
-        table = plain_table(("name", "parameters", "kB", "what it is for"), cells)
+        table = wrapped_table(("name", "parameters", "kB", "what it is for"), cells)
         return Shown({"models": [row._asdict() for row in rows]}, table)
 
 
@@ -337,13 +341,15 @@ def main(argv: list[str] | None = None) -> int:
     Source: ours.
     """
     try:
-        command = tyro.cli(Command, args=argv, prog="spectral-tf")
+        command = parsed(Command, argv, "spectral-tf")
         if not isinstance(command, Analysis | Pretrain | Runs | Models | Report):
             return command.run()
         _show(command.json, *command.run())
         return 0
     except BAD_INPUT as error:
-        print(f"spectral-tf: {' '.join(str(error).split())}", file=sys.stderr)
+        names = option_names(Command, sys.argv[1:] if argv is None else argv)
+        text = in_options(" ".join(str(error).split()), names)
+        print(f"spectral-tf: {text}", file=sys.stderr)
         return 2
     except NonFiniteError as error:
         print(f"spectral-tf: {error}", file=sys.stderr)
