@@ -10,13 +10,12 @@ says what to do), 130 stopped by Ctrl-C, 141 nobody reads the output any more.
 
 import dataclasses
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, Union
 
 from spectral_tf import __version__
-from spectral_tf.terminal import CLOSED_PIPE, abandon, is_unicode, readable_streams
+from spectral_tf.terminal import CLOSED_PIPE, abandon, readable_streams
 
 PROGRAM = "spectral-tf"
 
@@ -139,10 +138,12 @@ def parse(arguments: Sequence[str]) -> Any:
     """
     import tyro
 
+    from spectral_tf.analysis.option_names import parsed
+
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
         prog = f"{PROGRAM} {name}"
-        return tyro.cli(COMMANDS[name].load(), args=list(arguments[1:]), prog=prog)
+        return parsed(COMMANDS[name].load(), list(arguments[1:]), prog)
     # The shell's completion lists every option of every command.
     is_completion = name.replace("_", "-").startswith("--tyro-")
     shown = __getattr__("Command") if is_completion else _overview()
@@ -192,7 +193,17 @@ def _shown(document: Any, text: str, *, as_json: bool) -> str:
     """The result for stdout: the document, or the text, and nothing else."""
     if not as_json:
         return text.rstrip("\n")
-    return json.dumps(document, indent=1, ensure_ascii=not is_unicode(sys.stdout))
+    return json_text(document, sys.stdout.encoding or "utf-8", indent=1)
+
+
+def _in_options(message: str, arguments: Sequence[str]) -> str:
+    """A refusal in the words of the command line."""
+    from spectral_tf.analysis.option_names import in_options, option_names
+
+    if not arguments or arguments[0] not in COMMANDS:
+        return message
+    kind = COMMANDS[arguments[0]].load()
+    return in_options(message, option_names(kind, arguments))
 
 
 def _exit_code(error: Exception) -> int | None:
@@ -227,7 +238,7 @@ def _run(arguments: Sequence[str]) -> int:
             raise
         text = str(error)
         if code == 2:
-            text = " ".join(text.split())
+            text = _in_options(" ".join(text.split()), arguments)
         _say(text.partition("\n")[0])
         return code
 

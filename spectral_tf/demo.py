@@ -6,7 +6,6 @@
 
 import dataclasses
 import datetime
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import jax
 import numpy as np
 
 from spectral_tf.config import Config, EnsembleConfig, ModelConfig, TrainConfig, require
+from spectral_tf.config.wording import counted, json_text
 from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.evaluation import (
@@ -188,7 +188,7 @@ def compare(contestant: Contestant, name: str, batch: Instance) -> list[Entry]:
     network, products = contestant.network, contestant.products
     classic = orthogonal_iteration_predict(network.config, products)
     ours = fuse(*network)
-    steps = f"{products} products"
+    steps = counted(products, "product")
     return [
         Entry(
             instances=name,
@@ -277,7 +277,8 @@ def run_demo(
     say(f"reading {config.data} and sampling instances")
     sets = instance_sets(config)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "demo.json").write_text(json.dumps(config.to_dict(), indent=1))
+    text = json_text(config.to_dict(), indent=1)
+    (folder / "demo.json").write_text(text, "utf-8")
     run = training_config(config)
     say(f"compiling, then pre-training for {config.seconds:g} s")
     result = pretrain(
@@ -318,7 +319,7 @@ def run_demo(
         ],
         "sentences": sentences,
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=1))
+    (folder / "report.json").write_text(json_text(report, indent=1), "utf-8")
     return DemoResult(table, report, sentences, folder)
 
 
@@ -367,12 +368,12 @@ def _sentences(
     ]
     minutes = training.metrics["seconds"][-1] / 60
     return (
-        f"The constructed transformer, {config.num_iters} iterations with no training, "
-        f"matches orthogonal iteration to {max(gaps):.1g} in mean |cos| on every rank "
-        "of every set.",
+        f"The constructed transformer, {counted(config.num_iters, 'iteration')} with "
+        f"no training, matches orthogonal iteration to {max(gaps):.1g} in mean |cos| "
+        "on every rank of every set.",
         f"The trained transformer, after {minutes:.1f} minutes on synthetic tables "
         "with at most 16 columns, is closer to the true eigenvectors than orthogonal "
-        "iteration with as many products with S "
-        f"on {sum(wins)} of {len(wins)} ranks, real data and d=64 included.",
+        f"iteration with as many products with S on {sum(wins)} of "
+        f"{counted(len(wins), 'rank')}, real data and d=64 included.",
         f"Table, report.json, figures and the trained checkpoint are in {folder}.",
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple
 import tyro
 
 from spectral_tf.audit import Verdict, find_entry, verify_log
+from spectral_tf.config.wording import agreed, counted
 
 Log = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="LOG")]
 
@@ -53,8 +54,8 @@ class Verify:
         lines = [verdict_line(verdict)]
         if verdict.since is not None:
             lines.append(
-                f"The expected digest is that of an entry; {verdict.since:,} were "
-                "added since."
+                f"The expected digest is that of an entry; {verdict.since:,} "
+                f"{agreed(verdict.since, 'was', 'were')} added since."
             )
         return Judged(verdict_document(verdict), "\n".join(lines), verdict.is_intact)
 
@@ -65,8 +66,8 @@ class Show:
 
     # The log, audit.jsonl; its head lies beside it.
     log: Log
-    # Of the entry, or its beginning, or: last.
-    id: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ID")]
+    # Its number from 1, its id or the beginning of it, or: last.
+    id: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENTRY")]
     # The table, if it is no longer at the recorded path.
     data: Path | None = None
     # Print everything as JSON on stdout and nothing else.
@@ -102,7 +103,9 @@ class Show:
             checks, again = replay(entry, self.data)
         is_good = verdict.is_intact and all(check.is_same for check in checks)
         marks = {True: "same", False: "DIFFERS"}
-        lines = [f"Entry {entry['id']}, line {entry['n'] + 1} of {self.log}", ""]
+        number = entry["n"]
+        place = f"number {number:,}, line {number + 1:,} of {self.log}"
+        lines = [f"Entry {entry['id']}, {place}", ""]
         lines += [*entry_lines(entry), "", "Run again:"]
         lines += [f"{marks[c.is_same]:<7}  {c.name}: {c.what}" for c in checks]
         others = other_machine(entry, again)
@@ -128,8 +131,8 @@ def verdict_line(verdict: Verdict) -> str:
     """What is known about a log, in a sentence."""
     if verdict.fault is not None:
         return f"{verdict.log} is NOT intact: {verdict.fault.sentence()}."
-    plural = "entry" if verdict.entries == 1 else "entries"
-    return f"{verdict.log} is intact: {verdict.entries:,} {plural}, head {verdict.last}"
+    count = counted(verdict.entries, "entry", "entries")
+    return f"{verdict.log} is intact: {count}, head {verdict.last}"
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:

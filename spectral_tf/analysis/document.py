@@ -13,6 +13,7 @@ import sklearn
 
 from spectral_tf.analysis.fit import Answer, Clusters, Components, Outliers
 from spectral_tf.analysis.prepare import Prepared
+from spectral_tf.report.table_figures import biplot_lettering
 from spectral_tf.training.checkpoint import versions
 
 NAMED = 3
@@ -115,6 +116,7 @@ def _component_results(table: Prepared, answer: Any) -> dict[str, Any]:
     return {
         "n_components": len(answer.eigenvalues),
         "share": float(np.sum(answer.shares)),
+        "drawn_as": dict(biplot_lettering(answer.loadings, table.columns).legend),
         "components": [
             {
                 "name": f"pc{entry.rank}",

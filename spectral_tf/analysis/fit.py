@@ -109,6 +109,7 @@ class Outliers(Answer):
         threshold: a row is an outlier if its distance is larger.
         is_outlier: `[N]`.
         order: `[N]` rows by falling distance.
+        judge: what rows are judged by, `"residual"` or `"combined"`.
         explanation: of all rows, its residuals in the units of the file.
         is_robust: whether the components are those of rows scaled to unit distance
             from their spatial median.
@@ -120,6 +121,7 @@ class Outliers(Answer):
     threshold: float
     is_outlier: np.ndarray
     order: np.ndarray
+    judge: str
     explanation: Explanation
     is_robust: bool
 
@@ -273,6 +275,7 @@ def find_outliers(
         threshold=-float(detector.offset_),
         is_outlier=is_outlier,
         order=np.argsort(-distance, kind="stable"),
+        judge=judge,
         explanation=dataclasses.replace(
             found, residual=found.residual * table.scale, names=table.columns
         ),

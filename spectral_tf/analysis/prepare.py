@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from spectral_tf.config import ConfigError, DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import (
     Columns,
     LeftOut,
@@ -101,7 +102,8 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
     x, columns, left_out = _chosen(read, how.columns)
     if len(x) < 2:
         raise DataError(
-            f"{read.name} has {len(x)} row of numbers; an analysis needs at least 2."
+            f"{read.name} has {counted(len(x), 'row')} of numbers; an analysis needs "
+            "at least 2."
         )
     _refuse_unbounded(read.name, x, columns)
     x, imputed = _filled(read.name, x, columns, how.impute)
@@ -114,7 +116,7 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
     ]
     if len(kept) < least_columns:
         said = [one.sentence() for one in left_out[:MOST_NAMES]]
-        need = f"at least {least_columns} numeric column" + "s" * (least_columns > 1)
+        need = f"at least {counted(least_columns, 'numeric column')}"
         raise DataError(
             f"{read.name} has {len(kept) or 'none'} of the columns that are needed: "
             f"{need}, with values that differ. {' '.join(said)}".strip()
@@ -137,7 +139,7 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         is_standardized=how.standardize,
         columns=names,
         left_out=tuple(left_out),
-        imputed=imputed,
+        imputed={name: imputed[name] for name in names if name in imputed},
         notes=(*read.notes, *_count_notes(x, names, is_chosen=bool(how.columns))),
     )
 

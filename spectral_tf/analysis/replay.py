@@ -11,6 +11,7 @@ from spectral_tf.analysis.document import parameters_of
 from spectral_tf.analysis.record import entry_of, read_source
 from spectral_tf.audit import AuditError
 from spectral_tf.config import require
+from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import listed
 
 COMMANDS: dict[str, type[Analysis]] = {"pca": Pca, "cluster": Cluster, "detect": Detect}
@@ -156,7 +157,8 @@ def _setting(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Check]:
 def _said(value: Any) -> str:
     """A value in a few words."""
     if isinstance(value, dict) and "columns" in value:
-        return f"{value['rows']:,} rows, {len(value['columns']):,} columns"
+        columns = counted(len(value["columns"]), "column")
+        return f"{counted(value['rows'], 'row')}, {columns}"
     if isinstance(value, dict):
         return listed([f"{k} {v}" for k, v in value.items()]) or "none are read"
     if isinstance(value, list):

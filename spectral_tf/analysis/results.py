@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import json
 import os
 import shutil
 import uuid
@@ -16,6 +15,7 @@ from spectral_tf.analysis.document import explanations
 from spectral_tf.analysis.fit import Answer, Clusters, Components, Outliers
 from spectral_tf.analysis.prepare import Prepared
 from spectral_tf.config import DataError, require
+from spectral_tf.config.wording import json_text
 from spectral_tf.report.table_figures import (
     biplot_figure,
     cluster_figure,
@@ -268,4 +268,5 @@ def _write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -
 
 
 def _write_json(path: Path, document: Any) -> None:
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
+    text = json_text(document, indent=1, allow_nan=False)
+    path.write_text(text + "\n", "utf-8")

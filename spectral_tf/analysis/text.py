@@ -8,8 +8,9 @@ from spectral_tf.analysis.document import largest, mean_probability
 from spectral_tf.analysis.fit import Answer, Clusters, Components, Outliers
 from spectral_tf.analysis.prepare import NOT_CHOSEN, Prepared
 from spectral_tf.certificate import Certificate
-from spectral_tf.report.table_figures import shown_name
-from spectral_tf.report.tables import plain_table
+from spectral_tf.config.wording import agreed, counted, percent
+from spectral_tf.report.table_figures import biplot_lettering, shown_name
+from spectral_tf.report.tables import GLUE, wrapped_table
 from spectral_tf.sampling.columns import listed
 
 MOST_LINES = 20
@@ -24,7 +25,8 @@ WHOLE = 10_000
 
 
 def _phrase(pairs: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{shown_name(name)} {value:+.2f}" for name, value in pairs)
+    parts = [f"{shown_name(name)} {value:+.2f}" for name, value in pairs]
+    return ", ".join(part.replace(" ", GLUE) for part in parts)
 
 
 def opening(table: Prepared) -> list[str]:
@@ -39,16 +41,18 @@ def opening(table: Prepared) -> list[str]:
     Source: ours.
     """
     rows, columns = table.x.shape
-    plural = "s" * (columns != 1)
-    lines = [f"{table.name}: {rows:,} rows, {columns:,} column{plural} analysed."]
+    sizes = f"{counted(rows, 'row')}, {counted(columns, 'column')}"
+    lines = [f"{table.name}: {sizes} analysed."]
     chosen = [one for one in table.left_out if one.reason == NOT_CHOSEN]
     others = [one for one in table.left_out if one not in chosen]
     lines += [one.sentence() for one in others[:MOST_NOTES]]
     if len(others) > MOST_NOTES:
-        more = len(others) - MOST_NOTES
-        lines.append(f"Left out {more} more columns; summary.json names them.")
+        more = counted(len(others) - MOST_NOTES, "more column")
+        lines.append(f"Left out {more}; summary.json has the names.")
     if chosen:
-        lines.append(f"Left out {len(chosen)} columns that were not chosen.")
+        count = counted(len(chosen), "column")
+        verb = agreed(len(chosen), "was", "were")
+        lines.append(f"Left out {count} that {verb} not chosen.")
     lines += table.notes
     if table.imputed:
         parts = [
@@ -57,7 +61,8 @@ def opening(table: Prepared) -> list[str]:
         ]
         total = sum(filled.cells for filled in table.imputed.values())
         lines.append(
-            f"Filled {total:,} missing values with the median of their column: "
+            f"Filled {counted(total, 'missing value')} with the median of "
+            f"{agreed(total, 'its', 'their')} column: "
             f"{listed(parts)}."
         )
     lines.append(
@@ -83,9 +88,11 @@ def certificate_lines(certificate: Certificate, engine: str, reason: str) -> lis
     """
     entries, unproven = certificate.entries, certificate.uncertified
     count, tol = len(entries), certificate.tol
+    proven = count - len(unproven)
     lines = [
-        f"Certificate: {count - len(unproven)} of {count} components are proven to lie "
-        f"within {tol:g} rad of the true ones (engine {engine}: {reason})."
+        f"Certificate: {proven} of {counted(count, 'component')} "
+        f"{agreed(proven, 'is', 'are')} proven to lie within {tol:g} rad of the true "
+        f"{agreed(proven, 'one', 'ones')} (engine {engine}: {reason})."
     ]
     spans = sorted({entry.ranks for entry in entries if entry.is_joint})
     if spans:
@@ -125,20 +132,22 @@ def component_text(table: Prepared, answer: Components) -> list[str]:
         rows.append(
             (
                 f"pc{entry.rank}",
-                _phrase(largest(answer.loadings[index], table)),
                 f"{answer.eigenvalues[index]:.4g}",
-                f"{answer.shares[index]:.1%}",
-                f"{total[index]:.1%}",
+                percent(answer.shares[index], 1),
+                percent(total[index], 1),
                 f"{span}{entry.status}",
                 f"{entry.angle_bound:.1g}" if entry.angle_bound < 1.57 else "-",
+                _phrase(largest(answer.loadings[index], table)),
             )
         )
-    head = "", "largest loadings", "eigenvalue", "share", "sum", "status", "angle <="
-    lines = ["", *plain_table(head, rows).splitlines()]
+    head = "", "eigenvalue", "share", "sum", "status", "angle <=", "largest loadings"
+    lines = ["", *wrapped_table(head, rows).splitlines()]
     if len(answer.shares) > MOST_LINES:
         more = len(answer.shares) - MOST_LINES
         lines.append(f"and {more} more in components.csv")
-    return [*lines, "", *_certified(answer)]
+    drawn = biplot_lettering(answer.loadings, table.columns)
+    legend = [drawn.sentence("biplot.png")] * bool(drawn.legend)
+    return [*lines, "", *_certified(answer), *legend]
 
 
 def cluster_text(table: Prepared, answer: Clusters) -> list[str]:
@@ -163,15 +172,15 @@ def cluster_text(table: Prepared, answer: Clusters) -> list[str]:
         rows.append(
             (
                 str(cluster),
-                _phrase(apart) or "nothing by half a standard deviation",
                 f"{size:,}",
-                f"{size / len(answer.labels):.1%}",
+                percent(size / len(answer.labels), 1),
                 f"{mean_probability(answer, cluster):.3f}" if size else "",
+                _phrase(apart) or "nothing by half a standard deviation",
             )
         )
     what = "what sets it apart (standard deviations)"
-    head = "cluster", what, "rows", "share", "probability"
-    lines = ["", *plain_table(head, rows).splitlines()]
+    head = "cluster", "rows", "share", "probability", what
+    lines = ["", *wrapped_table(head, rows).splitlines()]
     if len(answer.sizes) > MOST_LINES:
         lines.append(f"and {len(answer.sizes) - MOST_LINES} more in clusters.csv")
     lines.append("")
@@ -185,7 +194,8 @@ def cluster_text(table: Prepared, answer: Clusters) -> list[str]:
     if answer.confidence is not None:
         lines.append(
             f"{answer.network} clustered all columns and expects to be right on "
-            f"{answer.confidence:.0%} of the rows: so it is for mixtures like those it "
+            f"{percent(answer.confidence)} of the rows: so it is for mixtures like "
+            "those it "
             "was trained on, often less elsewhere. The components are those of the "
             "picture."
         )
@@ -206,9 +216,9 @@ def outlier_text(answer: Outliers, top: int) -> list[str]:
     """
     count, total = int(np.sum(answer.is_outlier)), len(answer.distance)
     lines = [
-        f"{count:,} of {total:,} rows are outliers: further than "
-        f"{answer.threshold:.4g} from their reconstruction by {len(answer.shares)} "
-        "components.",
+        f"{count:,} of {counted(total, 'row')} "
+        f"{agreed(count, 'is an outlier', 'are outliers')}: "
+        f"{_beyond(answer, count)}",
     ]
     width = len(str(total))
     for row in answer.order[:top].tolist():
@@ -217,6 +227,22 @@ def outlier_text(answer: Outliers, top: int) -> list[str]:
         score = f"{answer.distance[row]:.4g}"
         lines.append(f"row {row + 1:>{width}}  {score:>6}  {mark:<7}  {reason}")
     return ["", *lines, "", *_certified(answer)]
+
+
+def _beyond(answer: Outliers, count: int) -> str:
+    """What makes a row an outlier, by what rows are judged by."""
+    components = counted(len(answer.shares), "component")
+    if answer.judge == "residual":
+        whose = agreed(count, "its", "their")
+        return (
+            f"further than {answer.threshold:.4g} from {whose} reconstruction by "
+            f"{components} (--judge residual)."
+        )
+    return (
+        f"score above {answer.threshold:.4g}, which combines how far out a row is "
+        f"among {components} with how far it is from its reconstruction, both in "
+        "standard deviations (--judge combined)."
+    )
 
 
 def _certified(answer: Answer) -> list[str]:

@@ -34,6 +34,7 @@ from spectral_tf.audit.lines import (
     sealed,
 )
 from spectral_tf.audit.locking import locked
+from spectral_tf.config.wording import counted
 
 STEP = 1 << 16
 """Bytes read first when looking for the start of the last line."""
@@ -172,8 +173,8 @@ def _head(files: Files) -> Head | None:
         raise AuditError(f"{files.log} has no {files.head.name} beside it. {REMEDY}.")
     if head is not None and head.entries > 1 and not is_there:
         raise AuditError(
-            f"{files.log} is missing, and {files.head} says that it has {head.entries} "
-            f"lines. {REMEDY}."
+            f"{files.log} is missing, and {files.head} says that it has "
+            f"{counted(head.entries, 'line')}. {REMEDY}."
         )
     return head
 

@@ -9,9 +9,12 @@ from spectral_tf.audit.head import HEX, Files, Head, files_of, read_head
 from spectral_tf.audit.lines import NONE, AuditError, BrokenLine, digest_of, opened
 from spectral_tf.audit.locking import read_locked
 from spectral_tf.config.base import require
+from spectral_tf.config.wording import counted
 
 LAST = "last"
 """What stands for the id of the last entry."""
+NUMBER_DIGITS = 6
+"""Digits of the number of an entry, at most; more may be the beginning of an id."""
 BEYOND = (
     "it stands after the last line that the head has: a writer was killed before it "
     "was done (the next one settles that), or the line was added"
@@ -153,11 +156,13 @@ def verify_log(log: Path, expect: str | None = None) -> Verdict:
 
 
 def find_entry(log: Path, name: str) -> dict[str, Any]:
-    """An entry by its id.
+    """An entry by its number or its id.
 
     Args:
         log: path that ends in .jsonl.
-        name: the id, its beginning if no other has the same, or `last`.
+        name: its number, the first entry being 1, if it has at most `NUMBER_DIGITS`
+            digits and nothing else; the id; the beginning of the id, if no other
+            has the same; or `last`.
 
     Returns:
         The entry.
@@ -173,17 +178,39 @@ def find_entry(log: Path, name: str) -> dict[str, Any]:
     if not files.log.exists():
         raise AuditError(f"there is no audit log {log}; check the path.")
     found: list[dict[str, Any]] = []
+    count = 0
     with read_locked(files.lock):
         for entry in _checked(files, _Reading()):
-            if entry["n"] > 0 and (name == LAST or entry["id"].startswith(name)):
+            count = entry["n"]
+            if count > 0 and _is_called(entry, name):
                 found = [entry] if name == LAST else [*found, entry]
-    if len(found) != 1 or not name:
-        many = f"{len(found)} entries have an id" if found else "no entry has an id"
+    if _is_number(name) and not found:
+        entries = counted(count, "entry", "entries")
         raise AuditError(
-            f"{many} that begins with {name!r} in {log}, up to its first fault; the "
-            "command that made an entry prints its id, `last` is the last one."
+            f"there is no entry {name} in {log}, which has {entries} up to its first "
+            f"fault; numbers count from 1, and the beginning of an id needs more than "
+            f"{NUMBER_DIGITS} letters where all are digits."
+        )
+    if len(found) != 1 or not name:
+        several = counted(len(found), "entry", "entries")
+        many = f"{several} have" if found else "no entry has"
+        raise AuditError(
+            f"{many} an id that begins with {name!r} in {log}, up to its first fault; "
+            "the command that made an entry prints its id, `last` is the last one, and "
+            "a number counts from the first."
         )
     return found[0]
+
+
+def _is_number(name: str) -> bool:
+    """Whether a name is the number of an entry; a longer one may begin an id."""
+    return name.isascii() and name.isdecimal() and len(name) <= NUMBER_DIGITS
+
+
+def _is_called(entry: dict[str, Any], name: str) -> bool:
+    if _is_number(name):
+        return entry["n"] == int(name)
+    return name == LAST or entry["id"].startswith(name)
 
 
 def _head(files: Files) -> tuple[Head | None, Fault | None]:
@@ -217,7 +244,7 @@ def _last_fault(head: Head, reading: _Reading, name: str) -> Fault | None:
         )
         return Fault(head.entries, name, what)
     if reading.size != head.size:
-        what = f"the head was altered: it says {head.size:,} bytes at line "
+        what = f"the head was altered: it says {counted(head.size, 'byte')} at line "
         return Fault(None, None, f"{what}{head.entries}, there are {reading.size:,}")
     if reading.log_id != head.log:
         what = f"the head was altered: it is of log {head.log}, this is "
@@ -229,5 +256,6 @@ def _end_fault(head: Head | None, reading: _Reading) -> Fault | None:
     """Lines that are missing at the end."""
     if head is None or reading.lines == head.entries:
         return None
-    what = f"it is missing: the log ends after {reading.lines} of {head.entries} lines"
+    due = counted(head.entries, "line")
+    what = f"it is missing: the log ends after {reading.lines:,} of {due}"
     return Fault(reading.lines + 1, None, what)

@@ -24,6 +24,7 @@ from spectral_tf.clustering.metrics import (
     valid_part,
 )
 from spectral_tf.config import require
+from spectral_tf.config.wording import counted
 from spectral_tf.evaluation import Statistic
 
 BAYES = "Bayes rule"
@@ -133,8 +134,8 @@ def evaluate_answers(
     truths = list(each_instance(instances))
     require(
         len(answers) == len(truths),
-        f"{len(answers)} answers were given for {len(truths)} instances; give one for "
-        "each.",
+        f"{counted(len(answers), 'answer')} given for "
+        f"{counted(len(truths), 'instance')}; give one for each.",
     )
     pairs = zip(answers, truths, strict=True)
     return ClusterReport.of([score(answer, truth) for answer, truth in pairs])

@@ -28,6 +28,7 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from spectral_tf.clustering.instances import ClusterInstance
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 
 MOST_ENUMERATED = 5
 """Largest K of which all K! permutations are tried."""
@@ -130,8 +131,9 @@ def counts_of(
     """
     if len(found) != len(truth) or len(truth) == 0:
         raise DataError(
-            f"labels of {len(found)} rows were given for {len(truth)} rows of a class; "
-            "give one label for each valid row, and at least one row."
+            f"labels of {counted(len(found), 'row')} were given for "
+            f"{counted(len(truth), 'row')} of a class; give one label for each valid "
+            "row, and at least one row."
         )
     if min(found.min(), truth.min()) < 0:
         raise DataError(
@@ -321,8 +323,8 @@ def score(
     found = np.asarray(answer.labels)
     if found.shape != truth.shape:
         raise DataError(
-            f"the answer has labels {found.shape} for {len(truth)} valid rows; give "
-            "one label for each valid row, in order."
+            f"the answer has labels {found.shape} for "
+            f"{counted(len(truth), 'valid row')}; give one label for each, in order."
         )
     is_scored, num_classes = truth >= 0, len(instance.weights)
     rows, truth, found = rows[is_scored], truth[is_scored], found[is_scored]

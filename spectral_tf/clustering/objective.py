@@ -70,7 +70,7 @@ def best_renaming(costs: Float[Array, "K K"]) -> Matched:
     """
     count = len(costs)
     if count < 2:
-        raise ConfigError(f"K={count} clusters; renaming needs at least 2.")
+        raise ConfigError(f"K={count}: renaming needs at least 2 clusters.")
     if count > MOST_ENUMERATED:
         fixed = jax.lax.stop_gradient(costs)
         clusters, found = optax.assignment.hungarian_algorithm(fixed)

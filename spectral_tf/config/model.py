@@ -5,6 +5,7 @@ from typing import Literal
 
 from spectral_tf.config.base import Config, require
 from spectral_tf.config.schedule import parse_schedule
+from spectral_tf.config.wording import counted
 
 Parameterisation = Literal["dense", "equivariant"]
 Attention = Literal["relu", "linear", "softmax"]
@@ -213,8 +214,8 @@ class ModelConfig(Config):
         count = len(parse_schedule(self.schedule))
         require(
             count == self.num_blocks,
-            f"ModelConfig.schedule={self.schedule!r} runs {count} blocks, but "
-            f"num_blocks={self.num_blocks}; set num_blocks={count}.",
+            f"ModelConfig.schedule={self.schedule!r} runs {counted(count, 'block')}, "
+            f"but num_blocks={self.num_blocks}; set num_blocks={count}.",
         )
         require(
             not self.looped,
@@ -275,9 +276,9 @@ class ModelConfig(Config):
             used = self.norm_groups[0] * self.norm_groups[1]
             require(
                 min(self.norm_groups) >= 1 and used <= self.width,
-                f"ModelConfig.norm_groups={self.norm_groups} covers {used} features; "
-                f"it must be >= 1 each and cover at most width={self.width}; use "
-                "smaller groups or a larger width.",
+                f"ModelConfig.norm_groups={self.norm_groups} covers "
+                f"{counted(used, 'feature')}; it must be >= 1 each and cover at most "
+                f"width={self.width}; use smaller groups or a larger width.",
             )
         if self.positions == "learned" or self.readout == "flatten":
             require(

@@ -8,6 +8,7 @@ import functools
 import re
 
 from spectral_tf.config.base import require
+from spectral_tf.config.wording import counted
 
 # A bracket that opens, one that closes with its repeats, or a block with or without.
 _TOKEN = re.compile(r"\s*(?:(\()|\)\s*\*\s*(\d+)\b|(\d+)\b(?:\s*\*\s*(\d+)\b)?)")
@@ -49,8 +50,8 @@ def parse_schedule(text: str) -> tuple[int, ...]:
         count = int(match[2] if is_closing else match[4] or 1)
         require(
             1 <= count * len(body) <= MOST_BLOCKS,
-            f"schedule {text!r} repeats {count} times {len(body)} block(s); that must "
-            f"be 1 to {MOST_BLOCKS} blocks.",
+            f"schedule {text!r} repeats {counted(len(body), 'block')} "
+            f"{counted(count, 'time')}; that must be 1 to {MOST_BLOCKS} blocks.",
         )
         stack[-1].extend(body * count)
     require(
@@ -61,7 +62,7 @@ def parse_schedule(text: str) -> tuple[int, ...]:
     unused = sorted(set(range(max(blocks))) - set(blocks))
     require(
         not unused,
-        f"schedule {text!r} never runs block(s) {unused[:5]}; number the blocks that "
+        f"schedule {text!r} never runs the blocks {unused[:5]}; number those that "
         "have weights 0, 1, 2, ... without a gap.",
     )
     return blocks

@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from spectral_tf.config.wording import counted
 from spectral_tf.constructive.gadgets import Gadget, Head, ReluMLP, stacked
 from spectral_tf.constructive.gated import (
     GatedMLP,
@@ -314,7 +315,7 @@ def expect(
     also = (
         ""
         if entropy is None
-        else f", L to energy and entropy, {entropy.num_knots} knots"
+        else f", L to energy and entropy, {counted(entropy.num_knots, 'knot')}"
     )
     return Gadget(
         name="expect",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from spectral_tf.config import ModelConfig
+from spectral_tf.config.wording import counted
 from spectral_tf.constructive.composition import Composition
 
 
@@ -42,9 +43,9 @@ def summary(config: ModelConfig) -> list[str]:
     """
     k, blocks = config.num_components, config.num_blocks
     lines = [
-        f"L = {blocks} blocks ({config.num_unique_blocks} with weights of "
-        f"their own), H = {config.num_heads} heads, width D = {config.width}, "
-        f"{config.num_registers} register tokens",
+        f"L = {counted(blocks, 'block')} ({config.num_unique_blocks} with weights of "
+        f"their own), H = {counted(config.num_heads, 'head')}, width D = "
+        f"{config.width}, {counted(config.num_registers, 'register token')}",
         f"schedule: {config.schedule}",
     ]
     iterations, odd = divmod(blocks - 1 - 4 * k, 2)

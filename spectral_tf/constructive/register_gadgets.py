@@ -6,6 +6,7 @@ facts that the proofs use stand at the top of `gadgets.py`.
 
 import numpy as np
 
+from spectral_tf.config.wording import counted
 from spectral_tf.constructive.gadgets import (
     GATE,
     Gadget,
@@ -184,7 +185,8 @@ def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
         semantics=semantics,
         explain=(
             "head 0 (register to itself): s = |u|^2",
-            f"mlp: r <- f(s), f ~ 1/sqrt(s) on {normaliser.num_knots} knots; s <- 0",
+            "mlp: r <- f(s), f ~ 1/sqrt(s) on "
+            f"{counted(normaliser.num_knots, 'knot')}; s <- 0",
         ),
     )
 

@@ -8,6 +8,7 @@ import dataclasses
 
 import numpy as np
 
+from spectral_tf.config.wording import counted
 from spectral_tf.constructive.column_gadgets import covariance, times
 from spectral_tf.constructive.gadgets import (
     GATE,
@@ -155,7 +156,8 @@ def trace(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
         semantics=semantics,
         explain=(
             "head 0 (columns read columns): t = sum_i s_i",
-            f"mlp: r <- f(t), f ~ 1/t on {normaliser.num_knots} knots; s, t <- 0",
+            f"mlp: r <- f(t), f ~ 1/t on {counted(normaliser.num_knots, 'knot')}; s, t "
+            "<- 0",
         ),
     )
 
@@ -230,7 +232,8 @@ def worker_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
         semantics=semantics,
         explain=(
             "head 0 (worker to itself): t = |v|^2",
-            f"mlp: r <- f(t), f ~ 1/sqrt(t) on {normaliser.num_knots} knots; t <- 0",
+            "mlp: r <- f(t), f ~ 1/sqrt(t) on "
+            f"{counted(normaliser.num_knots, 'knot')}; t <- 0",
         ),
     )
 

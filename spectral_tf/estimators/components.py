@@ -8,6 +8,7 @@ import numpy as np
 from spectral_tf.certificate import Certificate
 from spectral_tf.certificate.block import RIGHT
 from spectral_tf.config import ConfigError, require
+from spectral_tf.config.wording import counted
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.solution import Solution, Summary
 
@@ -89,8 +90,8 @@ def component_count(wanted: int | float | str | None, summary: Summary) -> Wante
         )
         require(
             count >= dim,
-            f"n_components='mle' needs as many rows as columns, not {count} rows and "
-            f"{dim} columns; give a number.",
+            "n_components='mle' needs as many rows as columns, not "
+            f"{counted(count, 'row')} and {counted(dim, 'column')}; give a number.",
         )
         return make(None)
     if isinstance(wanted, float | np.floating) and 0 < wanted < 1:

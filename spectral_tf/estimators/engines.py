@@ -125,12 +125,12 @@ def choose_engine(
         return Choice(engine, "as asked")
     if k > MOST_COMPONENTS or k >= most:
         reason = (
-            f"{k} of at most {most} components are asked for; networks propose up to "
-            f"{MOST_COMPONENTS}, and fewer than all"
+            f"{k} of at most {counted(most, 'component')} are asked for; networks "
+            f"propose up to {MOST_COMPONENTS}, and fewer than all"
         )
         return Choice("exact", reason)
     if network is None:
-        return Choice("constructed", "no trained weights were given")
+        return Choice("constructed", "it needs no trained weights")
     if problem is not None:
         return Choice("constructed", f"the trained weights do not fit: {problem}")
     reason = "the trained network proposes, the constructed one refines"

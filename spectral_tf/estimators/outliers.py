@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from spectral_tf.config import ConfigError, DataError, require
+from spectral_tf.config.wording import percent
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import (
@@ -57,6 +58,8 @@ class Explanation:
             the features is the squared score. With `judge="combined"` a feature that
             makes a row less strange adds a negative number.
         names: of the features.
+        inside_share: `[N]` of the squared score, what the place inside the components
+            gives; 0 with `judge="residual"`.
 
     Source: Alcala & Qin (2009), partial decomposition contributions.
     """
@@ -67,6 +70,7 @@ class Explanation:
     component_score: np.ndarray
     contribution: np.ndarray
     names: tuple[str, ...]
+    inside_share: np.ndarray
 
     def sentence(self, row: SupportsIndex, most: int = 3) -> str:
         """The features and the component that made a row strange, in words.
@@ -76,22 +80,30 @@ class Explanation:
             most: features named.
 
         Returns:
-            One sentence.
+            One sentence; the component comes first where most of the score is due to
+            the place inside the components.
         """
         share, left = self.feature_share[row], self.residual[row]
         order = np.argsort(-share, kind="stable")[:most]
         parts = [
             f"{self.names[i]} is {abs(left[i]):.4g} "
-            f"{'above' if left[i] > 0 else 'below'} its reconstruction ({share[i]:.0%})"
+            f"{'above' if left[i] > 0 else 'below'} its reconstruction "
+            f"({percent(share[i])})"
             for i in order
             if share[i] > 0.005
         ]
         text = ", ".join(parts) or "no feature differs from its reconstruction"
         scores = self.component_score[row]
-        if len(scores):
-            top = int(np.argmax(np.abs(scores)))
-            text += f"; component {top + 1} is {scores[top]:+.1f} standard deviations"
-        return f"{text}."
+        if not len(scores):
+            return f"{text}."
+        top = int(np.argmax(np.abs(scores)))
+        place = f"component {top + 1} is {scores[top]:+.1f} standard deviations"
+        inside = self.inside_share[row]
+        if inside <= 0.5:
+            return f"{text}; {place}."
+        return (
+            f"{place} (all components: {percent(inside)} of the squared score); {text}."
+        )
 
 
 class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
@@ -339,7 +351,21 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             component_score=scores,
             contribution=self._contribution(x, residual, scores),
             names=column_names(getattr(self, "feature_names_in_", None), x.shape[1]),
+            inside_share=self._inside_share(residual, scores),
         )
+
+    def _inside_share(self, residual: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """`[N]` share of the squared score that is not the residual's."""
+        if self.judge == "residual":
+            return np.zeros(len(scores))
+        with np.errstate(over="ignore"):
+            inside, outside = lengths(scores), lengths(residual / self._noise)
+        peak = np.maximum(inside, outside)
+        inside, outside = (
+            part / np.where(peak > 0, peak, 1) for part in (inside, outside)
+        )
+        total = inside**2 + outside**2
+        return inside**2 / np.where(total > 0, total, 1)
 
     def _contribution(
         self, x: np.ndarray, residual: np.ndarray, scores: np.ndarray

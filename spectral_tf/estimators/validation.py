@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from spectral_tf.config import ConfigError, DataError, require
+from spectral_tf.config.wording import counted
 
 
 def validated(
@@ -55,8 +56,10 @@ def clear_errors(x: Any) -> Iterator[None]:
     """Refuse masked entries, dates, and numbers that overflow as they are converted."""
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
         raise DataError(
-            f"X has {np.ma.count_masked(x)} masked entries; fill or drop them, e.g. "
-            "with X.filled(X.mean(axis=0)), before they are used as numbers."
+            "X has "
+            f"{counted(int(np.ma.count_masked(x)), 'masked entry', 'masked entries')}; "
+            "fill or drop them, e.g. with X.filled(X.mean(axis=0)), before they are "
+            "used as numbers."
         )
     is_frame = hasattr(x, "columns")
     kinds: Any = getattr(x, "dtypes", ()) if is_frame else [getattr(x, "dtype", None)]

@@ -9,6 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ConfigError, DataError, ModelConfig
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.spectra import centred, einsum
 
 
@@ -183,9 +184,10 @@ def check_rows(x: Any, mask: Any = None) -> None:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise DataError(
-            f"x[{row}, {column}] is {np.asarray(x)[row, column]}; {bad.sum()} of the "
-            "entries of valid rows are not finite. Drop or impute them, or mask their "
-            "rows."
+            f"x[{row}, {column}] is {np.asarray(x)[row, column]}; "
+            f"{counted(int(bad.sum()), 'entry', 'entries')} of valid rows "
+            f"{agreed(int(bad.sum()), 'is', 'are')} not finite. Drop or impute them, "
+            "or mask their rows."
         )
 
 
@@ -204,9 +206,9 @@ def check_dim(config: ModelConfig, dim: int) -> None:
     fits = config.dim in (None, dim)
     if not fits and not (config.pad_columns and dim < (config.dim or 0)):
         raise ConfigError(
-            f"x has d={dim} features, but these weights are for dim={config.dim}"
-            f"{' or less' * config.pad_columns}; reduce x to {config.dim} columns or "
-            "build weights for its d."
+            f"x has {counted(dim, 'feature')}, but these weights are for "
+            f"dim={config.dim}{' or less' * config.pad_columns}; reduce x to "
+            f"{counted(config.dim or 0, 'column')} or build weights for its d."
         )
     if config.num_components > dim:
         raise ConfigError(
@@ -230,6 +232,7 @@ def check_fits(config: ModelConfig, x: Any) -> None:
     check_dim(config, x.shape[1])
     if config.num_samples is not None and x.shape[0] != config.num_samples:
         raise ConfigError(
-            f"x has N={x.shape[0]} rows, but these weights are for num_samples="
-            f"{config.num_samples} (learned positions); give exactly that many."
+            f"x has {counted(x.shape[0], 'row')}, but these weights are for "
+            f"num_samples={config.num_samples} (learned positions); give exactly that "
+            "many."
         )

@@ -14,6 +14,7 @@ import tyro
 
 from spectral_tf.analysis.commands import Shown
 from spectral_tf.config import DataError, require
+from spectral_tf.config.wording import json_text
 from spectral_tf.practice.shipping.config import SMOKE, ShippingConfig
 from spectral_tf.practice.stock.config import StockConfig
 
@@ -402,7 +403,8 @@ def _receipt(receipt: "Receipt") -> dict[str, Any]:
 
 
 def _write_json(path: Path, document: Any) -> None:
-    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", "utf-8")
+    text = json_text(document, indent=1, allow_nan=False)
+    path.write_text(text + "\n", "utf-8")
 
 
 def _write_csv(path: Path, rows: list[list[Any]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Estimate(NamedTuple):
-    """A key figure with its 95 % bootstrap interval; None where there is none.
+    """A key figure with its 95% bootstrap interval; None where there is none.
 
     Source: Efron (1979), percentile interval.
     """
@@ -37,7 +37,7 @@ def bootstrap(
         rng: draws them.
 
     Returns:
-        The figure of all units once, and the 2.5 % and 97.5 % points of the others.
+        The figure of all units once, and the 2.5% and 97.5% points of the others.
 
     Source: Efron (1979).
     """

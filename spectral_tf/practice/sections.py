@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.practice.words import STATUS, named, number
 from spectral_tf.report.page.parts import (
     Chart,
@@ -16,10 +17,11 @@ from spectral_tf.report.page.parts import (
     Series,
     Table,
     Text,
+    Words,
 )
 
 
-def component_section(found: Mapping[str, Any], columns: Sequence[str]) -> Section:
+def component_section(found: Mapping[str, Any], columns: Sequence[Words]) -> Section:
     """The components, their shares, and what is proven about them.
 
     Args:
@@ -51,9 +53,10 @@ def component_section(found: Mapping[str, Any], columns: Sequence[str]) -> Secti
             if status in found["status"]
         ),
         Text(
-            f"{certified} of {len(names)} components carry a certificate: a proof, "
-            "from the table alone and with rounding included, that the vector is "
-            f"within {found['tol']:g} radians of the true one.",
+            f"{certified} of {counted(len(names), 'component')} "
+            f"{agreed(certified, 'carries', 'carry')} a certificate: a proof, from the "
+            "table alone and with rounding included, that the vector is within "
+            f"{found['tol']:g} radians of the true one.",
             f"{len(names)}成分のうち{certified}成分に証明書があります。表だけから、丸"
             f"め誤差も含めて、真のベクトルとの角度が{found['tol']:g}ラジアン以内である"
             "ことの証明です。",
@@ -103,11 +106,12 @@ def network_section(found: Mapping[str, Any]) -> Section:
         Text("degrees", "角度(度)"),
         tuple(angles),
         Text(
-            f"The constructed network runs {products['constructed']} power iterations "
-            f"in {blocks['constructed']} blocks; the trained one has "
-            f"{products['trained']} products with the covariance in all. Lower is "
-            "closer to the true vector (0.001 is the end of the axis). Certificates "
-            "do not rest on this: they are computed from the table.",
+            "The constructed network runs "
+            f"{counted(products['constructed'], 'power iteration')} in "
+            f"{counted(blocks['constructed'], 'block')}; the trained one has "
+            f"{counted(products['trained'], 'product')} with the covariance in all. "
+            "Lower is closer to the true vector (0.001 is the end of the axis). "
+            "Certificates do not rest on this: they are computed from the table.",
             f"構成ネットワークは{blocks['constructed']}ブロックで"
             f"{products['constructed']}回のべき乗反復を行い、学習済みネットワークは"
             f"共分散との積を{products['trained']}回使います。"
@@ -121,9 +125,9 @@ def network_section(found: Mapping[str, Any]) -> Section:
         Text("What the network computes", "ネットワークの内部"),
         (
             Text(
-                f"Both networks read {found['rows']} past rows here. They are ordinary "
-                "transformers: rows of the table are tokens, and a register token for "
-                "each component gathers from them.",
+                f"Both networks read {counted(found['rows'], 'past row')} here. They "
+                "are ordinary transformers: rows of the table are tokens, and a "
+                "register token for each component gathers from them.",
                 f"過去の{found['rows']}行を読ませています。表の各行がトークン、主成分"
                 "ごとに1つのレジスタトークンが情報を集める、通常のTransformerです。",
             ),
@@ -207,7 +211,7 @@ BREACH_TEXTS = {
 def assumption_section(
     checks: Mapping[str, Any],
     breaches: Sequence[Mapping[str, Any]],
-    columns: Sequence[str],
+    columns: Sequence[Words],
 ) -> Section:
     """What is assumed, whether it holds here, and what each breach costs."""
     charts = tuple(
@@ -218,11 +222,11 @@ def assumption_section(
     if charts:
         text = Text(
             "Broken on purpose, on tables whose truth is known (10 columns, three "
-            "leading components, 5 % of the later rows shifted in a random direction): "
+            "leading components, 5% of the later rows shifted in a random direction): "
             "average precision of each method, mean and standard error over tables. "
             "These tables are what the spectral methods are made for, so compare the "
             "slopes, not the heights.",
-            "正解が分かる人工データ(10列、主要3成分、評価行の5 %を任意の方向にずら"
+            "正解が分かる人工データ(10列、主要3成分、評価行の5%を任意の方向にずら"
             "す)で、前提を意図的に崩したときの平均適合率(平均と標準誤差)です。スペク"
             "トル法に向いたデータなので、高さではなく傾きを比べてください。",
         )
@@ -230,7 +234,7 @@ def assumption_section(
     return Section("assumptions", Text("Assumptions", "前提の確認"), tuple(parts))
 
 
-def _checked(checks: Mapping[str, Any], columns: Sequence[str]) -> Table:
+def _checked(checks: Mapping[str, Any], columns: Sequence[Words]) -> Table:
     rows = tuple(
         (name, f"{skewness:+.2f}", f"{tails:+.2f}")
         for name, skewness, tails in zip(
@@ -256,8 +260,10 @@ def _warnings(checks: Mapping[str, Any]) -> list[Part]:
     parts: list[Part] = [
         Text(
             f"Smallest gap between neighbouring eigenvalues: {gap:.1%} of the larger "
-            f"one. {checks['rows']:,} rows count as about {effective:,.0f} independent "
-            f"ones (correlation time {checks['correlation_time']:.1f} days).",
+            f"one. {counted(checks['rows'], 'row')} "
+            f"{agreed(checks['rows'], 'counts', 'count')} as about "
+            f"{counted(round(effective), 'independent one')} (correlation time "
+            f"{checks['correlation_time']:.1f} days).",
             f"隣り合う固有値の最小の差は大きい方の{gap:.1%}です。{checks['rows']:,}行"
             f"は、独立な約{effective:,.0f}行に相当します(相関時間 "
             f"{checks['correlation_time']:.1f}日)。",
@@ -411,7 +417,7 @@ def cost_section(cost: Mapping[str, Any], document: Mapping[str, Any]) -> Sectio
     text = Text(
         f"This run took {cost['seconds']:.0f} s ({cost['processor_seconds']:.0f} s of "
         f"processors, compiling included) and {cost['peak_mb']:,.0f} MB of memory on "
-        f"{cost['processors']} processors ({cost['machine']}), about "
+        f"{counted(cost['processors'], 'processor')} ({cost['machine']}), about "
         f"{cost['watt_hours']:.1f} Wh if a busy core takes "
         f"{cost['watts_per_core']:.0f} W (assumed, not measured). Pre-training "
         f"{training['network']} took {training['seconds']:.0f} s once, about "

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import percent as share_text
 from spectral_tf.report.page.parts import Text, Words
 
 NONE = "–"
+DELIVERIES = ("delivery", "deliveries")
+"""One and several, for `counted`."""
 
 METHODS: Mapping[str, Text] = {
     "constructed": Text("spectral, constructed weights", "スペクトル(構成重み)"),
@@ -53,7 +56,7 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def percent(value: float | None) -> str:
     """A share in percent."""
-    return NONE if value is None else f"{100 * value:.0f} %"
+    return NONE if value is None else share_text(value)
 
 
 def interval(

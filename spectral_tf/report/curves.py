@@ -22,7 +22,8 @@ from matplotlib.ticker import (
 )
 
 from spectral_tf.config import DataError
-from spectral_tf.report.figures import COLOURS, STYLE
+from spectral_tf.config.wording import counted
+from spectral_tf.report.figures import COLOURS, with_letters
 
 MOST_RUNS = 12
 """Runs in one figure: six colours, solid and then dash-dotted."""
@@ -90,15 +91,15 @@ def learning_curve_figure(runs: RunCurve | Sequence[RunCurve]) -> Figure:
     curves = [runs] if isinstance(runs, RunCurve) else list(runs)
     if not 1 <= len(curves) <= MOST_RUNS:
         raise DataError(
-            f"{len(curves)} runs cannot be drawn in one figure; choose 1 to {MOST_RUNS}"
-            " that have logged a call."
+            f"{counted(len(curves), 'run')} cannot be drawn in one figure; choose 1 to "
+            f"{MOST_RUNS} that have logged a call."
         )
     for curve in curves:
         if not len(curve.steps):
             raise DataError(f"run {curve.name} has not logged a call yet; wait for it.")
     thinned = [_thinned(curve) for curve in curves]
     sources = _sources(curves)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(with_letters([curve.name for curve in curves])):
         figure, axes = (
             _single(thinned[0], sources)
             if len(curves) == 1
@@ -114,7 +115,9 @@ def _sources(curves: Sequence[RunCurve]) -> list[Line2D]:
     calls = max(_calls_per_point(curve) for curve in curves)
     handles = []
     if has_heldout or calls > 1:
-        text = f"training (mean of {calls} calls)" if calls > 1 else "training"
+        text = (
+            f"training (mean of {counted(calls, 'call')})" if calls > 1 else "training"
+        )
         handles.append(Line2D([], [], color="dimgrey", lw=0.8, label=text))
     if has_heldout:
         look = {"color": "dimgrey", **HELDOUT}

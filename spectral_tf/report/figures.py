@@ -1,6 +1,6 @@
 """Figures, drawn from plain arrays and written as PNG; nothing is computed here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from spectral_tf.report.letters import fonts_for
 
 # Okabe & Ito's colours: distinct for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -20,6 +22,18 @@ STYLE: dict[Any, Any] = {
     "grid.alpha": 0.25,
     "legend.frameon": False,
 }
+
+
+def with_letters(texts: Sequence[str]) -> dict[Any, Any]:
+    """The style, with fonts that have the letters of some texts.
+
+    Args:
+        texts: names that a figure writes, which may be of any script.
+
+    Returns:
+        For `matplotlib.rc_context`.
+    """
+    return {**STYLE, "font.family": list(fonts_for(texts))}
 
 
 class Curve(NamedTuple):
@@ -56,7 +70,7 @@ def depth_figure(
 
     Source: ours.
     """
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(with_letters([*panels, title])):
         figure, axes = _new(len(panels), (3.9, 3.1))
         for axis, (name, (network, classic)) in zip(axes, panels.items(), strict=True):
             for rank in range(network.cosine.shape[1]):
@@ -97,7 +111,7 @@ def eigenvalue_figure(
 
     Source: ours.
     """
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(with_letters([*panels])):
         figure, axes = _new(len(panels), (3.3, 3.2))
         for axis, (name, (true, found)) in zip(axes, panels.items(), strict=True):
             for rank in range(true.shape[1]):

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spectral_tf.config import EnsembleConfig, ModelConfig, require
+from spectral_tf.config.wording import counted
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.transformer import SpectralTransformer
@@ -170,14 +171,11 @@ def composition_figure(
     }
     names = [composition.gadgets[index].name for index in composition.order[:shown]]
     which = (
-        f"all {shown}"
+        f"all {counted(shown, 'block')}"
         if shown == config.num_blocks
-        else f"the first {shown} of {config.num_blocks}"
+        else f"the first {shown} of {counted(config.num_blocks, 'block')}"
     )
-    title = (
-        f"Residual stream over {which} blocks, d={dim}, k={k}, N={TABLE_ROWS} random "
-        "rows"
-    )
+    title = f"Residual stream over {which}, d={dim}, k={k}, N={TABLE_ROWS} random rows"
     return stream_figure(composition.layout, tokens, names, title)
 
 

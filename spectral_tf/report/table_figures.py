@@ -21,7 +21,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.transforms import Bbox
 
 from spectral_tf.certificate import Certificate
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.report.figures import COLOURS, STYLE
+from spectral_tf.report.letters import Lettering, lettering
 
 STATUS_COLOURS: Mapping[str, str] = {
     "certified": COLOURS[2],
@@ -142,7 +144,9 @@ def biplot_figure(
     Source: Gabriel (1971), The biplot graphic display of matrices.
     """
     names = _axis_names(shares)
-    with mpl.rc_context(STYLE):
+    strongest = _strongest(loadings)
+    drawn = biplot_lettering(loadings, columns)
+    with mpl.rc_context({**STYLE, "font.family": list(drawn.fonts)}):
         figure, axis = _new()
         if scores.shape[1] == 1:
             axis.hist(scores[:, 0], _bins(len(scores)), color=COLOURS[0], alpha=0.8)
@@ -151,8 +155,6 @@ def biplot_figure(
         points = _thinned(scores[:, :2])
         axis.scatter(*points.T, s=10, color=COLOURS[5], alpha=0.6, lw=0)
         arrows = loadings[:2].T
-        length = np.linalg.norm(arrows, axis=1)
-        strongest = np.argsort(-length, kind="stable")[:MOST_ARROWS]
         reach = np.maximum(np.abs(arrows).max(axis=0), 1e-12)
         tips = arrows[strongest] * np.min(np.abs(points).max(axis=0) / reach)
         for tip in tips:
@@ -170,10 +172,32 @@ def biplot_figure(
         ]
         _legend_above(axis, handles)
         shafts = np.linspace(0.1, 1, 40)[:, None, None] * tips
-        texts = [shown_name(columns[int(index)]) for index in strongest]
+        texts = drawn.labels
         avoid = np.concatenate([points, shafts.reshape(-1, 2)])
         _label(axis, tips, texts, avoid, np.zeros(2))
         return _save(figure, path)
+
+
+def _strongest(loadings: np.ndarray) -> np.ndarray:
+    """Columns with the longest arrows."""
+    length = np.linalg.norm(loadings[:2], axis=0)
+    return np.argsort(-length, kind="stable")[:MOST_ARROWS]
+
+
+def biplot_lettering(loadings: np.ndarray, columns: Sequence[str]) -> Lettering:
+    """How the names in a biplot are drawn.
+
+    Args:
+        loadings: `[k, d]` components.
+        columns: d names.
+
+    Returns:
+        Of the columns with the longest arrows; a column without letters in any font has
+        its number among the d. None where one component has no arrows.
+    """
+    strongest: list[int] = _strongest(loadings).tolist() if len(loadings) > 1 else []
+    names = [shown_name(columns[index]) for index in strongest]
+    return lettering(names, numbers=[index + 1 for index in strongest])
 
 
 def cluster_figure(
@@ -215,7 +239,7 @@ def cluster_figure(
                 axis.scatter(*own.T, s=16, alpha=0.75, **style)
             axis.set(xlabel=names[0], ylabel=names[1])
         handles = [
-            _dot(colour, f"cluster {each}: {sizes[each]:,} rows", marker)
+            _dot(colour, f"cluster {each}: {counted(sizes[each], 'row')}", marker)
             for each, (colour, marker) in enumerate(looks)
         ][:MOST_CLUSTERS]
         axis.legend(
@@ -279,8 +303,12 @@ def outlier_figure(
 
 
 def _ring_text(count: int, threshold: float) -> str:
-    what = "the row numbers" if count <= MOST_LABELS else f"{MOST_LABELS} row numbers"
-    rows = f"{count:,} row{'s' * (count != 1)}; with {what}" if count else "no row"
+    what = (
+        agreed(count, "its number", "the row numbers")
+        if count <= MOST_LABELS
+        else f"{MOST_LABELS} row numbers"
+    )
+    rows = f"{counted(count, 'row')}; with {what}" if count else "no row"
     return f"outlier: score above {threshold:.3g} ({rows})"
 
 

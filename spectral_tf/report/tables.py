@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spectral_tf.evaluation import Report, Statistic
+from spectral_tf.report.page.words import columns_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,10 @@ class Entry:
 
 HEADER = ("instances", "method", "n", "rank", "|cos|", "eigenvalue err", "angle deg")
 DEGREES = 57.29577951308232
+PAGE = 96
+"""Columns of a terminal that a table fits into."""
+GLUE = "\N{NO-BREAK SPACE}"
+"""Between words of a cell that stay on one line."""
 
 
 def table_rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
@@ -70,7 +75,7 @@ def table_rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
 
 
 def _percent(error: Statistic) -> str:
-    return f"{100 * error.mean:.3g} % ± {100 * error.half_width:.2g}"
+    return f"{100 * error.mean:.3g}% ± {100 * error.half_width:.2g}%"
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -85,16 +90,62 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Source: ours.
     """
+    left = [place < 2 for place in range(len(header))]
+    return _aligned([tuple(header), *map(tuple, rows)], left)
+
+
+def wrapped_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, most: int = PAGE
+) -> str:
+    """Columns aligned by spaces, the last one of words, on as many lines as it takes.
+
+    Args:
+        header: column names.
+        rows: cells, as many as the header has; a no-break space is never a line's end.
+        most: width of the table, if a word is not longer.
+
+    Returns:
+        Text that ends in a newline.
+
+    Source: ours.
+    """
     lines = [tuple(header), *map(tuple, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    taken = sum(
+        max(columns_of(line[i]) for line in lines) for i in range(len(header) - 1)
+    )
+    room = most - taken - 2 * (len(header) - 1)
+    blank = ("",) * (len(header) - 1)
+    broken = []
+    for line in lines:
+        first, *more = _wrapped(line[-1], room)
+        broken += [(*line[:-1], first), *((*blank, part) for part in more)]
+    numbers = [False] * (len(header) - 2)
+    return _aligned(broken, [True, *numbers, True][: len(header)]).replace(GLUE, " ")
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """Words in lines of at most `room` columns."""
+    lines = [""]
+    for word in text.split(" "):
+        tried = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and columns_of(tried) > room:
+            lines.append(word)
+        else:
+            lines[-1] = tried
+    return lines
+
+
+def _aligned(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> str:
+    """Lines under each other, a rule below the first; wide letters count two."""
+    places = range(len(left))
+    widths = [max(columns_of(line[i]) for line in lines) for i in places]
 
     def show(line: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
+        cells = []
+        for cell, width, is_left in zip(line, widths, left, strict=True):
+            room = " " * (width - columns_of(cell))
+            cells.append(cell + room if is_left else room + cell)
         return "  ".join(cells).rstrip()
 
     rule = "  ".join("-" * width for width in widths)
-    shown = [show(lines[0]), rule, *map(show, lines[1:])]
-    return "\n".join(shown) + "\n"
+    return "\n".join([show(lines[0]), rule, *map(show, lines[1:])]) + "\n"

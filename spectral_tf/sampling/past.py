@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spectral_tf.config import DataError, TableConfig
+from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import (
     Columns,
     LeftOut,
@@ -79,16 +80,17 @@ def load_past(config: TableConfig) -> PastTable:
     held = math.ceil(config.holdout * count)
     if held < 2 or count - held < 2:
         raise DataError(
-            f"{read.name} has {count} rows, of which holdout={config.holdout:g} leaves "
-            f"{count - held} to train on and {held} to score; both need at least 2, "
-            "bring more rows."
+            f"{read.name} has {counted(count, 'row')}, of which "
+            f"holdout={config.holdout:g} leaves {count - held} to train on and {held} "
+            "to score; both need at least 2, bring more rows."
         )
     mean, scale, reasons = column_scaling(read.x[: count - held])
     kept = [index for index, reason in enumerate(reasons) if reason is None]
     if not kept:
         raise DataError(
-            f"no column of {read.name} varies over its {count - held} training rows; "
-            "a covariance needs values that differ."
+            f"no column of {read.name} varies over its "
+            f"{counted(count - held, 'training row')}; a covariance needs values that "
+            "differ."
         )
     scale = scale[kept] if config.standardize else np.max(scale[kept])
     with np.errstate(over="ignore"):
@@ -125,23 +127,25 @@ def check_past(past: PastTable, config: TableConfig, shapes: Any) -> None:
     for dim, num_samples in shapes:
         if dim > most:
             raise DataError(
-                f"shapes has (d={dim}, N={num_samples}), but {past.name} has {most} "
-                "columns that vary; lower d."
+                f"shapes has (d={dim}, N={num_samples}), but {past.name} has "
+                f"{counted(most, 'column')} that vary; lower d."
             )
         if num_samples > rows:
             raise DataError(
                 f"shapes has (d={dim}, N={num_samples}), but {past.name} has "
-                f"{len(past.training)} rows to train on and {held} held out; N must be "
-                f"<= {rows}, lower it, or change table.holdout={config.holdout:g}."
+                f"{counted(len(past.training), 'row')} to train on and {held} held "
+                f"out; N must be <= {rows}, lower it, or change "
+                f"table.holdout={config.holdout:g}."
             )
 
 
 def _refuse_gaps(read: Columns) -> None:
-    for word, is_bad in (("missing", np.isnan(read.x)), ("infinite", np.isinf(read.x))):
-        counts = bad_counts(read.columns, is_bad, MOST_NAMES)
+    kinds = {"missing values": np.isnan, "infinite values": np.isinf}
+    for what, is_kind in kinds.items():
+        counts = bad_counts(read.columns, is_kind(read.x), MOST_NAMES)
         if counts:
             raise DataError(
-                f"{read.name} has {word} values ({counts}); fill them in, or remove "
+                f"{read.name} has {what} ({counts}); fill them in, or remove "
                 "their rows or columns."
             )
 
@@ -171,4 +175,4 @@ def _sentences(left_out: tuple[LeftOut, ...]) -> list[str]:
     """A note for each column, for the first few where there are many."""
     more = len(left_out) - MOST_NAMES
     said = [one.sentence() for one in left_out[:MOST_NAMES]]
-    return said + ([f"Left out {more} more columns."] if more > 0 else [])
+    return said + ([f"Left out {counted(more, 'more column')}."] if more > 0 else [])

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 from spectral_tf.sampling.text_tables import read_text
 
@@ -161,9 +162,9 @@ def _read_idx(path: Path) -> np.ndarray:
     magic, *shape = header
     if magic != _IDX_MAGIC or len(raw) != 16 + math.prod(shape):
         raise DataError(
-            f"{path} is not a whole idx file of images: {len(raw)} bytes, magic "
-            f"{magic:#x} instead of {_IDX_MAGIC:#x}, shape {tuple(shape)}; fetch it "
-            "again."
+            f"{path} is not a whole idx file of images: {counted(len(raw), 'byte')}, "
+            f"magic {magic:#x} instead of {_IDX_MAGIC:#x}, shape {tuple(shape)}; fetch "
+            "it again."
         )
     return np.frombuffer(raw, np.uint8, offset=16).reshape(shape)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 
 _MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?"})
@@ -86,8 +87,9 @@ def _records(path: Path) -> list[tuple[int, list[str]]]:
             records.append((reader.line_num, cells))
             if len(cells) != len(records[0][1]):
                 raise DataError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells, but the "
-                    f"first line has {len(records[0][1])}; correct or remove the line."
+                    f"{path}, line {reader.line_num}: {counted(len(cells), 'cell')}, "
+                    f"but the first line has {len(records[0][1])}; correct or remove "
+                    "the line."
                 )
     except csv.Error as error:
         raise DataError(
@@ -135,7 +137,8 @@ def _reason_to_leave(name: str, values: list[float | None]) -> str | None:
     present = [value for value in values if value is not None]
     texts, rows = len(values) - len(present), len(values)
     if texts:
-        return f"{texts} of its {rows} cells are not numbers"
+        verb = agreed(texts, "is no number", "are not numbers")
+        return f"{texts:,} of its {counted(rows, 'cell')} {verb}"
     if all(map(math.isnan, present)):
         return "it is empty"
     if not name and present in (list(range(rows)), list(range(1, rows + 1))):

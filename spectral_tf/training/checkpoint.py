@@ -288,8 +288,8 @@ def _good(run_dir: Path) -> Iterator[Path]:
         )
     if damaged == len(folders):
         raise CheckpointError(
-            f"all {damaged} checkpoints in {run_dir / 'checkpoints'} are damaged; "
-            "start the run again in another folder."
+            f"{counted(damaged, 'checkpoint')} in {run_dir / 'checkpoints'}, "
+            "all damaged; start the run again in another folder."
         )
 
 

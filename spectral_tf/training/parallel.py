@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from spectral_tf.config import AnyRun, require
+from spectral_tf.config.wording import counted
 from spectral_tf.training.state import TrainState
 from spectral_tf.training.step import Metrics, train_step
 
@@ -144,7 +145,7 @@ def parallel_steps(
     require(
         config.batch_size % len(devices) == 0,
         f"{type(config).__name__}.batch_size={config.batch_size} must be a multiple of "
-        f"the {len(devices)} devices; change the one or the other.",
+        f"the {counted(len(devices), 'device')}; change the one or the other.",
     )
     return _parallel_steps(config, devices)
 

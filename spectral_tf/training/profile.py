@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 
 from spectral_tf.config import ConfigError, require
+from spectral_tf.config.wording import counted
 from spectral_tf.training.loop import Progress
 
 
@@ -85,8 +86,9 @@ def profile(folder: Path | str, calls: tuple[int, int] = (1, 3)) -> Iterator[Pro
         profiler.stop()
     if profiler.calls <= first:
         warnings.warn(
-            f"the run ended after {profiler.calls} calls, before call {first + 1}, so "
-            f"nothing was traced to {path}; ask for more steps, or fewer in one call.",
+            f"the run ended after {counted(profiler.calls, 'call')}, before call "
+            f"{first + 1}, so nothing was traced to {path}; ask for more steps, or "
+            "fewer in one call.",
             ProfileWarning,
             stacklevel=3,
         )

@@ -1,6 +1,7 @@
 """Which k trained weights serve."""
 
 from spectral_tf.config import ConfigError, ModelConfig
+from spectral_tf.config.wording import counted
 from spectral_tf.weights.manifest import PretrainedError
 
 
@@ -46,7 +47,7 @@ def with_components(config: ModelConfig, num_components: int) -> ModelConfig:
     if config.readout == "flatten":
         raise PretrainedError(
             f"num_components={k}: the weights of a flatten read-out are for "
-            f"{most} components only; leave num_components out."
+            f"{counted(most, 'component')} only; leave num_components out."
         )
     if not 1 <= k <= most:
         raise PretrainedError(

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import counted
+
 FORMAT = 1
 """Raised when an older version of the package could misread a manifest."""
 LICENCE = "Apache-2.0"
@@ -210,7 +212,7 @@ def check_digest(manifest: Mapping[str, Any], data: bytes, where: str) -> None:
     if size != wanted:
         what = "truncated" if size < wanted else "too long"
         raise PretrainedError(
-            f"{where} is {what}: {size} bytes, expected {wanted}. {remedy}"
+            f"{where} is {what}: {counted(size, 'byte')}, expected {wanted}. {remedy}"
         )
     if digest(data) != manifest["sha256"]:
         raise PretrainedError(

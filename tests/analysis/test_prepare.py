@@ -101,7 +101,7 @@ def test_columns_are_chosen_by_name(write, tmp_path, refused):
     flags = ["--columns", "x, y", "=1+1", "--engine", "exact"]
     run = call("pca", path, *flags, folder=tmp_path / "out")
     assert run.table("components.csv")[0][3:] == ["x, y", "=1+1"]
-    assert "Left out 1 columns that were not chosen." in run.out
+    assert "Left out 1 column that was not chosen." in run.out
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["left_out"] == [{"column": "b", "reason": "it was not chosen"}]
     line = refused(path, "--columns", "b", "c")
@@ -141,7 +141,7 @@ def test_what_cannot_be_analysed_is_one_clear_line(text, line, write, refused):
 
 def test_what_cannot_be_asked_is_one_clear_line(write, refused):
     path = write(NUMBERS)
-    assert "n_components=4 must be a whole number in 1..3" in refused(
+    assert "--n-components=4 must be a whole number in 1..3" in refused(
         path, "--n-components", "4"
     )
     assert "tol=-1.0 must be a number in (0, 1.5)" in refused(path, "--tol", "-1")
@@ -171,7 +171,7 @@ def test_more_clusters_than_rows_are_refused(write, tmp_path):
     flags = ["--n-clusters", "9", "--engine", "exact"]
     run = call("cluster", write(NUMBERS), *flags, folder=tmp_path / "never")
     assert run.code == 2
-    assert "n_clusters=9 must be <= n_samples=8" in run.err
+    assert "--n-clusters=9 must be <= n_samples=8" in run.err
 
 
 def test_parquet_is_analysed_as_the_same_csv(wine, wine_csv, tmp_path):

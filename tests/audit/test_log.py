@@ -251,3 +251,27 @@ def test_killed_writers_lose_nothing_and_leave_no_half_entry(kills, tmp_path):
     assert seen <= set(found), "an entry that was acknowledged is lost"
     # A line that was whole when its writer was killed counts, acknowledged or not.
     assert len(found) - len(seen) <= 2 * kills
+
+
+def test_an_entry_is_found_by_its_number(log):
+    written = entries(log)[1:]
+    for number, wanted in enumerate(written, start=1):
+        assert find_entry(log, str(number)) == wanted
+    for name in ("0", str(len(written) + 1), "000099"):
+        pattern = rf"no entry {name} in .* has {len(written)} entries"
+        with pytest.raises(AuditError, match=pattern):
+            find_entry(log, name)
+
+
+def test_a_small_number_is_not_the_beginning_of_an_id(tmp_path):
+    log = tmp_path / "audit.jsonl"
+    append_entry(log, {"command": "pca"}, "2f00000000000000")
+    append_entry(log, {"command": "detect"}, "1a00000000000000")
+    append_entry(log, {"command": "cluster"}, "1234567890123456")
+    assert [find_entry(log, n)["command"] for n in "123"] == [
+        "pca",
+        "detect",
+        "cluster",
+    ]
+    assert find_entry(log, "1234567")["command"] == "cluster"
+    assert find_entry(log, "1a")["command"] == "detect"

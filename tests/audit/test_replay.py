@@ -234,7 +234,7 @@ def test_verify_says_so_and_where(tmp_path):
     assert f"is intact: 3 entries, head {receipt.head}" in out
     append_entry(log, {"command": "pca"})
     code, out, _ = run("audit", "verify", log, "--expect", receipt.head)
-    assert (code, "1 were added since" in out) == (0, True)
+    assert (code, "1 was added since" in out) == (0, True)
     assert run("audit", "verify", log, "--expect", "f" * 64)[0] == 1
     lines = log.read_bytes().splitlines(keepends=True)
     name = json.loads(lines[2])["id"]

@@ -156,7 +156,7 @@ def test_when_every_checkpoint_is_damaged_it_says_so(tmp_path):
     (checkpoint_folders(run)[0] / "manifest.json").unlink()
     with (
         pytest.warns(DamagedCheckpointWarning),
-        pytest.raises(CheckpointError, match=r"all 1 checkpoints .* are damaged"),
+        pytest.raises(CheckpointError, match=r"1 checkpoint in .*, all damaged"),
     ):
         restore_latest(run)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.practice.shipping import figures
 from spectral_tf.practice.shipping.baselines import OURS
 from spectral_tf.practice.shipping.sentences import (
@@ -11,6 +12,7 @@ from spectral_tf.practice.shipping.sentences import (
     method_words,
     text,
 )
+from spectral_tf.practice.words import DELIVERIES
 from spectral_tf.report.page.parts import Details, Part, Section, Table, Text, Words
 
 Document = Mapping[str, Any]
@@ -40,9 +42,9 @@ def methods_section(document: Document) -> Section:
     )
     table = Table(
         Text(
-            f"Every method with {document['number']['k']} groups on the same columns: "
-            f"{document['config']['resamples']} random parts of "
-            f"{methods['rows']['resample']:,} deliveries, judged on "
+            f"Every method with {counted(document['number']['k'], 'group')} on the "
+            f"same columns: {counted(document['config']['resamples'], 'random part')} "
+            f"of {counted(methods['rows']['resample'], *DELIVERIES)}, judged on "
             f"{methods['rows']['common']:,} common ones; 95% intervals. A smaller "
             "Davies-Bouldin index is better.",
             f"同じ列・{document['number']['k']} グループでの比較。無作為に取り出した "
@@ -144,15 +146,16 @@ def strange_section(document: Document) -> Section:
         (
             Text(
                 "A delivery is strange if its columns do not go together as they "
-                f"usually do. {found['n_components']} components, found so that "
-                "strange deliveries do not attract them, reproduce the usual ones; the "
-                f"score is the distance that is left, and {found['n_outliers']:,} "
-                f"deliveries ({found['share']:.1%}) lie beyond "
+                f"usually do. {counted(found['n_components'], 'component')}, found so "
+                "that strange deliveries do not attract them, reproduce the usual "
+                "ones; the score is the distance that is left, and "
+                f"{counted(found['n_outliers'], *DELIVERIES)} ({found['share']:.1%}) "
+                f"{agreed(found['n_outliers'], 'lies', 'lie')} beyond "
                 f"{found['threshold']:.2f}. What is to be expected of a column follows "
                 "from the other columns of the same delivery. Usually it is off by: "
                 f"{usual.en} (standard deviation). It shows the direction and the size "
-                "of the surprise and is no forecast. Ask of each row: a mistake in the "
-                "record, a special case, or a problem worth solving?",
+                "of the surprise and is no forecast. Ask of each row: a mistake in "
+                "the record, a special case, or a problem worth solving?",
                 "各列の値の組み合わせが通常と異なる配送を挙げています。通常の配送を "
                 f"{found['n_components']} 個の成分で再現し（異常な配送に"
                 "引きずられない方法で求めています）、再現しきれずに残った距離をスコアと"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.practice.packages import imported
 from spectral_tf.report.page.parts import Text
 
@@ -90,8 +91,9 @@ def _numbers(name: str, column: Any, notes: list[Text]) -> np.ndarray | None:
         count, example = int(bad.sum()), str(column[bad].iloc[0])
         notes.append(
             Text(
-                f"{count} cells of column {name!r} are not numbers (for example "
-                f"{example!r}); they count as missing.",
+                f"{counted(count, 'cell')} of column {name!r} "
+                f"{agreed(count, 'is no number', 'are not numbers')} (for example "
+                f"{example!r}), taken as missing.",
                 f"列「{name}」の {count} 個のセルは数値でない（例：「{example}」"
                 "）ため、欠損として扱いました。",
             )

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.intervals import Estimate
 from spectral_tf.practice.shipping.features import Feature, Features
+from spectral_tf.practice.words import DELIVERIES
 from spectral_tf.report.page.parts import Text
 
 TOP = 3
@@ -207,8 +209,9 @@ def _words(group: Mapping[str, Any]) -> dict[str, str]:
     ja = "、".join(phrase["ja"] for phrase in phrases)
     number = group["group"]
     return {
-        "en": f"Group {number}, “{group['name']['en']}”: {rows:,} deliveries "
-        f"({share:.0%}); {en or 'no column is far from the mean of all'}.",
+        "en": f"Group {number}, “{group['name']['en']}”: "
+        f"{counted(rows, *DELIVERIES)} ({share:.0%}); "
+        f"{en or 'no column is far from the mean of all'}.",
         "ja": f"グループ {number}「{group['name']['ja']}」：{rows:,} "
         f"件（{share:.0%}）。{ja or '全体の平均から大きく離れた列はありません'}。",
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.practice.packages import imported
 from spectral_tf.practice.shipping.columns import (
     MOST_COLUMNS,
@@ -17,6 +18,7 @@ from spectral_tf.practice.shipping.columns import (
     sorted_out,
 )
 from spectral_tf.practice.shipping.config import LEAST_ROWS
+from spectral_tf.practice.words import DELIVERIES
 from spectral_tf.report.page.parts import Text
 from spectral_tf.sampling.columns import bad_counts
 
@@ -82,7 +84,8 @@ class Deliveries:
         kept = np.sort(drawn[:most])
         total = len(self.numbers)
         note = Text(
-            f"Of {total:,} deliveries, {most:,} were drawn at random.",
+            f"Of {counted(total, *DELIVERIES)}, {most:,} {agreed(most, 'was', 'were')} "
+            "drawn at random.",
             f"{total:,} 件のうち、無作為に選んだ {most:,} 件を使いました。",
         )
         return dataclasses.replace(
@@ -171,8 +174,8 @@ def _table(
     kept = sorted_out(frame, MOST_MISSING)
     if not kept.numbers or len(kept.numbers) > MOST_COLUMNS:
         raise DataError(
-            f"{name} has {len(kept.numbers)} numeric columns that can be used; give a "
-            f"table with 1 to {MOST_COLUMNS}. "
+            f"{name} has {counted(len(kept.numbers), 'numeric column')} that can be "
+            f"used; give a table with 1 to {MOST_COLUMNS}. "
             + " ".join(note.en for note in kept.notes[:MOST_COLUMNS])
         )
     columns, numbers = tuple(kept.numbers), np.column_stack([*kept.numbers.values()])
@@ -207,15 +210,16 @@ def _row_notes(name: str, whole: np.ndarray) -> list[Text]:
     missing, total = int(np.sum(~whole)), len(whole)
     if total - missing < LEAST_ROWS:
         raise DataError(
-            f"{name} has {total - missing} rows with all numbers (of {total}); the "
-            f"study needs at least {LEAST_ROWS}. Add rows, or leave out the columns "
-            "with gaps."
+            f"{name} has {counted(total - missing, 'row')} with all numbers (of "
+            f"{total:,}); the study needs at least {LEAST_ROWS}. Add rows, or leave "
+            "out the columns with gaps."
         )
     if not missing:
         return []
     return [
         Text(
-            f"Left out {missing:,} of {total:,} rows: a number is missing there.",
+            f"Left out {missing:,} of {counted(total, 'row')}: a number is missing "
+            "there.",
             f"{total:,} 行のうち {missing:,} 行は、数値に欠損があるため除外しました。",
         )
     ]

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.shipping.data import Deliveries
 from spectral_tf.report.page.parts import Text
 
@@ -240,8 +241,8 @@ def features_of(deliveries: Deliveries) -> Features:
     varying = [pair for pair in pairs if np.ptp(pair[1]) > 0]
     if len(varying) < LEAST_FEATURES:
         raise DataError(
-            f"{deliveries.name} has {len(varying)} columns of numbers that vary; "
-            f"groups need at least {LEAST_FEATURES}. "
+            f"{deliveries.name} has {counted(len(varying), 'column')} of numbers that "
+            f"vary; groups need at least {LEAST_FEATURES}. "
             + " ".join(note.en for note in deliveries.notes)
         )
     raw = np.column_stack([values for _, values in varying])

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.shipping.baselines import OURS
 from spectral_tf.practice.shipping.sentences import text
+from spectral_tf.practice.words import DELIVERIES
 from spectral_tf.report.page.parts import Chart, Heat, Series, Text, Words
 from spectral_tf.report.table_figures import shown_name
 
@@ -119,11 +121,12 @@ def map_chart(document: Document) -> Chart:
         axis(1),
         tuple(series),
         Text(
-            f"{points:,} deliveries drawn at random, each a point; near points are "
-            f"alike. To the right: {right.en}. Up: {up.en}. Colours that run into each "
-            "other are groups without a gap; groups that cover each other here differ "
-            f"in directions that the map leaves out ({1 - sum(shares):.0%} of the "
-            "variance). The number of a point is its row in the table.",
+            f"{counted(points, *DELIVERIES)} drawn at random, each a point; near "
+            f"points are alike. To the right: {right.en}. Up: {up.en}. Colours that "
+            "run into each other are groups without a gap; groups that cover each "
+            "other here differ in directions that the map leaves out "
+            f"({1 - sum(shares):.0%} of the variance). The number of a point is its "
+            "row in the table.",
             f"無作為に選んだ {points:,} 件の配送で、近い点ほど似ています。右ほど"
             f"「{right.ja}」、上ほど「{up.ja}」です。色が混ざり合う所では、グループの"
             "間に切れ目がありません。重なって見えるグループは、この図に表れない方向"

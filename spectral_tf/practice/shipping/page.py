@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.practice.sections import cost_section
 from spectral_tf.practice.shipping.sections import shipping_sections
 from spectral_tf.practice.shipping.sentences import number_words, text, verdict
+from spectral_tf.practice.words import DELIVERIES
 from spectral_tf.report.page.parts import Page, Text
 
 
@@ -25,8 +27,8 @@ def shipping_page(document: Mapping[str, Any]) -> Page:
     return Page(
         Text("Shipping patterns: proof of concept", "配送パターン 概念実証レポート"),
         Text(
-            f"{data['rows']:,} deliveries in {groups} groups, and how far these can be "
-            "trusted.",
+            f"{counted(data['rows'], *DELIVERIES)} in {counted(groups, 'group')}, and "
+            f"how far {agreed(groups, 'it', 'these')} can be trusted.",
             f"{data['rows']:,}件の配送を{groups}グループに分け、その信頼性を"
             "確かめました。",
         ),
@@ -68,5 +70,7 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
     lines = [first.en, second.en, number_words(document).en, ""]
     lines += [text(one["words"]).en for one in document["groups"]]
     strange = document["strange"]
-    lines += ["", f"{strange['n_outliers']:,} deliveries do not fit; the strangest:"]
+    count = strange["n_outliers"]
+    misfit = f"{counted(count, *DELIVERIES)} {agreed(count, 'does', 'do')} not fit"
+    lines += ["", f"{misfit}; the strangest:"]
     return lines + [f"  {one['words']['en']}" for one in strange["top"][:3]]

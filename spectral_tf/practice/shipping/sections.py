@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.shipping.baselines import OURS
 from spectral_tf.practice.shipping.check_sections import (
     certificate_section,
@@ -26,6 +27,7 @@ from spectral_tf.practice.shipping.sentences import (
     tiny_words,
     verdict,
 )
+from spectral_tf.practice.words import DELIVERIES
 from spectral_tf.report.page.parts import (
     Fact,
     Facts,
@@ -184,7 +186,7 @@ def _data(document: Document) -> Section:
     notes = [*document["features"]["left_out"], *data["notes"]]
     parts: list[Part] = [
         Text(
-            f"Source: {data['name']}; {data['rows']:,} deliveries were used.",
+            f"Source: {data['name']}; {counted(data['rows'], *DELIVERIES)} used.",
             f"データ元：{data['name']}。{data['rows']:,} 件を使いました。",
         ),
         text(data["citation"]),

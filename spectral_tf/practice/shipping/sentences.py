@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spectral_tf.config.wording import agreed, counted
 from spectral_tf.practice.shipping.baselines import OURS
 from spectral_tf.report.page.parts import Text
 
@@ -76,22 +77,24 @@ def verdict(document: Mapping[str, Any]) -> tuple[Text, Text]:
     k = len(document["groups"])
     if lead >= CLEAR_LEAD:
         how = Text(
-            f"The deliveries can be sorted into {k} groups that come back when other "
-            "deliveries are looked at",
+            f"The deliveries can be sorted into {counted(k, 'group')} that "
+            f"{agreed(k, 'comes', 'come')} back when other deliveries are looked at",
             f"配送は {k} つのグループに分けられ、別の配送データを取り出しても"
             "ほぼ同じグループが現れます",
         )
     elif lead >= SOME_LEAD:
         how = Text(
-            f"The deliveries can be sorted into {k} groups, but these come back only "
-            "in part when other deliveries are looked at",
+            f"The deliveries can be sorted into {counted(k, 'group')}, but "
+            f"{agreed(k, 'it comes', 'these come')} back only in part when other "
+            "deliveries are looked at",
             f"配送は {k} つのグループに分けられますが、別の配送データを取り出すと"
             "同じグループは一部しか現れません",
         )
     else:
         how = Text(
-            f"The {k} groups are hardly more stable than what the method finds in a "
-            "table that has no groups at all; do not rely on them",
+            f"The {counted(k, 'group')} found {agreed(k, 'is', 'are')} hardly more "
+            "stable than what the method finds in a table that has no groups at all; "
+            f"do not rely on {agreed(k, 'it', 'them')}",
             f"この {k} つのグループの安定性は、グループのないデータから得られるものと"
             "ほとんど変わりません。判断の根拠にはしないでください",
         )
@@ -176,11 +179,11 @@ def method_words(document: Mapping[str, Any]) -> tuple[Text, ...]:
         count = len(document["features"]["used"])
         found.append(
             Text(
-                f"With {document['number']['k']} groups, {OURS} uses {count} "
-                f"components, which are all there are of {count} columns. So it is a "
-                "normal mixture in the whole table, as GaussianMixture is, and its "
-                "components cannot help it here; they help in tables with many more "
-                "columns than groups.",
+                f"With {counted(document['number']['k'], 'group')}, {OURS} uses "
+                f"{counted(count, 'component')}, all that there are of "
+                f"{counted(count, 'column')}. So it is a normal mixture in the whole "
+                "table, as GaussianMixture is, and its components cannot help it "
+                "here; they help in tables with many more columns than groups.",
                 f"{document['number']['k']} グループの場合、{OURS} は {count} 列に"
                 f"対して {count} 個すべての成分を使います。つまり表全体での正規混合"
                 "（GaussianMixture と同じ）になり、成分を絞る利点がここでは働きません。"
@@ -273,12 +276,12 @@ def number_words(document: Mapping[str, Any]) -> Text:
     else:
         criterion = Text(f"would take {best_bic}", f"では {best_bic} になります")
     return Text(
-        f"{number['k']} groups were chosen, because that number comes back best: every "
-        "number was tried on random parts of the table, and what counts is how far the "
-        "stability lies above that of a table without groups. Among equals, the number "
-        "whose groups are further apart is taken. The Bayesian information criterion "
-        f"{criterion.en}; it does not decide, because it rewards finer cuts of smooth "
-        "data, groups or not.",
+        f"{counted(number['k'], 'group')} {agreed(number['k'], 'was', 'were')} chosen, "
+        "because that number comes back best: every number was tried on random parts "
+        "of the table, and what counts is how far the stability lies above that of a "
+        "table without groups. Among equals, the number whose groups are further "
+        f"apart is taken. The Bayesian information criterion {criterion.en}; it does "
+        "not decide, because it rewards finer cuts of smooth data, groups or not.",
         f"グループの数は {number['k']} としました。データの一部を無作為に"
         "何度も取り出して各数を試し、グループのないデータと比べた安定性が"
         "最も高かったためです。同程度なら、よりはっきり分かれる数を採ります。"

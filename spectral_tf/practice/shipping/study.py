@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from spectral_tf.analysis.document import finite, package_versions
 from spectral_tf.certificate import Certificate
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.estimators import SpectralClusterer, SpectralPCA
 from spectral_tf.practice.shipping.baselines import METHODS, OURS, quiet
 from spectral_tf.practice.shipping.config import ShippingConfig
@@ -179,8 +180,8 @@ def _compared(
 def _refuse_too_many(k: int, rows: int) -> None:
     if rows < 5 * k:
         raise DataError(
-            f"{k} groups in resamples of {rows} rows are too many; ask for fewer "
-            "(n_clusters), or give a longer table."
+            f"{counted(k, 'group')} in resamples of {counted(rows, 'row')} cannot be "
+            "told apart; ask for fewer (n_clusters), or give a longer table."
         )
 
 

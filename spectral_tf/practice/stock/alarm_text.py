@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.words import FAULTS, NONE
 from spectral_tf.report.page.parts import (
     Chart,
@@ -33,7 +34,7 @@ def alarm_parts(document: Mapping[str, Any]) -> tuple[Part, ...]:
     if len(alarms) > SHOWN:
         rest = _table(alarms[SHOWN:], f"{len(alarms) - SHOWN}")
         summary = Text(
-            f"The other {len(alarms) - SHOWN} alarms",
+            f"{counted(len(alarms) - SHOWN, 'more alarm')}",
             f"残り{len(alarms) - SHOWN}件の警報",
         )
         parts.append(Details(summary, (rest,)))
@@ -46,12 +47,17 @@ def reason(alarm: Mapping[str, Any]) -> Text:
     days = found["days"]
     sold, expected = f"{found['sold']:.4g}", f"{found['expected']:.3g}"
     away = f"{found['deviations']:+.1f}"
-    when = "that day" if days == 1 else f"in the {days} days up to it"
+    when = "that day" if days == 1 else f"in the {counted(days, 'day')} up to it"
     span = "当日" if days == 1 else f"直近{days}日間"
     return Text(
         f"{sold} sold {when}, {expected} expected ({away} deviations)",
         f"{span}の販売 {sold}、予想 {expected}({away}標準偏差)",
     )
+
+
+def _label(alarm: Mapping[str, Any]) -> Text:
+    why = reason(alarm)
+    return Text(f"{alarm['item']}: {why.en}", f"{alarm['item']}: {why.ja}")
 
 
 def _table(alarms: list[Mapping[str, Any]], count: str) -> Table:
@@ -92,7 +98,7 @@ def _chart(document: Mapping[str, Any]) -> Chart:
                 [one["date"] for one in some],
                 [one["score"] for one in some],
                 style="marks",
-                label=[f"{one['item']}: {reason(one).en}" for one in some],
+                label=[_label(one) for one in some],
             )
         )
     daily = Series(

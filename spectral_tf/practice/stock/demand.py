@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.packages import imported
 from spectral_tf.report.page.parts import Text
 
@@ -136,8 +137,8 @@ def _demand(frame: Any, name: str, path: str | None) -> Demand:
     if span > len(dates):
         notes.append(
             Text(
-                f"{span - len(dates)} of {span} days have no booking at all and are "
-                "left out; windows count the days that are there.",
+                f"{span - len(dates):,} of {counted(span, 'day')} had no booking at "
+                "all, left out here; windows count the days that are there.",
                 f"{span}日のうち{span - len(dates)}日は記録が全くないため除きました。"
                 "窓は記録のある日を数えます。",
             )
@@ -145,7 +146,7 @@ def _demand(frame: Any, name: str, path: str | None) -> Demand:
     if len(frame) > np.count_nonzero(table.to_numpy()):
         notes.append(
             Text(
-                f"{len(frame):,} bookings were summed for each day and item.",
+                f"{counted(len(frame), 'booking')} summed for each day and item.",
                 f"{len(frame):,}件の記録を日・品目ごとに合計しました。",
             )
         )
@@ -187,6 +188,7 @@ def _quantities(column: Any, name: str) -> Any:
 def _check_size(days: int, items: int, name: str) -> None:
     if days < LEAST_DAYS or not LEAST_ITEMS <= items <= MOST_ITEMS:
         raise DataError(
-            f"{name} has {days} days and {items} items; this study needs at least "
-            f"{LEAST_DAYS} days and {LEAST_ITEMS} to {MOST_ITEMS} items."
+            f"{name} has {counted(days, 'day')} and {counted(items, 'item')}; this "
+            f"study needs at least {LEAST_DAYS} days and {LEAST_ITEMS} to {MOST_ITEMS} "
+            "items."
         )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 
 LEAST_MEAN = 0.5
 MISSING_MEAN = 1.0
@@ -138,9 +139,10 @@ def _placed(
         if not near.any() and rows[0] >= kind.least_first and rows.any():
             return Event(name, item, first, first + length - 1)
     raise DataError(
-        f"no place is left for another {name}: {len(quantity) - start} days after the "
-        f"past, {len(items)} items that sell at least {kind.least_mean} a day. Inject "
-        "fewer faults (--stock.events), or give a longer table."
+        f"no place is left for another {name}: {counted(len(quantity) - start, 'day')} "
+        f"after the past, {counted(len(items), 'item')} selling at least "
+        f"{kind.least_mean} a day. Inject fewer faults (--stock.events), or give a "
+        "longer table."
     )
 
 

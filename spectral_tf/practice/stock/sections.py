@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from spectral_tf.config.wording import counted
 from spectral_tf.practice.sections import (
     assumption_section,
     component_section,
@@ -58,9 +59,9 @@ def stock_page(document: Mapping[str, Any]) -> Page:
     """
     data = document["data"]
     lead = Text(
-        f"{data['days']} days, {data['items']} items, {data['first']} to "
-        f"{data['last']}. Learned from the first {document['past']['days']} days; "
-        "judged on the days after them.",
+        f"{counted(data['days'], 'day')}, {counted(data['items'], 'item')}, "
+        f"{data['first']} to {data['last']}. Learned from the first "
+        f"{counted(document['past']['days'], 'day')}; judged on the days after them.",
         f"{data['days']}日間・{data['items']}品目({data['first']}〜{data['last']})。"
         f"最初の{document['past']['days']}日間から学習し、その後の日で評価しました。",
     )
@@ -88,8 +89,9 @@ def stock_page(document: Mapping[str, Any]) -> Page:
     )
 
 
-def _windows(document: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{days} d" for days in document["config"]["windows"])
+def _windows(document: Mapping[str, Any]) -> tuple[Text, ...]:
+    """The columns of the table: sums over so many days."""
+    return tuple(Text(f"{d} d", f"{d}日") for d in document["config"]["windows"])
 
 
 def _main(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -110,15 +112,15 @@ def verdict(document: Mapping[str, Any]) -> Text:
     week = document["config"]["alarms_per_week"]
     return Text(
         f"On average precision the constructed detector {wins.en} against the best "
-        f"baseline, {named_en(name)}, by {abs(gained):.3f} (difference "
-        f"{gained:+.3f}, 95 % interval {span}). At {week} alarms a week it finds "
+        f"baseline, {named_en(name)}, by {abs(gained):.3f} (difference {gained:+.3f}, "
+        f"95% interval {span}). At {counted(week, 'alarm')} a week it finds "
         f"{percent(main['recall']['value'])} of the faults with "
         f"{percent(main['precision']['value'])} of the alarms right; the best baseline "
         f"in this, {named_en(recall['name'])}, finds "
         f"{percent(recall['recall']['value'])} with "
         f"{percent(recall['precision']['value'])} right.",
         f"平均適合率では、構成重みの検知器は最良の比較手法({named_ja(name)})を"
-        f"{abs(gained):.3f} {wins.ja}ました(差 {gained:+.3f}、95 %区間 {span})。週"
+        f"{abs(gained):.3f} {wins.ja}ました(差 {gained:+.3f}、95%区間 {span})。週"
         f"{week}件の警報では異常の{percent(main['recall']['value'])}を検出し、警報の"
         f"{percent(main['precision']['value'])}が正しい警報でした。この点で最良の比較"
         f"手法({named_ja(recall['name'])})は{percent(recall['recall']['value'])}を検出"
@@ -162,8 +164,8 @@ def _summary(document: Mapping[str, Any]) -> Section:
             percent(main["recall"]["value"]),
             Text("of the faults were found", "異常の検出率"),
             Text(
-                f"{main['found']} of {len(document['events'])}, with {week} alarms a "
-                "week to look at.",
+                f"{main['found']} of {len(document['events'])}, with "
+                f"{counted(week, 'alarm')} a week to look at.",
                 f"{len(document['events'])}件中{main['found']}件。確認する警報は週"
                 f"{week}件です。",
             ),
@@ -180,9 +182,9 @@ def _summary(document: Mapping[str, Any]) -> Section:
             number(waits["value"], 1),
             Text("days until a fault was seen", "検出までの平均日数"),
             Text(
-                f"95 % interval {number(waits['low'], 1)} to "
+                f"95% interval {number(waits['low'], 1)} to "
                 f"{number(waits['high'], 1)}; slow drifts take longest.",
-                f"95 %区間 {number(waits['low'], 1)}〜{number(waits['high'], 1)}日。"
+                f"95%区間 {number(waits['low'], 1)}〜{number(waits['high'], 1)}日。"
                 "緩やかな増加が最も時間を要します。",
             ),
         ),
@@ -190,7 +192,7 @@ def _summary(document: Mapping[str, Any]) -> Section:
             number(main["false_alarms_per_month"]["value"], 0),
             Text("false alarms a month", "月あたりの誤報"),
             Text(
-                f"Set by the {week} alarms a week that a person checks.",
+                f"Set by the {counted(week, 'alarm')} a week that a person checks.",
                 f"担当者が確認する警報の上限(週{week}件)で決まります。",
             ),
         ),
@@ -218,11 +220,11 @@ def _data(document: Mapping[str, Any]) -> Section:
         ),
         *(Text(**note) for note in data["notes"]),
         Text(
-            f"One row for each item and day: deviations of the last {windows} days "
-            "from what the past makes one expect (item mean times weekday factor), "
-            "on the square-root scale of counts, the shop's own level of the day "
-            f"removed. {past['rows']:,} rows of the past, {past['later_rows']:,} rows "
-            "after it.",
+            f"One row for each item and day: deviations of the last days ({windows}) "
+            "from what the past makes one expect (item mean times weekday factor), on "
+            "the square-root scale of counts, the shop's own level of the day "
+            f"removed. {counted(past['rows'], 'row')} of the past, "
+            f"{counted(past['later_rows'], 'row')} after it.",
             f"品目×日ごとに1行とし、直近{windows}日の販売が、過去から予想される量(品目"
             "平均×曜日係数)からどれだけ外れたかを平方根尺度で表し、店全体のその日の水"
             f"準を除いています。過去 {past['rows']:,}行、評価 "
@@ -268,9 +270,9 @@ def _figures(document: Mapping[str, Any]) -> Section:
     week = document["config"]["alarms_per_week"]
     table = Table(
         Text(
-            f"Key figures at {week} alarms a week, with 95 % bootstrap intervals; "
-            "injected faults",
-            f"週{week}件の警報での指標(95 %ブートストラップ区間、注入した異常による)",
+            f"Key figures at {counted(week, 'alarm')} a week, with 95% bootstrap "
+            "intervals; injected faults",
+            f"週{week}件の警報での指標(95%ブートストラップ区間、注入した異常による)",
         ),
         (
             Text("method", "手法"),
@@ -317,9 +319,10 @@ def _remarks(document: Mapping[str, Any]) -> tuple[Part, ...]:
         helped = after < 0.99 * before
         parts.append(
             Text(
-                f"Fine-tuning {tuning['network']} for {tuning['steps']} steps on the "
-                f"past {'helped' if helped else 'did not help'}: the loss on held-out "
-                f"rows was {before:.4f} before and {after:.4f} at best.",
+                f"Fine-tuning {tuning['network']} for "
+                f"{counted(tuning['steps'], 'step')} on the past "
+                f"{'helped' if helped else 'did not help'}: the loss on held-out rows "
+                f"was {before:.4f} before and {after:.4f} at best.",
                 f"{tuning['network']} を過去データで{tuning['steps']}ステップ追加学習"
                 f"した効果は{'ありました' if helped else 'ありませんでした'}。未使用の"
                 f"行での損失は {before:.4f} から最良で {after:.4f} です。",
@@ -338,7 +341,7 @@ def _by_kind(document: Mapping[str, Any]) -> Chart:
     series = tuple(
         Series(
             named(one["name"]),
-            [FAULTS[kind].en for kind in kinds],
+            [FAULTS[kind] for kind in kinds],
             [one["recall_of"][kind]["value"] for kind in kinds],
             [one["recall_of"][kind]["low"] for kind in kinds],
             [one["recall_of"][kind]["high"] for kind in kinds],
@@ -352,14 +355,13 @@ def _by_kind(document: Mapping[str, Any]) -> Chart:
         Text("share found", "検出率"),
         series,
         Text(
-            f"Share of the injected faults with at least one alarm, "
-            f"{document['config']['alarms_per_week']} alarms a week; bars end at the "
-            "share, whiskers are 95 % intervals over faults. The networks and the "
-            "Mahalanobis distance equal the constructed detector and are left out.",
-            "1件以上の警報が出た注入異常の割合。ひげは異常を再抽出した95 %区間です。"
-            "他のネットワークとマハラノビス距離は構成重みと同じなので省いています。"
-            "(stock-out=欠品、double booking=二重計上、unit error=単位誤り、drift=増"
-            "加、missing days=記録漏れ)",
+            "Share of the injected faults with at least one alarm, "
+            f"{counted(document['config']['alarms_per_week'], 'alarm')} a week; bars "
+            "end at the share, whiskers are 95% intervals over faults. The networks "
+            "and the Mahalanobis distance equal the constructed detector and are left "
+            "out.",
+            "1件以上の警報が出た注入異常の割合。ひげは異常を再抽出した95%区間です。"
+            "他のネットワークとマハラノビス距離は構成重みと同じなので省いています。",
         ),
         kind="bars",
     )

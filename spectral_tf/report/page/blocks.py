@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -17,7 +18,7 @@ from spectral_tf.report.page.parts import (
     Text,
     Words,
 )
-from spectral_tf.report.page.png_figures import chart_png, heat_png
+from spectral_tf.report.page.png_figures import chart_png, heat_png, picture_legend
 from spectral_tf.report.page.prepared import ISO_DATE
 from spectral_tf.report.page.words import columns_of, written
 
@@ -28,10 +29,13 @@ LONG_WORD = 28
 LONG_TEXT = 20
 UNIT = 4
 """Letters that a number may carry, as in 1e−05 ms."""
+BRACKETS = re.compile(r"(\([^()]*\))")
 MOODS = {"good": Text("Good", "良好"), "bad": Text("Needs attention", "要注意")}
 NOTICE = Text("Please note", "ご注意")
 SAVE = Text("Save picture", "画像を保存")
 RESET = Text("Reset zoom", "拡大を戻す")
+ASIDE = Text("More to the side: scroll →", "横にスクロールできます →")
+BELOW = Text("More rows: scroll ↓", "下にスクロールできます ↓")
 
 
 class Writer:
@@ -120,11 +124,16 @@ class Writer:
             for index, row in enumerate(rows)
         )
         caption, tall = self.text(part.caption), " tall" if len(rows) > TALL else ""
+        aside, below = escape(ASIDE.of(self.lang)), escape(BELOW.of(self.lang))
         return (
+            f'<div class="sheet"><p class="hint" aria-hidden="true">'
+            f'<span class="aside" hidden>{aside}</span>'
+            f'<span class="below" hidden>{below}</span></p>\n'
             f'<div class="scroll{tall}" role="region" tabindex="0" '
             f'aria-label="{caption}">\n'
             f"<table><caption><span>{caption}</span></caption>\n"
             f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+            "</div>"
         )
 
     def _fact(self, fact: Fact) -> str:
@@ -139,16 +148,20 @@ class Writer:
 
     def _figure(self, figure: Chart | Heat, png: bytes) -> str:
         title, note = self.text(figure.title), self.text(figure.note)
+        legend = escape(picture_legend(figure, self.lang))
+        below = f'<p class="legend">{legend}</p>' if legend else ""
         width, height = (int.from_bytes(png[at : at + 4]) for at in (16, 20))
         data = base64.b64encode(png).decode()
         reset, save = escape(RESET.of(self.lang)), escape(SAVE.of(self.lang))
+        aside = escape(ASIDE.of(self.lang))
         return (
             f'<figure id="{figure.id}"><div class="head"><h3>{title}</h3>'
             f'<div class="tools" hidden><button type="button" class="reset" hidden>'
             f'{reset}</button><button type="button" class="save">{save}</button>'
             f"</div></div>\n"
+            f'<p class="hint narrow" aria-hidden="true">{aside}</p>'
             f'<div class="picture"><img alt="{title}. {note}" width="{width}" '
-            f'height="{height}" src="data:image/png;base64,{data}"></div>\n'
+            f'height="{height}" src="data:image/png;base64,{data}">{below}</div>\n'
             f'<div class="plot"></div>\n<figcaption>{note}</figcaption></figure>'
         )
 
@@ -157,7 +170,10 @@ def _row(row: Sequence[str], kinds: Sequence[str], *, is_strong: bool) -> str:
     cells = []
     for index, (text, kind) in enumerate(zip(row, kinds, strict=True)):
         opening = 'th scope="row"' if index == 0 else "td"
-        cells.append(f"<{opening}{kind}>{escape(text)}</{opening[:2]}>")
+        shown = escape(text)
+        if "number" in kind:  # an interval stays on one line
+            shown = BRACKETS.sub(r'<span class="whole">\1</span>', shown)
+        cells.append(f"<{opening}{kind}>{shown}</{opening[:2]}>")
     strong = ' class="strong"' if is_strong else ""
     return f"<tr{strong}>{''.join(cells)}</tr>"
 

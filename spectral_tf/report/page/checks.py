@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from spectral_tf.config import ConfigError, DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.report.page.parts import (
     LANGUAGES,
     Chart,
@@ -107,8 +108,9 @@ def _check_chart(chart: Chart) -> None:
         for name, values in {**others, "label": series.label}.items():
             if values is not None and len(values) != len(series.x):
                 raise DataError(
-                    f"figure {chart.id!r}, series {index}: {name} has {len(values)} "
-                    f"entries, x has {len(series.x)}; give as many."
+                    f"figure {chart.id!r}, series {index}: {name} has "
+                    f"{counted(len(values), 'entry', 'entries')}, x has "
+                    f"{len(series.x)}; give as many."
                 )
 
 
@@ -133,8 +135,8 @@ def _check_table(table: Table) -> None:
     for index, row in enumerate(table.rows):
         if len(row) != len(table.head):
             raise DataError(
-                f"table {table.caption!r}, row {index}: {len(row)} cells under "
-                f"{len(table.head)} heads; give as many."
+                f"table {table.caption!r}, row {index}: {counted(len(row), 'cell')} "
+                f"under {counted(len(table.head), 'head')}; give as many."
             )
     beyond = [each for each in table.strong if not 0 <= each < len(table.rows)]
     if beyond:

@@ -146,6 +146,28 @@
     true,
   );
 
+  // What of a table is cut off, and at which edge.
+  const sheets = [...document.querySelectorAll(".sheet")];
+  const mark = (sheet) => {
+    const box = sheet.querySelector(".scroll");
+    const aside = box.scrollWidth - box.clientWidth;
+    const below = box.scrollHeight - box.clientHeight;
+    sheet.style.setProperty("--reach", `${box.clientHeight}px`);
+    sheet.classList.toggle("left", aside > 1 && box.scrollLeft > 1);
+    sheet.classList.toggle("right", aside > 1 && box.scrollLeft < aside - 1);
+    sheet.classList.toggle("down", below > 1 && box.scrollTop < below - 1);
+    sheet.querySelector(".aside").hidden = aside <= 1;
+    sheet.querySelector(".below").hidden = below <= 1;
+  };
+  const sizes = new ResizeObserver((entries) => {
+    entries.forEach((each) => mark(each.target.parentElement));
+  });
+  for (const sheet of sheets) {
+    const box = sheet.querySelector(".scroll");
+    box.addEventListener("scroll", () => mark(sheet), { passive: true });
+    sizes.observe(box);
+  }
+
   // Paper has no folds.
   let opened = [];
   addEventListener("beforeprint", () => {

@@ -35,7 +35,8 @@ class Series:
 
     Attributes:
         name: in the legend.
-        x: `[n]` positions; words for bars; ISO dates are a time axis.
+        x: `[n]` positions; words for bars, in both languages where they are a Text; ISO
+            dates are a time axis.
         y: `[n]` heights; None or NaN where there is none.
         low, high: `[n]` ends of an interval around y, or None.
         style: of a line chart's series: a line, marks alone, or a dashed line (a
@@ -44,12 +45,18 @@ class Series:
     """
 
     name: Words
-    x: Sequence[float | str]
+    x: Sequence[float | Words]
     y: Sequence[float | None]
     low: Sequence[float | None] | None = None
     high: Sequence[float | None] | None = None
     style: Literal["line", "marks", "dashed"] = "line"
-    label: Sequence[str] | None = None
+    label: Sequence[Words] | None = None
+
+    def in_language(self, lang: str) -> "Series":
+        """The same with its positions and labels in one language."""
+        of = lambda each: each.of(lang) if isinstance(each, Text) else each
+        label = None if self.label is None else [of(each) for each in self.label]
+        return dataclasses.replace(self, x=[of(each) for each in self.x], label=label)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +102,8 @@ class Heat:
     x_label: Words
     y_label: Words
     values: np.ndarray
-    x_names: tuple[str, ...]
-    y_names: tuple[str, ...]
+    x_names: tuple[Words, ...]
+    y_names: tuple[Words, ...]
     note: Words
     unit: Words
     is_signed: bool = False

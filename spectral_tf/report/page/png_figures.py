@@ -21,10 +21,12 @@ from matplotlib.ticker import (
 )
 from PIL import Image
 
-from spectral_tf.report.page.fonts import drawable, families, has_japanese
+from spectral_tf.report.letters import can_draw, fonts_for
+from spectral_tf.report.page.fonts import families, has_japanese
 from spectral_tf.report.page.parts import Chart, Heat
 from spectral_tf.report.page.prepared import (
     MISSING,
+    NAME_WIDTH,
     Axis,
     NameTicks,
     PreparedChart,
@@ -34,7 +36,7 @@ from spectral_tf.report.page.prepared import (
     prepare_chart,
     prepare_heat,
 )
-from spectral_tf.report.page.words import columns_of, number_text
+from spectral_tf.report.page.words import columns_of, number_text, shortened
 
 WIDTH = 900
 """Pixels."""
@@ -83,9 +85,10 @@ def chart_png(chart: Chart, lang: str) -> bytes:
     """
     lang = drawn_language(lang)
     prepared = prepare_chart(chart, lang)
-    with mpl.rc_context({**LOOK, "font.family": list(families(lang))}):
+    letters = _letters(prepared, lang)
+    with mpl.rc_context({**LOOK, "font.family": list(letters.fonts)}):
         figure, axis = _new(prepared.height)
-        _Pen(axis, prepared, lang).draw()
+        _Pen(axis, prepared, letters).draw()
         return _png(figure)
 
 
@@ -103,11 +106,64 @@ def heat_png(heat: Heat, lang: str) -> bytes:
     """
     lang = drawn_language(lang)
     prepared = prepare_heat(heat, lang)
-    with mpl.rc_context({**LOOK, "font.family": list(families(lang))}):
+    letters = _letters(prepared, lang)
+    with mpl.rc_context({**LOOK, "font.family": list(letters.fonts)}):
         figure, axis = _new(prepared.height)
         if prepared.values.size:
-            _draw_heat(figure, axis, prepared, lang)
+            _draw_heat(figure, axis, prepared, letters)
         return _png(figure)
+
+
+def picture_legend(figure: Chart | Heat, lang: str) -> str:
+    """What the numbers in a picture stand for.
+
+    Args:
+        figure: checked.
+        lang: "en" or "ja".
+
+    Returns:
+        `#1: name; #2: ...` of the texts that no installed font can write, empty if all
+        are drawn.
+    """
+    lang = drawn_language(lang)
+    is_chart = isinstance(figure, Chart)
+    prepared = prepare_chart(figure, lang) if is_chart else prepare_heat(figure, lang)
+    numbers = _letters(prepared, lang).numbers
+    return "; ".join(f"{label}: {text}" for text, label in numbers.items())
+
+
+class _Letters:
+    """Writes the texts of one picture: those that no font has as a number.
+
+    Attributes:
+        fonts: of the picture.
+        numbers: text -> `#1`, `#2`, ... in the order of the picture.
+    """
+
+    def __init__(self, texts: Sequence[str], lang: str) -> None:
+        self.fonts = fonts_for(texts, families(lang))
+        wrong = [each for each in texts if not can_draw(each, self.fonts)]
+        self.numbers = {
+            text: f"#{place}" for place, text in enumerate(dict.fromkeys(wrong), 1)
+        }
+
+    def __call__(self, text: str) -> str:
+        """A text as it is drawn; a shortened one is a number as the whole is."""
+        if can_draw(text, self.fonts):
+            return text
+        whole = {
+            shortened(each, NAME_WIDTH): label for each, label in self.numbers.items()
+        }
+        return self.numbers.get(text) or whole.get(text) or "#"
+
+
+def _letters(prepared: PreparedChart | PreparedHeat, lang: str) -> _Letters:
+    texts = [prepared.x.label, prepared.y.label, *prepared.x.names, *prepared.y.names]
+    if isinstance(prepared, PreparedChart):
+        texts += [track.name for track in prepared.tracks]
+    else:
+        texts.append(prepared.unit)
+    return _Letters(texts, lang)
 
 
 def drawn_language(lang: str) -> str:
@@ -145,8 +201,8 @@ def _png(figure: Figure) -> bytes:
 class _Pen:
     """Draws one chart; knows which way its heights run."""
 
-    def __init__(self, axis: Axes, chart: PreparedChart, lang: str) -> None:
-        self.axis, self.chart, self.lang = axis, chart, lang
+    def __init__(self, axis: Axes, chart: PreparedChart, letters: _Letters) -> None:
+        self.axis, self.chart, self.letters = axis, chart, letters
         self.sides = "yx" if chart.is_flat else "xy"
 
     def draw(self) -> None:
@@ -159,7 +215,7 @@ class _Pen:
             else:
                 handles.append(self._line(track, x))
         self._scale()
-        names = [drawable(each.name, families(self.lang)) for each in self.chart.tracks]
+        names = [self.letters(each.name) for each in self.chart.tracks]
         if len(names) > 1:
             _legend(self.axis, handles, names)
 
@@ -211,8 +267,8 @@ class _Pen:
         self.axis.grid(True, axis=across)  # pyright: ignore[reportArgumentType]
         if not chart.is_bars and chart.x.kind != "names":
             self.axis.grid(True)
-        _scale(self.axis, along, chart.x, self.lang)
-        _scale(self.axis, across, chart.y, self.lang)
+        _scale(self.axis, along, chart.x, self.letters)
+        _scale(self.axis, across, chart.y, self.letters)
         if chart.is_flat:
             self.axis.margins(y=0.01)
             self.axis.invert_yaxis()
@@ -220,12 +276,12 @@ class _Pen:
             self.axis.margins(x=0.0)
 
 
-def _scale(axes: Axes, side: str, axis: Axis, lang: str) -> None:
+def _scale(axes: Axes, side: str, axis: Axis, letters: _Letters) -> None:
     """Label and ticks of one side: "x" or "y"."""
     drawn: DrawnAxis = axes.xaxis if side == "x" else axes.yaxis
-    drawn.set_label_text(drawable(axis.label, families(lang)))
+    drawn.set_label_text(letters(axis.label))
     if axis.kind == "names":
-        _write_names(drawn, name_ticks(axis, is_below=side == "x"), lang)
+        _write_names(drawn, name_ticks(axis, is_below=side == "x"), letters)
         return
     if axis.kind == "time":
         _date_ticks(drawn)
@@ -253,14 +309,13 @@ def _date_ticks(drawn: DrawnAxis) -> None:
     drawn.set_major_formatter(formatter)
 
 
-def _write_names(drawn: DrawnAxis, ticks: NameTicks, lang: str) -> None:
+def _write_names(drawn: DrawnAxis, ticks: NameTicks, letters: _Letters) -> None:
     drawn.set_major_locator(FixedLocator(ticks.places))
     slant: dict[str, Any] = {}
     if ticks.is_aslant:
         slant = {"rotation": 45, "rotation_mode": "anchor"}
         slant |= {"ha": "right", "va": "center"}
-    fonts = families(lang)
-    drawn.set_ticklabels([drawable(each, fonts) for each in ticks.texts], **slant)
+    drawn.set_ticklabels([letters(each) for each in ticks.texts], **slant)
 
 
 def _legend(axis: Axes, handles: Sequence[Any], names: Sequence[str]) -> None:
@@ -276,8 +331,9 @@ def _legend(axis: Axes, handles: Sequence[Any], names: Sequence[str]) -> None:
     )
 
 
-def _draw_heat(figure: Figure, axis: Axes, heat: PreparedHeat, lang: str) -> None:
-    fonts = families(lang)
+def _draw_heat(
+    figure: Figure, axis: Axes, heat: PreparedHeat, letters: _Letters
+) -> None:
     plain = LinearSegmentedColormap.from_list("shades", heat.shades)
     shades = plain.with_extremes(bad=MISSING)
     low, high = heat.ends
@@ -291,8 +347,8 @@ def _draw_heat(figure: Figure, axis: Axes, heat: PreparedHeat, lang: str) -> Non
     axis.invert_yaxis()
     for side in axis.spines.values():
         side.set_visible(False)
-    _scale(axis, "x", heat.x, lang)
-    _scale(axis, "y", heat.y, lang)
+    _scale(axis, "x", heat.x, letters)
+    _scale(axis, "y", heat.y, letters)
     for row, texts in enumerate(heat.cells):
         for column, text in enumerate(texts):
             share = (heat.values[row, column] - low) / (high - low)
@@ -300,7 +356,7 @@ def _draw_heat(figure: Figure, axis: Axes, heat: PreparedHeat, lang: str) -> Non
             place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
             axis.text(column, row, text, color=colour, **place)
     bar: Any = figure.colorbar(drawn, ax=axis, pad=0.015, aspect=28)
-    bar.set_label(drawable(heat.unit, fonts))
+    bar.set_label(letters(heat.unit))
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda each, _: number_text(each)))
 
