@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from spectral_tf.config import require
+from spectral_tf.config import ReadOptions, require
 
 if TYPE_CHECKING:
     from spectral_tf.analysis.fit import Answer, Search
@@ -37,6 +37,10 @@ class Analysis(abc.ABC):
     out: Path | None = None
     # Columns to use, by name; default: all that are numeric.
     columns: tuple[str, ...] = ()
+    # How the file is read.
+    reading: Annotated[tyro.conf.DisallowNone[ReadOptions], tyro.conf.arg(name="")] = (
+        dataclasses.field(default_factory=ReadOptions)
+    )
     # Missing values: refused, or filled with the median of their column.
     impute: Literal["none", "median"] = "none"
     # Scale every column to zero mean and unit variance.
@@ -92,7 +96,7 @@ class Analysis(abc.ABC):
         inputs = [Path(self.file), *(path for path in kept if path is not None)]
         self.check()
         check_folder(folder, inputs, force=self.force)
-        read, source = read_source(self.file)
+        read, source = read_source(self.file, self.reading)
         table, answer = self.analysed(read)
         parameters = parameters_of(self) | {"out": str(folder)}
         summary = document(name, table, answer, parameters)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spectral_tf.config import DataError
+from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 from spectral_tf.sampling.text_tables import read_text
 
@@ -28,6 +28,9 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the idx files."""
 _FASHION_FILES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 _IDX_MAGIC = 0x803  # unsigned bytes in three dimensions
+AS_FOUND = ReadOptions()
+"""Nothing is said about the file: its reader finds out."""
+Reader = Callable[[Path, ReadOptions], Columns]
 
 
 class Table(NamedTuple):
@@ -46,7 +49,7 @@ class Table(NamedTuple):
     notes: tuple[str, ...]
 
 
-def load_table(source: str) -> Table:
+def load_table(source: str, options: ReadOptions = AS_FOUND) -> Table:
     """Read a table by name or from a file.
 
     Args:
@@ -55,6 +58,7 @@ def load_table(source: str) -> Table:
             a path ending in .csv, .tsv, .npy, .npz or .parquet (needs pyarrow). A
             text file is UTF-8, separated by commas, semicolons or tabs, with or
             without a line of column names. A .npz holds one array, or one named `x`.
+        options: how a file is read.
 
     Returns:
         The table. Constant columns are kept.
@@ -68,14 +72,15 @@ def load_table(source: str) -> Table:
     if source in _IMAGES:
         return _image_table(source)
     path, read = _reader(source)
-    return _finished(path, read(path))
+    return _finished(path, read(path, options))
 
 
-def load_columns(source: str) -> Columns:
+def load_columns(source: str, options: ReadOptions = AS_FOUND) -> Columns:
     """Read the numeric columns of a source as they stand.
 
     Args:
         source: as for `load_table`.
+        options: how a file is read.
 
     Returns:
         The columns in float64. Missing numbers are NaN, infinite ones are kept.
@@ -90,7 +95,7 @@ def load_columns(source: str) -> Columns:
         x = table.x.astype(np.float64)
         return Columns(table.name, x, table.columns, notes=table.notes)
     path, read = _reader(source)
-    return read(path)
+    return read(path, options)
 
 
 def _image_table(source: str) -> Table:
@@ -103,7 +108,7 @@ def _image_table(source: str) -> Table:
     return Table(source, x, columns, ("Left out the labels of the images.",))
 
 
-def _reader(source: str) -> tuple[Path, Callable[[Path], Columns]]:
+def _reader(source: str) -> tuple[Path, Reader]:
     """The file of a source, and what reads it."""
     path = Path(source).expanduser()
     read = _FILES.get(path.suffix.lower())
@@ -168,8 +173,9 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=16).reshape(shape)
 
 
-def _read_array(path: Path) -> Columns:
+def _read_array(path: Path, options: ReadOptions) -> Columns:
     """The array of a .npy file, or the one of a .npz file."""
+    del options
     notes = []
     try:
         with path.open("rb") as stream:
@@ -206,8 +212,9 @@ def _array_name(path: Path, names: list[str]) -> str:
     return chosen[0]
 
 
-def _read_parquet(path: Path) -> Columns:
+def _read_parquet(path: Path, options: ReadOptions) -> Columns:
     """The columns of numbers and of truth values of a .parquet file."""
+    del options
     try:
         import pyarrow
         from pyarrow import parquet
@@ -297,7 +304,7 @@ _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
 }
 """Name -> (reader of images `[count, height, width]`, largest value of a pixel)."""
 
-_FILES: dict[str, Callable[[Path], Columns]] = {
+_FILES: dict[str, Reader] = {
     ".csv": read_text,
     ".tsv": read_text,
     ".npy": _read_array,

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from spectral_tf.config import DataError
+from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 
 _MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?"})
 
 
-def read_text(path: Path) -> Columns:
+def read_text(path: Path, options: ReadOptions) -> Columns:
     """The numeric columns of a .csv or .tsv file.
 
     Args:
         path: of a text in UTF-8, separated by commas, semicolons or tabs, with or
             without a line of column names.
+        options: how it is read.
 
     Returns:
         The columns; a missing number is NaN.
@@ -29,6 +30,7 @@ def read_text(path: Path) -> Columns:
 
     Source: ours.
     """
+    del options
     lines = _records(path)
     given, notes = _column_names(lines[0][1])
     if given is None:
