@@ -55,13 +55,13 @@ def read_source(
     """
     path = Path(source).expanduser()
     if not (path.suffix and path.is_file()):
-        read = load_columns(source, options)
+        read = load_columns(source, options, bad_cells="keep")
         about = {"path": None, "bytes": None, "sha256": columns_digest(read)}
         return read, {"source": source, **about}
     before = _state(path)
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    read = load_columns(source, options)
+    read = load_columns(source, options, bad_cells="keep")
     if _state(path) != before:
         raise DataError(f"{source} changed while it was read; try again.")
     about = {"path": str(path.resolve()), "bytes": before[0], "sha256": found}

@@ -20,8 +20,8 @@ class ReadOptions(Config):
     header: bool | None = None
     # Mark between cells: a comma, semicolon, tab or other; default: found.
     sep: str | None = None
-    # Mark before the decimals; with a comma, points between threes are thousands.
-    decimal: Literal[".", ","] = "."
+    # Mark before the decimals; if given, the other mark may part thousands (1.299,5).
+    decimal: Literal[".", ","] | None = None
     # Column that names the rows; it is left out of the analysis.
     id_column: str | None = None
     # Keep an unnamed first column that looks like the index of a saved data frame.

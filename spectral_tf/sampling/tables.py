@@ -14,12 +14,13 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
 from spectral_tf.sampling.text_tables import read_text
 
 FASHION_MNIST_VARIABLE = "SPECTRAL_TF_FASHION_MNIST"
@@ -30,6 +31,10 @@ _FASHION_FILES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 _IDX_MAGIC = 0x803  # unsigned bytes in three dimensions
 AS_FOUND = ReadOptions()
 """Nothing is said about the file: its reader finds out."""
+_REMEDY = (
+    "correct them, or leave the column out (--drop COLUMN of pca, cluster and detect, "
+    "ReadOptions(drop=...) in Python)"
+)
 Reader = Callable[[Path, ReadOptions], Columns]
 
 
@@ -69,23 +74,29 @@ def load_table(source: str, options: ReadOptions = AS_FOUND) -> Table:
 
     Source: ours; the idx format is LeCun's MNIST page.
     """
-    if source in _IMAGES:
+    if source in _IMAGES and options == AS_FOUND:
         return _image_table(source)
-    path, read = _reader(source)
-    return _finished(path, read(path, options))
+    return _finished(source, load_columns(source, options))
 
 
-def load_columns(source: str, options: ReadOptions = AS_FOUND) -> Columns:
+def load_columns(
+    source: str,
+    options: ReadOptions = AS_FOUND,
+    *,
+    bad_cells: Literal["refuse", "keep"] = "refuse",
+) -> Columns:
     """Read the numeric columns of a source as they stand.
 
     Args:
         source: as for `load_table`.
         options: how a file is read.
+        bad_cells: text among numbers is refused, or is NaN and listed in `bad`.
 
     Returns:
         The columns in float64. Missing numbers are NaN, infinite ones are kept.
 
     Raises:
+        ConfigError: if `drop` or `id_column` names no column.
         DataError: as `load_table`, but not for missing or infinite numbers.
 
     Source: ours.
@@ -93,9 +104,14 @@ def load_columns(source: str, options: ReadOptions = AS_FOUND) -> Columns:
     if source in _IMAGES:
         table = _image_table(source)
         x = table.x.astype(np.float64)
-        return Columns(table.name, x, table.columns, notes=table.notes)
-    path, read = _reader(source)
-    return read(path, options)
+        read = Columns(table.name, x, table.columns, notes=table.notes)
+    else:
+        path, reader = _reader(source)
+        read = reader(path, options)
+    read = without_dropped(read, options)
+    if bad_cells == "refuse":
+        refuse_bad_cells(source, read.bad, _REMEDY)
+    return read
 
 
 def _image_table(source: str) -> Table:
@@ -274,7 +290,7 @@ def _arrow_numbers(name: str, column: Any) -> tuple[np.ndarray, str | None]:
     return values, None
 
 
-def _finished(path: Path, read: Columns) -> Table:
+def _finished(source: str, read: Columns) -> Table:
     """Cast to float32; refuse what is not finite, note what lost its digits."""
     x, columns = read.x, read.columns
     with np.errstate(over="ignore"):
@@ -283,7 +299,7 @@ def _finished(path: Path, read: Columns) -> Table:
     counts = [f"{n} in {name!r}" for name, n in zip(columns, bad, strict=True) if n]
     if counts:
         raise DataError(
-            f"{path} has missing, NaN or infinite values (in float32): "
+            f"{source} has missing, NaN or infinite values (in float32): "
             f"{listed(counts)}; fill them in, or remove their rows or columns."
         )
     spread = np.ptp(x, axis=0)
@@ -294,7 +310,7 @@ def _finished(path: Path, read: Columns) -> Table:
         for j in np.flatnonzero(lost).tolist()
     )
     left_out = tuple(one.sentence() for one in read.left_out)
-    return Table(path.name, rounded, columns, (*read.notes, *left_out, *lossy))
+    return Table(read.name, rounded, columns, (*read.notes, *left_out, *lossy))
 
 
 _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
