@@ -31,7 +31,8 @@ class Shown(NamedTuple):
 class Analysis(abc.ABC):
     """What the three commands share."""
 
-    # FILE.csv, .tsv, .parquet, .npy or .npz; rows are samples, columns features.
+    # FILE.csv, .tsv (either with .gz), .xlsx, .parquet, .npy or .npz; rows are samples,
+    # columns features.
     file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
     # Folder of the results; default runs/<time>-<command>.
     out: Path | None = None
@@ -45,7 +46,12 @@ class Analysis(abc.ABC):
     impute: Literal["none", "median"] = "none"
     # Scale every column to zero mean and unit variance.
     standardize: bool = True
-    # Who finds the components: see the README.
+    # Who finds the components; a certificate checks them in any case.
+    # constructed: a network whose weights are written down, not trained; any table.
+    # pretrained: a network that learnt it; a shipped one, or that of --weights.
+    # exact: LAPACK, no network.
+    # auto: constructed, after a proposal by --weights if they are given and fit; exact
+    # for more than 32 components, or all of them.
     engine: Literal["auto", "constructed", "pretrained", "exact"] = "auto"
     # Folder of a run of `pretrain`, or of saved weights.
     weights: Path | None = None

@@ -21,6 +21,7 @@ import numpy as np
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
+from spectral_tf.sampling.sheets import read_sheet
 from spectral_tf.sampling.text_tables import read_text
 
 FASHION_MNIST_VARIABLE = "SPECTRAL_TF_FASHION_MNIST"
@@ -60,9 +61,11 @@ def load_table(source: str, options: ReadOptions = AS_FOUND) -> Table:
     Args:
         source: `digits` (1,797 images of 8 x 8), `mnist` (5,000 of 28 x 28),
             `fashion-mnist` (70,000 of 28 x 28; the training images come first), or
-            a path ending in .csv, .tsv, .npy, .npz or .parquet (needs pyarrow). A
-            text file is UTF-8, separated by commas, semicolons or tabs, with or
-            without a line of column names. A .npz holds one array, or one named `x`.
+            a path ending in .csv, .tsv, either with .gz, .xlsx (needs openpyxl), .npy,
+            .npz or .parquet (needs pyarrow). A text file is UTF-8, separated by commas,
+            semicolons or tabs, with or without a line of column names. Of an .xlsx the
+            first sheet that has cells is read. A .npz holds one array, or one named
+            `x`.
         options: how a file is read.
 
     Returns:
@@ -127,11 +130,15 @@ def _image_table(source: str) -> Table:
 def _reader(source: str) -> tuple[Path, Reader]:
     """The file of a source, and what reads it."""
     path = Path(source).expanduser()
-    read = _FILES.get(path.suffix.lower())
+    end = path.suffix.lower()
+    if end == ".gz":
+        end = Path(path.stem).suffix.lower() + end
+    read = _FILES.get(end)
     if read is None:
+        remedy = _CONVERT if end in _SHEETS else ""
         raise DataError(
-            f"{source!r} is not a known source; give one of {', '.join(_IMAGES)}, "
-            f"or a path ending in {', '.join(_FILES)}."
+            f"{source!r} is not a known source; {remedy}give one of "
+            f"{', '.join(_IMAGES)}, or a path ending in {', '.join(_FILES)}."
         )
     if not path.is_file():
         raise DataError(
@@ -323,9 +330,15 @@ _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
 _FILES: dict[str, Reader] = {
     ".csv": read_text,
     ".tsv": read_text,
+    ".csv.gz": read_text,
+    ".tsv.gz": read_text,
+    ".xlsx": read_sheet,
+    ".xlsm": read_sheet,
     ".npy": _read_array,
     ".npz": _read_array,
     ".parquet": _read_parquet,
     ".pq": _read_parquet,
 }
 """End of a file's name -> its reader."""
+_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+_CONVERT = "save the sheet as .xlsx or as CSV in UTF-8, or "

@@ -159,3 +159,14 @@ def replayed(log, tmp_path):
         code = main(["audit", "show", str(log), "last"])
     assert (code, err.getvalue()) == (0, "")
     return Run(code, out.getvalue(), "", tmp_path)
+
+
+def test_the_engines_are_explained_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["pca", "--help"])
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for engine in ("auto", "constructed", "pretrained", "exact"):
+        assert f"{engine}: " in words
+    assert "--engine {auto,constructed,pretrained,exact}" in words
+    for option in ("--header, --no-header", "--sep STR", "--id-column STR", "--drop"):
+        assert option in words
