@@ -193,7 +193,10 @@ def _shown(document: Any, text: str, *, as_json: bool) -> str:
     """The result for stdout: the document, or the text, and nothing else."""
     if not as_json:
         return text.rstrip("\n")
-    return json_text(document, sys.stdout.encoding or "utf-8", indent=1)
+    from spectral_tf.config.wording import json_text
+
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return json_text(document, encoding, indent=1)
 
 
 def _in_options(message: str, arguments: Sequence[str]) -> str:

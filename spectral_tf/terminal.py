@@ -70,24 +70,6 @@ def readable_streams() -> Iterator[None]:
                 stream.reconfigure(errors=errors)
 
 
-def is_unicode(stream: Any) -> bool:
-    """Whether a stream has every letter.
-
-    Args:
-        stream: standard output, say; None where there is none.
-
-    Returns:
-        False if it is not known.
-
-    Source: ours.
-    """
-    name = getattr(stream, "encoding", None)
-    try:
-        return name is not None and codecs.lookup(name).name.startswith("utf")
-    except LookupError:
-        return False
-
-
 def abandon(*streams: Any) -> bool:
     """Flush streams; what they cannot write goes nowhere.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
-from spectral_tf.config import require
+from spectral_tf.config import ReadOptions, require
 
 if TYPE_CHECKING:
     from spectral_tf.analysis.fit import Answer, Search
@@ -30,17 +30,27 @@ class Shown(NamedTuple):
 class Analysis(abc.ABC):
     """What the three commands share."""
 
-    # FILE.csv, .tsv, .parquet, .npy or .npz; rows are samples, columns features.
+    # FILE.csv, .tsv (either with .gz), .xlsx, .parquet, .npy or .npz; rows are samples,
+    # columns features.
     file: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
     # Folder of the results; default runs/<time>-<command>.
     out: Path | None = None
     # Columns to use, by name; default: all that are numeric.
     columns: tuple[str, ...] = ()
+    # How the file is read.
+    reading: Annotated[tyro.conf.DisallowNone[ReadOptions], tyro.conf.arg(name="")] = (
+        dataclasses.field(default_factory=ReadOptions)
+    )
     # Missing values: refused, or filled with the median of their column.
     impute: Literal["none", "median"] = "none"
     # Scale every column to zero mean and unit variance.
     standardize: bool = True
-    # Who finds the components: see the README.
+    # Who finds the components; a certificate checks them in any case.
+    # constructed: a network whose weights are written down, not trained; any table.
+    # pretrained: a network that learnt it; a shipped one, or that of --weights.
+    # exact: LAPACK, no network.
+    # auto: constructed, after a proposal by --weights if they are given and fit; exact
+    # for more than 32 components, or all of them.
     engine: Literal["auto", "constructed", "pretrained", "exact"] = "auto"
     # Folder of a run of `pretrain`, or of saved weights.
     weights: Path | None = None
@@ -96,7 +106,7 @@ class Analysis(abc.ABC):
         kept = self.weights, self.audit
         inputs = [Path(self.file), *(path for path in kept if path is not None)]
         check_folder(folder, inputs, force=self.force)
-        read, source = read_source(self.file)
+        read, source = read_source(self.file, self.reading)
         table, answer = self.analysed(read)
         parameters = parameters_of(self) | {"out": str(folder)}
         summary = document(name, table, answer, parameters)

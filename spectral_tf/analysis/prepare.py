@@ -15,14 +15,13 @@ from spectral_tf.sampling.columns import (
     column_scaling,
     listed,
 )
+from spectral_tf.sampling.selection import MOST_NAMES, refuse_bad_cells
 
 LARGEST = 1e100
 """A number beyond is no measurement; squares of smaller ones do not overflow."""
 SMALLEST = 1e-100
 """Squares of smaller numbers vanish."""
 NOT_CHOSEN = "it was not chosen"
-MOST_NAMES = 20
-"""Columns that a refusal names, at most."""
 
 Impute = Literal["none", "median"]
 
@@ -94,8 +93,8 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
 
     Raises:
         ConfigError: for a column that is not there, not numeric or named twice.
-        DataError: for missing values (without `impute`), infinite or huge ones, fewer
-            than two rows, or too few columns that vary.
+        DataError: for text among numbers and missing values (without `impute`),
+            infinite or huge ones, fewer than two rows, or too few columns that vary.
 
     Source: ours.
     """
@@ -105,6 +104,7 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
             f"{read.name} has {counted(len(x), 'row')} of numbers; an analysis needs "
             "at least 2."
         )
+    bad_notes = _judge_bad_cells(read, columns, how.impute)
     _refuse_unbounded(read.name, x, columns)
     x, imputed = _filled(read.name, x, columns, how.impute)
     mean, scale, reasons = column_scaling(x)
@@ -140,7 +140,11 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         columns=names,
         left_out=tuple(left_out),
         imputed={name: imputed[name] for name in names if name in imputed},
-        notes=(*read.notes, *_count_notes(x, names, is_chosen=bool(how.columns))),
+        notes=(
+            *read.notes,
+            *bad_notes,
+            *_count_notes(x, names, is_chosen=bool(how.columns)),
+        ),
     )
 
 
@@ -166,6 +170,25 @@ def _chosen(
     left_out = [LeftOut(name, reasons.get(name, NOT_CHOSEN)) for name in others]
     indices = [read.columns.index(name) for name in wanted]
     return read.x[:, indices], tuple(wanted), left_out
+
+
+def _judge_bad_cells(
+    read: Columns, columns: Sequence[str], impute: Impute
+) -> list[str]:
+    """Text among the numbers of a used column: refused, or missing, with a note."""
+    bad = [cells for cells in read.bad if cells.name in columns]
+    refused = [c for c in bad if impute == "none" or not c.may_be_missing]
+    if refused:
+        name = refused[0].name
+        fill = "take them for missing and fill them with --impute median, "
+        can_fill = all(cells.may_be_missing for cells in refused)
+        refuse_bad_cells(
+            read.name,
+            refused,
+            f"correct them, {fill if can_fill else ''}name what stands for a missing "
+            f"value with --missing, or leave the column out with --drop {name!r}",
+        )
+    return [f"{cells.words()}: taken for missing." for cells in bad]
 
 
 def _refuse_unbounded(name: str, x: np.ndarray, columns: Sequence[str]) -> None:

@@ -19,14 +19,14 @@ from spectral_tf.analysis.document import finite, package_versions
 from spectral_tf.analysis.fit import Answer, Clusters, Components, Outliers
 from spectral_tf.analysis.prepare import Prepared
 from spectral_tf.audit import Receipt, append_entry, new_id, start_log
-from spectral_tf.config import DataError
+from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.estimators.engines import PASS
 from spectral_tf.estimators.networks import default_weights, load_network
 from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
 from spectral_tf.sampling.columns import Columns, columns_digest
-from spectral_tf.sampling.tables import load_columns
+from spectral_tf.sampling.tables import AS_FOUND, load_columns
 from spectral_tf.weights import load_pretrained
 
 LOG = "audit.jsonl"
@@ -35,11 +35,14 @@ TOP = 3
 """Features, and components, that an alarm names."""
 
 
-def read_source(source: str) -> tuple[Columns, dict[str, Any]]:
+def read_source(
+    source: str, options: ReadOptions = AS_FOUND
+) -> tuple[Columns, dict[str, Any]]:
     """Read a table, and take the digest of what was read.
 
     Args:
         source: as for `load_columns`.
+        options: how a file is read.
 
     Returns:
         The columns, and of what file: its path, size and sha256; of a table that has a
@@ -52,13 +55,13 @@ def read_source(source: str) -> tuple[Columns, dict[str, Any]]:
     """
     path = Path(source).expanduser()
     if not (path.suffix and path.is_file()):
-        read = load_columns(source)
+        read = load_columns(source, options, bad_cells="keep")
         about = {"path": None, "bytes": None, "sha256": columns_digest(read)}
         return read, {"source": source, **about}
     before = _state(path)
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    read = load_columns(source)
+    read = load_columns(source, options, bad_cells="keep")
     if _state(path) != before:
         raise DataError(f"{source} changed while it was read; try again.")
     about = {"path": str(path.resolve()), "bytes": before[0], "sha256": found}

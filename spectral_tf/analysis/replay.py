@@ -10,7 +10,7 @@ from spectral_tf.analysis.commands import Analysis, Cluster, Detect, Pca
 from spectral_tf.analysis.document import parameters_of
 from spectral_tf.analysis.record import entry_of, read_source
 from spectral_tf.audit import AuditError
-from spectral_tf.config import require
+from spectral_tf.config import ReadOptions, require
 from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import listed
 
@@ -57,7 +57,7 @@ def replay(
     """
     command = command_of(entry, data)
     command.check()
-    read, source = read_source(command.file)
+    read, source = read_source(command.file, command.reading)
     table, answer = command.analysed(read)
     name = entry["command"]["name"]
     again = entry_of(name, parameters_of(command), source, table, answer)
@@ -127,6 +127,8 @@ def command_of(entry: Mapping[str, Any], data: Path | None) -> Analysis:
     values = {**arguments, "columns": tuple(arguments.get("columns", ()))}
     path, weights = entry["input"]["path"], entry["engine"]["weights"]
     values["file"] = str(data) if data is not None else path or arguments["file"]
+    # Entries of before there were options have none, and were read with none.
+    values["reading"] = ReadOptions.from_dict(arguments.get("reading", {}))
     values["weights"] = None if weights is None else Path(weights)
     return kind(**values)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spectral_tf.analysis.commands import Shown
 from spectral_tf.config import EnsembleConfig, require
+from spectral_tf.config.wording import counted
 
 if TYPE_CHECKING:
     from spectral_tf.sampling.instance import Instance
@@ -221,8 +222,8 @@ class Describe:
         rows = cost_table(config, num_samples=self.num_samples, dim=dim)
         cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]
         head = (
-            f"{config.num_blocks} blocks, {config.parameterisation}; FLOPs of one "
-            f"forward pass at N={self.num_samples}, d={dim}\n"
+            f"{counted(config.num_blocks, 'block')}, {config.parameterisation}; FLOPs "
+            f"of one forward pass at N={self.num_samples}, d={dim}\n"
         )
         document = {
             "config": config.to_dict(),
@@ -243,7 +244,7 @@ class Models:
 
     def run(self) -> Shown:
         """Read the manifests."""
-        from spectral_tf.report.tables import plain_table
+        from spectral_tf.report.tables import wrapped_table
         from spectral_tf.weights import models_table
 
         rows = models_table()
@@ -251,5 +252,5 @@ class Models:
             (row.name, f"{row.parameters:,}", f"{row.kilobytes:,.0f}", row.purpose)
             for row in rows
         ]
-        table = plain_table(("name", "parameters", "kB", "what it is for"), cells)
+        table = wrapped_table(("name", "parameters", "kB", "what it is for"), cells)
         return Shown({"models": [row._asdict() for row in rows]}, table)

@@ -28,6 +28,7 @@ from spectral_tf.config.model import (
     Readout,
     Sublayer,
 )
+from spectral_tf.config.reading import ReadOptions
 from spectral_tf.config.runs import RunConfig, TrainConfig
 from spectral_tf.config.schedule import parse_schedule
 from spectral_tf.config.table import TableConfig
@@ -48,6 +49,7 @@ __all__ = [
     "MixturePart",
     "ModelConfig",
     "Parameterisation",
+    "ReadOptions",
     "Readout",
     "RunConfig",
     "Spectrum",

@@ -1,5 +1,6 @@
 """Columns of numbers as a file has them: names, what was left out, what is missing."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,6 +22,47 @@ class LeftOut(NamedTuple):
         return f"Left out column {self.name!r}: {self.reason}."
 
 
+@dataclasses.dataclass(frozen=True)
+class BadCells:
+    """Cells of a column of numbers that are neither numbers nor missing.
+
+    Attributes:
+        name: of the column.
+        count: such cells.
+        rows: all cells.
+        numbers: cells that are numbers.
+        examples: the first few, with their places.
+        other_notation: such cells that are numbers if commas are decimal marks or part
+            thousands.
+    """
+
+    name: str
+    count: int
+    rows: int
+    numbers: int
+    examples: tuple[str, ...]
+    other_notation: int
+
+    @property
+    def may_be_missing(self) -> bool:
+        """Whether they are few enough to be filled in, if a user wishes."""
+        return self.numbers >= self.count
+
+    def reason(self) -> str:
+        """Why the column is no feature, where it is left out."""
+        return (
+            f"{self.count} of its {self.rows} cells are not numbers, for example "
+            f"{self.examples[0]}"
+        )
+
+    def words(self) -> str:
+        """The column, the cells and their places."""
+        some = f"{self.count:,} of {self.rows:,} cells of column {self.name!r}"
+        verb = "is not a number" if self.count == 1 else "are not numbers"
+        more = ", ..." if self.count > len(self.examples) else ""
+        return f"{some} {verb} ({', '.join(self.examples)}{more})"
+
+
 class Columns(NamedTuple):
     """Numeric columns as they stand in a source: nothing filled in or refused yet.
 
@@ -30,6 +72,7 @@ class Columns(NamedTuple):
         columns: a name for each feature, no two alike.
         left_out: the columns that are no features, and why.
         notes: one sentence for each other thing that was left out or is doubtful.
+        bad: columns of `x` with cells that are neither numbers nor missing; NaN there.
     """
 
     name: str
@@ -37,6 +80,7 @@ class Columns(NamedTuple):
     columns: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    bad: tuple[BadCells, ...] = ()
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -14,13 +14,15 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from spectral_tf.config import DataError
+from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
+from spectral_tf.sampling.sheets import read_sheet
 from spectral_tf.sampling.text_tables import read_text
 
 FASHION_MNIST_VARIABLE = "SPECTRAL_TF_FASHION_MNIST"
@@ -29,6 +31,13 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts the idx files."""
 _FASHION_FILES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 _IDX_MAGIC = 0x803  # unsigned bytes in three dimensions
+AS_FOUND = ReadOptions()
+"""Nothing is said about the file: its reader finds out."""
+_REMEDY = (
+    "correct them, or leave the column out (--drop COLUMN of pca, cluster and detect, "
+    "ReadOptions(drop=...) in Python)"
+)
+Reader = Callable[[Path, ReadOptions], Columns]
 
 
 class Table(NamedTuple):
@@ -47,15 +56,18 @@ class Table(NamedTuple):
     notes: tuple[str, ...]
 
 
-def load_table(source: str) -> Table:
+def load_table(source: str, options: ReadOptions = AS_FOUND) -> Table:
     """Read a table by name or from a file.
 
     Args:
         source: `digits` (1,797 images of 8 x 8), `mnist` (5,000 of 28 x 28),
             `fashion-mnist` (70,000 of 28 x 28; the training images come first), or
-            a path ending in .csv, .tsv, .npy, .npz or .parquet (needs pyarrow). A
-            text file is UTF-8, separated by commas, semicolons or tabs, with or
-            without a line of column names. A .npz holds one array, or one named `x`.
+            a path ending in .csv, .tsv, either with .gz, .xlsx (needs openpyxl), .npy,
+            .npz or .parquet (needs pyarrow). A text file is UTF-8, separated by commas,
+            semicolons or tabs, with or without a line of column names. Of an .xlsx the
+            first sheet that has cells is read. A .npz holds one array, or one named
+            `x`.
+        options: how a file is read.
 
     Returns:
         The table. Constant columns are kept.
@@ -66,22 +78,29 @@ def load_table(source: str) -> Table:
 
     Source: ours; the idx format is LeCun's MNIST page.
     """
-    if source in _IMAGES:
+    if source in _IMAGES and options == AS_FOUND:
         return _image_table(source)
-    path, read = _reader(source)
-    return _finished(path, read(path))
+    return _finished(source, load_columns(source, options))
 
 
-def load_columns(source: str) -> Columns:
+def load_columns(
+    source: str,
+    options: ReadOptions = AS_FOUND,
+    *,
+    bad_cells: Literal["refuse", "keep"] = "refuse",
+) -> Columns:
     """Read the numeric columns of a source as they stand.
 
     Args:
         source: as for `load_table`.
+        options: how a file is read.
+        bad_cells: text among numbers is refused, or is NaN and listed in `bad`.
 
     Returns:
         The columns in float64. Missing numbers are NaN, infinite ones are kept.
 
     Raises:
+        ConfigError: if `drop` or `id_column` names no column.
         DataError: as `load_table`, but not for missing or infinite numbers.
 
     Source: ours.
@@ -89,9 +108,14 @@ def load_columns(source: str) -> Columns:
     if source in _IMAGES:
         table = _image_table(source)
         x = table.x.astype(np.float64)
-        return Columns(table.name, x, table.columns, notes=table.notes)
-    path, read = _reader(source)
-    return read(path)
+        read = Columns(table.name, x, table.columns, notes=table.notes)
+    else:
+        path, reader = _reader(source)
+        read = reader(path, options)
+    read = without_dropped(read, options)
+    if bad_cells == "refuse":
+        refuse_bad_cells(source, read.bad, _REMEDY)
+    return read
 
 
 def _image_table(source: str) -> Table:
@@ -104,14 +128,18 @@ def _image_table(source: str) -> Table:
     return Table(source, x, columns, ("Left out the labels of the images.",))
 
 
-def _reader(source: str) -> tuple[Path, Callable[[Path], Columns]]:
+def _reader(source: str) -> tuple[Path, Reader]:
     """The file of a source, and what reads it."""
     path = Path(source).expanduser()
-    read = _FILES.get(path.suffix.lower())
+    end = path.suffix.lower()
+    if end == ".gz":
+        end = Path(path.stem).suffix.lower() + end
+    read = _FILES.get(end)
     if read is None:
+        remedy = _CONVERT if end in _SHEETS else ""
         raise DataError(
-            f"{source!r} is not a known source; give one of {', '.join(_IMAGES)}, "
-            f"or a path ending in {', '.join(_FILES)}."
+            f"{source!r} is not a known source; {remedy}give one of "
+            f"{', '.join(_IMAGES)}, or a path ending in {', '.join(_FILES)}."
         )
     if not path.is_file():
         raise DataError(
@@ -169,8 +197,9 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, offset=16).reshape(shape)
 
 
-def _read_array(path: Path) -> Columns:
+def _read_array(path: Path, options: ReadOptions) -> Columns:
     """The array of a .npy file, or the one of a .npz file."""
+    del options
     notes = []
     try:
         with path.open("rb") as stream:
@@ -207,8 +236,9 @@ def _array_name(path: Path, names: list[str]) -> str:
     return chosen[0]
 
 
-def _read_parquet(path: Path) -> Columns:
+def _read_parquet(path: Path, options: ReadOptions) -> Columns:
     """The columns of numbers and of truth values of a .parquet file."""
+    del options
     try:
         import pyarrow
         from pyarrow import parquet
@@ -268,7 +298,7 @@ def _arrow_numbers(name: str, column: Any) -> tuple[np.ndarray, str | None]:
     return values, None
 
 
-def _finished(path: Path, read: Columns) -> Table:
+def _finished(source: str, read: Columns) -> Table:
     """Cast to float32; refuse what is not finite, note what lost its digits."""
     x, columns = read.x, read.columns
     with np.errstate(over="ignore"):
@@ -277,7 +307,7 @@ def _finished(path: Path, read: Columns) -> Table:
     counts = [f"{n} in {name!r}" for name, n in zip(columns, bad, strict=True) if n]
     if counts:
         raise DataError(
-            f"{path} has missing, NaN or infinite values (in float32): "
+            f"{source} has missing, NaN or infinite values (in float32): "
             f"{listed(counts)}; fill them in, or remove their rows or columns."
         )
     spread = np.ptp(x, axis=0)
@@ -288,7 +318,7 @@ def _finished(path: Path, read: Columns) -> Table:
         for j in np.flatnonzero(lost).tolist()
     )
     left_out = tuple(one.sentence() for one in read.left_out)
-    return Table(path.name, rounded, columns, (*read.notes, *left_out, *lossy))
+    return Table(read.name, rounded, columns, (*read.notes, *left_out, *lossy))
 
 
 _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
@@ -298,12 +328,18 @@ _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {
 }
 """Name -> (reader of images `[count, height, width]`, largest value of a pixel)."""
 
-_FILES: dict[str, Callable[[Path], Columns]] = {
+_FILES: dict[str, Reader] = {
     ".csv": read_text,
     ".tsv": read_text,
+    ".csv.gz": read_text,
+    ".tsv.gz": read_text,
+    ".xlsx": read_sheet,
+    ".xlsm": read_sheet,
     ".npy": _read_array,
     ".npz": _read_array,
     ".parquet": _read_parquet,
     ".pq": _read_parquet,
 }
 """End of a file's name -> its reader."""
+_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+_CONVERT = "save the sheet as .xlsx or as CSV in UTF-8, or "

@@ -1,0 +1,133 @@
+"""Cells of text to numbers: what is missing, what is a truth value, what is neither."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+MISSING = frozenset(
+    {
+        *("", "-", "--", "\u2013", "\u2014", ".", "?", "null", "none", "nan", "-nan"),
+        *("na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#n/a n/a"),
+        *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
+    }
+)
+"""Cells without a number, in small letters: those of pandas, and dashes."""
+TRUTH = {"true": 1.0, "false": 0.0}
+"""Truth values, in small letters."""
+Mark = Literal[".", ","]
+_BETWEEN_THREES = {
+    ".": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?([eE][+-]?\d+)?"),
+    ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?([eE][+-]?\d+)?"),
+}
+"""Decimal mark -> a number whose thousands are parted by the other mark."""
+_NO_NUMBER = math.nan
+
+
+class Parsed(NamedTuple):
+    """A column of text as numbers.
+
+    Attributes:
+        values: a number for each row; NaN where it is missing or is none.
+        bad: indices of the rows whose cell is neither a number nor missing.
+        kind: `number` or `truth` if more than half of the cells that are not missing
+            are such values, in whatever notation; else `text`, or `empty`.
+        other_notation: how many of the bad cells are numbers if commas are decimal
+            marks or part thousands.
+        decimal: what it was read with, as for `number`.
+    """
+
+    values: list[float]
+    bad: list[int]
+    kind: Literal["number", "truth", "text", "empty"]
+    other_notation: int = 0
+    decimal: Mark | None = None
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell stands for no number."""
+    return cell.strip().lower() in MISSING
+
+
+def number(cell: str, decimal: Mark | None = None) -> float | None:
+    """The number in a cell.
+
+    Args:
+        cell: text.
+        decimal: mark before the decimals; if given, the other one may part thousands.
+            None is a point, and no comma at all.
+
+    Returns:
+        The number, NaN if it is missing, None if the cell is text.
+
+    Source: ours.
+    """
+    text = cell.strip().replace("\u2212", "-")
+    if text.lower() in MISSING:
+        return _NO_NUMBER
+    if decimal is not None and _BETWEEN_THREES[decimal].fullmatch(text):
+        text = text.replace("," if decimal == "." else ".", "")
+    if decimal == ",":
+        if "." in text:
+            return None
+        text = text.replace(",", ".")
+    try:
+        return None if "_" in text else float(text)  # float() reads 1_2 as 12
+    except ValueError:
+        return None
+
+
+def _is_truth(cell: str) -> bool:
+    return cell.strip().lower() in TRUTH
+
+
+def is_whole(cell: str) -> bool:
+    """Whether a cell is written as a whole number, without sign or decimals."""
+    text = cell.strip()
+    return text.isascii() and text.isdigit()
+
+
+def parse_column(cells: Sequence[str], decimal: Mark | None = None) -> Parsed:
+    """Read a column.
+
+    Args:
+        cells: one for each row.
+        decimal: as for `number`. A column that has only numbers with the other mark
+            alone is read with that one.
+
+    Returns:
+        The column.
+
+    Source: ours.
+    """
+    parsed = _parsed(cells, decimal)
+    if decimal == "," and parsed.bad:
+        other = _parsed(cells, None)
+        parsed = parsed if other.bad else other
+    return parsed
+
+
+def _parsed(cells: Sequence[str], decimal: Mark | None) -> Parsed:
+    values = [number(cell, decimal) for cell in cells]
+    bad = [index for index, value in enumerate(values) if value is None]
+    numbers = sum(value is not None and not math.isnan(value) for value in values)
+    if not numbers + len(bad):
+        return Parsed([_NO_NUMBER] * len(cells), [], "empty")
+    filled = [_NO_NUMBER if value is None else value for value in values]
+    if not bad:
+        return Parsed(filled, [], "number", decimal=decimal)
+    present = numbers + len(bad)
+    if 2 * sum(_is_truth(cells[index]) for index in bad) > present:
+        filled = [TRUTH.get(cell.strip().lower(), _NO_NUMBER) for cell in cells]
+        bad = [
+            index
+            for index, cell in enumerate(cells)
+            if not (_is_truth(cell) or is_missing(cell))
+        ]
+        return Parsed(filled, bad, "truth", decimal=decimal)
+    others = sum(
+        any(number(cells[index], mark) is not None for mark in (",", "."))
+        for index in bad
+    )
+    kind = "number" if 2 * (numbers + others) > present else "text"
+    return Parsed(filled, bad, kind, others, decimal)
