@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["estimators"] = {
     *("config", "spectra", "moments", "certificate", "model", "constructive"),
-    *("weights", "training.checkpoint"),
+    *("weights", "training.checkpoint", "sampling.columns", "sampling.parquet"),
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}

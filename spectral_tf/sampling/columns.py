@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spectral_tf.config.wording import agreed, counted
+
 LAST_DIGITS = 10 * np.finfo(float).eps
 """A spread below this share of the largest value is rounding."""
 
@@ -50,15 +52,16 @@ class BadCells:
 
     def reason(self) -> str:
         """Why the column is no feature, where it is left out."""
+        verb = agreed(self.count, "is no number", "are not numbers")
         return (
-            f"{self.count} of its {self.rows} cells are not numbers, for example "
+            f"{self.count:,} of its {counted(self.rows, 'cell')} {verb}, for example "
             f"{self.examples[0]}"
         )
 
     def words(self) -> str:
         """The column, the cells and their places."""
-        some = f"{self.count:,} of {self.rows:,} cells of column {self.name!r}"
-        verb = "is not a number" if self.count == 1 else "are not numbers"
+        some = f"{self.count:,} of {counted(self.rows, 'cell')} of column {self.name!r}"
+        verb = agreed(self.count, "is not a number", "are not numbers")
         more = ", ..." if self.count > len(self.examples) else ""
         return f"{some} {verb} ({', '.join(self.examples)}{more})"
 

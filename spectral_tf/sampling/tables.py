@@ -14,13 +14,14 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.config.wording import counted
-from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.columns import Columns, listed, numbered
+from spectral_tf.sampling.parquet import read_parquet
 from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
 from spectral_tf.sampling.sheets import read_sheet
 from spectral_tf.sampling.text_tables import read_text
@@ -236,68 +237,6 @@ def _array_name(path: Path, names: list[str]) -> str:
     return chosen[0]
 
 
-def _read_parquet(path: Path, options: ReadOptions) -> Columns:
-    """The columns of numbers and of truth values of a .parquet file."""
-    del options
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise DataError(
-            f"{path} needs pyarrow, which is not installed; run `pip install "
-            "'spectral_tf[sklearn]'`."
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            table = file.read()
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(
-            f"{path} is not a readable Parquet file ({error}); write it again."
-        ) from error
-    if not table.num_rows or not table.num_columns:
-        raise DataError(f"{path} is empty; it needs at least one row of numbers.")
-    names, notes = made_unique(table.column_names)
-    kept, columns, left_out = [], [], []
-    for name, column in zip(names, table.itercolumns(), strict=True):
-        values, reason = _arrow_numbers(name, column)
-        if reason is not None:
-            left_out.append(LeftOut(name, reason))
-            continue
-        kept.append(values)
-        columns.append(name)
-    if not kept:
-        said = " ".join(one.sentence() for one in left_out)
-        raise DataError(f"{path} has no numeric column. {said}")
-    return Columns(
-        name=path.name,
-        x=np.column_stack(kept),
-        columns=tuple(columns),
-        left_out=tuple(left_out),
-        notes=tuple(notes),
-    )
-
-
-def _arrow_numbers(name: str, column: Any) -> tuple[np.ndarray, str | None]:
-    """A column of a Parquet file as float64, and why it is no feature if so."""
-    import pyarrow
-
-    none, kind, types = np.empty(0), column.type, pyarrow.types
-    if column.null_count == len(column):
-        return none, "it is empty"
-    if name.startswith("__index_level_"):
-        return none, "it is the index of a pandas table"
-    is_number = types.is_integer(kind) or types.is_floating(kind)
-    if not (is_number or types.is_boolean(kind) or types.is_decimal(kind)):
-        return none, f"its type is {kind}, not a number"
-    wide = pyarrow.float64()
-    if types.is_boolean(kind):
-        column = column.cast(pyarrow.int8())
-    values = column.cast(wide, safe=False).to_numpy().astype(np.float64)
-    if np.isnan(values).all():
-        return none, "it is empty"
-    return values, None
-
-
 def _finished(source: str, read: Columns) -> Table:
     """Cast to float32; refuse what is not finite, note what lost its digits."""
     x, columns = read.x, read.columns
@@ -337,8 +276,8 @@ _FILES: dict[str, Reader] = {
     ".xlsm": read_sheet,
     ".npy": _read_array,
     ".npz": _read_array,
-    ".parquet": _read_parquet,
-    ".pq": _read_parquet,
+    ".parquet": read_parquet,
+    ".pq": read_parquet,
 }
 """End of a file's name -> its reader."""
 _SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
