@@ -15,12 +15,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS: dict[str, set[str]] = {
     "config": set(),
     "audit": {"config"},
-    "moments": {"config"},
-    "certificate": {"config", "moments"},
+    "exact": set(),
+    "moments": {"config", "exact"},
+    "certificate": {"config", "exact", "moments"},
     "spectra": {"config"},
     "model": {"config", "spectra"},
     "weights": {"config", "model"},
-    "sampling": {"config", "spectra"},
+    "sampling": {"config", "exact", "spectra"},
     "objective": {"config", "spectra", "model.transformer", "sampling.instance"},
     "constructive": {"config", "spectra", "model"},
     "evaluation": {"config", "spectra", "sampling", "model"},
@@ -31,8 +32,8 @@ ROOMS: dict[str, set[str]] = {
     },
 }
 ROOMS["estimators"] = {
-    *("config", "spectra", "moments", "certificate", "model", "constructive"),
-    *("weights", "training.checkpoint"),
+    *("config", "exact", "spectra", "moments", "certificate", "model"),
+    *("constructive", "weights", "training.checkpoint"),
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}

@@ -28,6 +28,7 @@ from spectral_tf.estimators.engines import (
 )
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import proven_floor
+from spectral_tf.estimators.robust import lengths
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
 
@@ -131,7 +132,7 @@ class Summary:
         Args:
             dtype: of the rows as they came.
         """
-        middle = np.linalg.norm(self.mean / self.scale)
+        middle = float(lengths(self.mean[None])[0]) / self.scale
         size = float(np.hypot(np.sqrt(self.total), middle))
         return proven_floor(self.source, size, dtype)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from spectral_tf.config import DataError, require
+from spectral_tf.exact import side_by_side
 
 
 def read_chunks(
@@ -19,7 +20,8 @@ def read_chunks(
         columns: of a Parquet file; None takes all, which must be numbers.
 
     Returns:
-        Iterator over arrays `[n, d]`.
+        Iterator over arrays `[n, d]`; of objects where a table has decimals, or whole
+        numbers that float64 does not hold beside other numbers.
 
     Raises:
         DataError: if the file is missing, of another kind, or not such a table.
@@ -83,13 +85,16 @@ def _parquet(
             )
         for batch in file.iter_batches(batch_size=rows, columns=columns):
             parts = [_numbers(path, batch, name) for name in batch.schema.names]
-            yield np.column_stack(parts)
+            yield side_by_side(parts)
 
 
 def _numbers(path: Path, batch: object, name: str) -> np.ndarray:
     column = batch.column(name)  # pyright: ignore[reportAttributeAccessIssue]
     values = column.to_numpy(zero_copy_only=False)
-    if values.dtype.kind not in "iufb":
+    import pyarrow
+
+    is_decimal = pyarrow.types.is_decimal(column.type) and not column.null_count
+    if values.dtype.kind not in "iufb" and not is_decimal:
         raise DataError(
             f"column {name!r} of {path.name} is not numeric ({column.type}); choose "
             "the numeric ones with columns=[...]."

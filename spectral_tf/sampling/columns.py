@@ -1,10 +1,13 @@
 """Columns of numbers as a file has them: names, what was left out, what is missing."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+
+from spectral_tf.exact import Relative
 
 LAST_DIGITS = 10 * np.finfo(float).eps
 """A spread below this share of the largest value is rounding."""
@@ -30,6 +33,8 @@ class Columns(NamedTuple):
         columns: a name for each feature, no two alike.
         left_out: the columns that are no features, and why.
         notes: one sentence for each other thing that was left out or is doubtful.
+        exact: name -> the column relative to a centre that was subtracted before it
+            was rounded to float64, where the rounding may matter.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Columns(NamedTuple):
     columns: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    exact: Mapping[str, Relative] = MappingProxyType({})
 
 
 def numbered(count: int) -> tuple[str, ...]:

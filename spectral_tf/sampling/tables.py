@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.exact import Relative, column_relative
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 from spectral_tf.sampling.text_tables import read_text
 
@@ -192,7 +193,16 @@ def _read_array(path: Path) -> Columns:
             f"{path} holds an array of shape {x.shape} and type {x.dtype}; save a "
             "non-empty [rows, features] array of real numbers."
         )
-    return Columns(path.name, x.astype(float), numbered(x.shape[1]), notes=tuple(notes))
+    names = numbered(x.shape[1])
+    pairs = zip(names, x.T, strict=True)
+    tried = {name: column_relative(c, c.astype(float)) for name, c in pairs}
+    return Columns(
+        name=path.name,
+        x=x.astype(float),
+        columns=names,
+        notes=tuple(notes),
+        exact={name: column for name, column in tried.items() if column is not None},
+    )
 
 
 def _array_name(path: Path, names: list[str]) -> str:
@@ -226,7 +236,7 @@ def _read_parquet(path: Path) -> Columns:
     if not table.num_rows or not table.num_columns:
         raise DataError(f"{path} is empty; it needs at least one row of numbers.")
     names, notes = made_unique(table.column_names)
-    kept, columns, left_out = [], [], []
+    kept, columns, left_out, exact = [], [], [], {}
     for name, column in zip(names, table.itercolumns(), strict=True):
         values, reason = _arrow_numbers(name, column)
         if reason is not None:
@@ -234,6 +244,8 @@ def _read_parquet(path: Path) -> Columns:
             continue
         kept.append(values)
         columns.append(name)
+        relative = _arrow_relative(column, values)
+        exact |= {} if relative is None else {name: relative}
     if not kept:
         said = " ".join(one.sentence() for one in left_out)
         raise DataError(f"{path} has no numeric column. {said}")
@@ -243,7 +255,20 @@ def _read_parquet(path: Path) -> Columns:
         columns=tuple(columns),
         left_out=tuple(left_out),
         notes=tuple(notes),
+        exact=exact,
     )
+
+
+def _arrow_relative(column: Any, values: np.ndarray) -> Relative | None:
+    """A column relative to an exact centre, if it has digits that float64 has not."""
+    import pyarrow
+
+    kind, types = column.type, pyarrow.types
+    if types.is_integer(kind) and not column.null_count:
+        return column_relative(column.to_numpy(), values)
+    if types.is_integer(kind) or types.is_decimal(kind):
+        return column_relative(column.to_pylist(), values)
+    return None
 
 
 def _arrow_numbers(name: str, column: Any) -> tuple[np.ndarray, str | None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from spectral_tf.config import DataError
+from spectral_tf.exact import column_relative
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
 
 _MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?"})
@@ -41,13 +42,16 @@ def read_text(path: Path) -> Columns:
         lines = lines[1:]
     names, changed = made_unique(given)
     parsed = [[_number(cell) for cell in cells] for _, cells in lines]
-    kept, columns, left_out = [], [], []
+    kept, columns, left_out, exact = [], [], [], {}
     for index, name in enumerate(names):
         values = [row[index] for row in parsed]
         reason = _reason_to_leave(given[index], values)
         if reason is None:
             kept.append(values)
             columns.append(name)
+            texts = [cells[index] for _, cells in lines]
+            relative = column_relative(texts, np.array(values, float))
+            exact |= {} if relative is None else {name: relative}
             continue
         if None in values:
             line, cells = lines[values.index(None)]
@@ -65,6 +69,7 @@ def read_text(path: Path) -> Columns:
         columns=tuple(columns),
         left_out=tuple(left_out),
         notes=(*notes, *changed),
+        exact=exact,
     )
 
 
