@@ -26,6 +26,7 @@ import numpy as np
 from scipy.linalg import blas, get_blas_funcs
 
 from spectral_tf.config import DataError
+from spectral_tf.exact import LARGE, differences, exact_number
 
 PART_BYTES = 1 << 22
 """Rows are taken in parts of about so many bytes, or of d rows if that is more."""
@@ -188,6 +189,10 @@ def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
     """
     halves = np.asarray(rows, np.float64) / 2  # halves cannot overflow
     shift = halves.mean(axis=0) * 2 if _is_moderate(halves) else 2 * halves[0]
+    if is_beyond_float(rows):
+        shift = np.rint(shift)
+        peak = float(np.max(np.abs(less(rows, shift))))
+        return shift, scale_for(peak)
     peak = float(np.max(np.abs(halves - shift / 2)))
     return shift, scale_for(2 * peak)
 
@@ -246,6 +251,8 @@ def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray
     Source: ours.
     """
     with np.errstate(over="ignore"):
+        if is_beyond_float(rows):
+            return less(rows, shift) / scale
         if scale <= 1.0:
             shifted = np.subtract(rows, shift[None], dtype=np.float64, order="C")
             return shifted if scale == 1.0 else np.divide(shifted, scale, out=shifted)
@@ -253,6 +260,20 @@ def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray
         half -= shift[None] / 2
         half /= scale / 2
         return half
+
+
+def is_beyond_float(rows: np.ndarray) -> bool:
+    """Whether these are whole numbers that float64 may round."""
+    if rows.dtype.kind not in "iu" or rows.dtype.itemsize < 8 or not rows.size:
+        return False
+    return max(abs(int(rows.min())), abs(int(rows.max()))) > LARGE
+
+
+def less(rows: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """`rows - shift` of whole numbers, without rounding where the shift is whole."""
+    centres = [exact_number(value) or 0 for value in shift.tolist()]
+    pairs = zip(rows.T, centres, strict=True)
+    return np.stack([differences(column, centre) for column, centre in pairs], axis=1)
 
 
 def split(rows: np.ndarray) -> Iterator[np.ndarray]:

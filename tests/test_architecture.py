@@ -17,12 +17,13 @@ ROOMS: dict[str, set[str]] = {
     "settings": set(),
     "config": {"settings"},
     "audit": {"config"},
-    "moments": {"config"},
-    "certificate": {"config", "moments"},
+    "exact": set(),
+    "moments": {"config", "exact"},
+    "certificate": {"config", "exact", "moments"},
     "spectra": {"config"},
     "model": {"config", "spectra"},
     "weights": {"config", "model"},
-    "sampling": {"config", "spectra"},
+    "sampling": {"config", "exact", "spectra"},
     "objective": {"config", "spectra", "model.transformer", "sampling.instance"},
     "constructive": {"config", "spectra", "model"},
     "evaluation": {"config", "spectra", "sampling", "model"},
@@ -33,8 +34,9 @@ ROOMS: dict[str, set[str]] = {
     },
 }
 ROOMS["estimators"] = {
-    *("config", "spectra", "moments", "certificate", "model", "constructive"),
-    *("weights", "training.checkpoint", "sampling.columns", "sampling.parquet"),
+    *("config", "exact", "spectra", "moments", "certificate", "model"),
+    *("constructive", "weights", "training.checkpoint"),
+    *("sampling.columns", "sampling.parquet"),
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}

@@ -186,9 +186,13 @@ def find_clusters(
         scores = pca.transform(table.x)
     sizes = np.bincount(labels, minlength=probability.shape[1])
     centres = np.full((len(sizes), len(table.columns)), np.nan)
+    deviations = centres.copy()
+    # Of `x`, which has the digits that `raw` cannot hold.
+    middle, spread = table.x.mean(axis=0), table.x.std(axis=0)
     for cluster in np.flatnonzero(sizes).tolist():
-        centres[cluster] = table.raw[labels == cluster].mean(axis=0)
-    spread = table.raw.std(axis=0)
+        rows = labels == cluster
+        centres[cluster] = table.raw[rows].mean(axis=0)
+        deviations[cluster] = (table.x[rows].mean(axis=0) - middle) / spread
     return Clusters(
         **_about(pca),
         scores=scores,
@@ -197,7 +201,7 @@ def find_clusters(
         probability=probability.max(axis=1),
         sizes=sizes,
         centres=centres,
-        deviations=(centres - table.raw.mean(axis=0)) / spread,
+        deviations=deviations,
         **rest,
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from spectral_tf.config import ConfigError, DataError
 from spectral_tf.config.wording import counted
+from spectral_tf.exact import Origin, columns_relative, restored
 from spectral_tf.sampling.columns import (
     Columns,
     LeftOut,
@@ -56,7 +57,9 @@ class Prepared:
     Attributes:
         name: of the source.
         raw: `[N, d]` in the units of the file, missing values filled.
-        x: `[N, d]` what the estimator sees: `(raw - mean) / scale`.
+        x: `[N, d]` what the estimator sees: `(raw - mean) / scale`, with the digits
+            that `raw` cannot hold; if the columns are not standardised, a column that
+            has such digits is relative to a constant.
         mean: `[d]`; 0 if the columns are not standardised.
         scale: `[d]` standard deviations (1/N); 1 if they are not.
         is_standardized: whether they are.
@@ -106,7 +109,8 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         )
     bad_notes = _judge_bad_cells(read, columns, how.impute)
     _refuse_unbounded(read.name, x, columns)
-    x, imputed = _filled(read.name, x, columns, how.impute)
+    x, origin = columns_relative(x, columns, read.exact)
+    x, imputed = _filled(read.name, x, columns, how.impute, origin)
     mean, scale, reasons = column_scaling(x)
     kept = [index for index, reason in enumerate(reasons) if reason is None]
     left_out += [
@@ -122,6 +126,8 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
             f"{need}, with values that differ. {' '.join(said)}".strip()
         )
     x, mean, scale = x[:, kept], mean[kept], scale[kept]
+    origin = origin and tuple(origin[index] for index in kept)
+    raw, middle = restored(x, origin), restored(mean, origin)
     if not how.standardize:
         if float(np.max(scale)) < SMALLEST:
             raise DataError(
@@ -129,12 +135,13 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
                 "--no-standardize, or multiply them by a constant."
             )
         mean, scale = np.zeros_like(mean), np.ones_like(scale)
+        middle = mean
     names = tuple(columns[index] for index in kept)
     return Prepared(
         name=read.name,
-        raw=x,
+        raw=raw,
         x=(x - mean) / scale,
-        mean=mean,
+        mean=middle,
         scale=scale,
         is_standardized=how.standardize,
         columns=names,
@@ -207,9 +214,13 @@ def _refuse_unbounded(name: str, x: np.ndarray, columns: Sequence[str]) -> None:
 
 
 def _filled(
-    name: str, x: np.ndarray, columns: Sequence[str], impute: Impute
+    name: str,
+    x: np.ndarray,
+    columns: Sequence[str],
+    impute: Impute,
+    origin: Origin | None,
 ) -> tuple[np.ndarray, dict[str, Filled]]:
-    """Missing values refused, or filled with medians."""
+    """Missing values refused, or filled with medians; x is relative to the origin."""
     is_missing = np.isnan(x) & ~np.isnan(x).all(axis=0)  # empty ones are left out
     if not is_missing.any():
         return x, {}
@@ -224,6 +235,8 @@ def _filled(
         gaps = is_missing[:, index]
         value = float(np.median(x[~gaps, index]))
         x[gaps, index] = value
+        if origin is not None:
+            value = float(restored(np.array([value]), (origin[index],))[0])
         imputed[columns[index]] = Filled(int(gaps.sum()), value)
     return x, imputed
 

@@ -9,6 +9,7 @@ from spectral_tf.certificate.answer import Certificate
 from spectral_tf.certificate.block import certify_source
 from spectral_tf.certificate.sources import Matrix, Rows, Source
 from spectral_tf.config import DataError
+from spectral_tf.exact import shifted
 from spectral_tf.moments import (
     UNIT_ROUNDOFF,
     Moments,
@@ -94,7 +95,8 @@ def certify(
         tol: radians.
 
     Returns:
-        The certificate, of the exact covariance of the rows as they are in float64.
+        The certificate, of the exact covariance of the rows as they were given: whole
+        numbers beyond 2^53 and decimals (`Decimal`) lose no digit.
 
     Raises:
         DataError: if x is not a finite table, or the claims do not fit it.
@@ -102,11 +104,14 @@ def certify(
 
     Source: as `certify_covariance`.
     """
-    x = np.asarray(x)
+    given, x = x, np.asarray(x)
+    x = x.astype(np.float64) if x.dtype.kind == "O" else x
     if x.ndim != 2 or 0 in x.shape or not np.all(np.isfinite(x)):
         raise DataError(
             f"x has shape {x.shape}; expected a table [N, d] of finite numbers."
         )
+    wide = x if x.dtype == np.float32 else x.astype(np.float64, copy=False)
+    x, _ = shifted(given, wide, choose=True)
     if len(x) < x.shape[1]:
         source, scale, _ = rows_source(x)
     else:

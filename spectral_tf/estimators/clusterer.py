@@ -16,6 +16,7 @@ from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import lengths
 from spectral_tf.estimators.validation import (
     check_count,
+    origin_of,
     seed_of,
     unchanged_on_error,
     validated,
@@ -130,6 +131,7 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         self.n_iter_ = self.pca_.n_iter_
         self.labels_ = self.mixture_.predict(scores)
         means = np.asarray(self.mixture_.means_) * self._unit
+        self.pca_._moved(origin_of(self))
         self.cluster_centers_ = self.pca_.inverse_transform(means.astype(x.dtype))
         return self
 
@@ -186,7 +188,7 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         so that squares do not overflow.
         """
         with np.errstate(over="ignore"):
-            scores = self.pca_.transform(x).astype(np.float64) / self._unit
+            scores = self.pca_._projected(x).astype(np.float64) / self._unit
         scores = np.clip(scores, -1e300, 1e300)
         away = np.maximum(lengths(scores)[:, None], FARTHEST)
         return scores * (FARTHEST / away)

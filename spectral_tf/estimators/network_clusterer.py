@@ -14,9 +14,11 @@ from spectral_tf.config import ClusterModelConfig, DataError
 from spectral_tf.estimators.networks import Weights, load_network
 from spectral_tf.estimators.validation import (
     check_count,
+    origin_of,
     unchanged_on_error,
     validated,
 )
+from spectral_tf.exact import restored
 from spectral_tf.model.cluster import ClusterEstimate, ClusterTable
 from spectral_tf.model.network import Network
 from spectral_tf.settings import compiled_settings
@@ -126,7 +128,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self.labels_ = np.argmax(self.probabilities_, axis=1)
         centres = np.asarray(found.centres, np.float64)
         centres = 2 * (centres * self._half + self._middle / 2)
-        self.cluster_centers_ = centres.astype(x.dtype)
+        self.cluster_centers_ = restored(centres.astype(x.dtype), origin_of(self))
         self.weights_ = normalised(np.asarray(found.log_weights)[None])[0]
         self.confidence_ = float(found.confidence)
         return self

@@ -9,6 +9,11 @@ the d - k directions that are left, all alike. Then
 
 is the Mahalanobis distance of the row in the model of probabilistic PCA (Tipping &
 Bishop, 1999): Hotelling's statistic beside the residual's, on one scale.
+
+*Rounding.* Where columns depend on one another exactly (totals, shares that sum to 1, a
+copy in other units), k components leave nothing, and what is computed as a distance is
+rounding. `Floor` of `rank.py` bounds it for each row; a distance or a coordinate in a
+null direction that is no larger is 0, in every answer of the detector.
 """
 
 import dataclasses
@@ -24,7 +29,9 @@ from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.config.wording import percent
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
+from spectral_tf.estimators.rank import Floor
 from spectral_tf.estimators.robust import (
+    MEDIAN_ROWS,
     lengths,
     noise_of,
     on_sphere,
@@ -35,9 +42,11 @@ from spectral_tf.estimators.robust import (
 from spectral_tf.estimators.validation import (
     check_choice,
     check_flags,
+    origin_of,
     unchanged_on_error,
     validated,
 )
+from spectral_tf.exact import restored
 from spectral_tf.moments import split
 
 JUDGES = ("residual", "combined")
@@ -194,21 +203,52 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
     def _fit(self, x: np.ndarray) -> "SpectralOutlierDetector":
         centre = spatial_median(x) if self.robust else None
         self.pca_ = self._fitted_pca(x, centre)
-        self.center_ = self.pca_.mean_ if centre is None else centre.astype(x.dtype)
+        self._middle = self.pca_._middle if centre is None else centre.astype(x.dtype)
+        self.center_ = restored(self._middle, origin_of(self))
+        if centre is None:
+            self.pca_._moved(origin_of(self))
         self.n_components_ = self.pca_.n_components_
         self.n_iter_ = self.pca_.n_iter_
-        self._spread = spread_of(self._coordinates(x), robust=self.robust)
-        if self.judge == "combined":
-            left = x.shape[1] - self.n_components_
-            noise = noise_of(self._distances(x), left, robust=self.robust)
-            least = np.finfo(x.dtype).eps * float(np.max(self._spread))
-            self._noise = max(noise, least)
+        self._floor = self._row_floor(x)
+        self._set_units(x)
         distances = self._strangeness(x)
         if self.contamination == "auto":
             self.offset_ = -robust_threshold(distances)
         else:
             self.offset_ = np.percentile(-distances, 100 * float(self.contamination))
         return self
+
+    def _set_units(self, x: np.ndarray) -> None:
+        """What coordinates and distances are divided by: never by rounding."""
+        rows = x[:: -(-len(x) // MEDIAN_ROWS)]
+        rounding = float(np.median(self._floor.of(rows, self._middle)))
+        scores = self._coordinates(x)
+        self._spread = spread_of(scores, robust=self.robust)
+        self._spread[~scores.any(axis=0)] = rounding or 1.0
+        if self.judge == "combined":
+            left = x.shape[1] - self.n_components_
+            noise = noise_of(self._distances(x), left, robust=self.robust)
+            least = np.finfo(x.dtype).eps * float(np.max(self._spread))
+            self._noise = max(noise, least, rounding / left**0.5)
+
+    def _row_floor(self, x: np.ndarray) -> Floor:
+        """What rounding does to the distance of a row from the plane."""
+        pca, unit = self.pca_, float(np.finfo(x.dtype).eps) / 2
+        floor = Floor(0.0, unit, x.shape[1], self.n_components_)
+        if pca._tilt is None:
+            return floor
+        scale = float(pca.singular_values_[pca._rank - 1])
+        added = 0.0
+        for part in split(x):
+            made = floor.entries(part, self._middle)
+            away = lengths(part - self._middle)
+            if self.robust:  # the plane is that of rows at unit distance
+                made = np.divide(made, away, out=np.zeros_like(made), where=away > made)
+                away = np.ones_like(made)
+            added += 2 * float(np.sum((made / scale) * (away / scale)))
+        # Roundings of the entries of N rows are independent.
+        tilt = pca._tilt + added / len(x) ** 0.5
+        return dataclasses.replace(floor, tilt=tilt)
 
     def _check_contamination(self) -> None:
         value = self.contamination
@@ -249,10 +289,13 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         )
         if centre is None:
             return pca.fit(x)
+        floor = Floor(0.0, float(np.finfo(x.dtype).eps) / 2, x.shape[1], 0)
         if len(x) < x.shape[1]:
-            return pca.fit(on_sphere(x, centre))
+            return pca.fit(on_sphere(x, centre, floor.entries(x, centre)))
         # In parts: a long table is not copied as a whole.
-        return pca.partial_fit(on_sphere(part, centre) for part in split(x))
+        return pca.partial_fit(
+            on_sphere(part, centre, floor.entries(part, centre)) for part in split(x)
+        )
 
     def _rows(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
@@ -260,13 +303,20 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _coordinates(self, x: np.ndarray) -> np.ndarray:
         """`[N, k]` in the components, relative to the centre."""
-        components = self.pca_.components_.T
-        return np.concatenate([self._centred(p) @ components for p in split(x)])
+        return np.concatenate([self._places(part) for part in split(x)])
+
+    def _places(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates of a part; in null directions without what may be rounding."""
+        scores = self._centred(x) @ self.pca_.components_.T
+        if self.pca_._rank < scores.shape[1]:
+            null = scores[:, self.pca_._rank :]
+            null[np.abs(null) <= self._floor.of(x, self._middle)[:, None]] = 0
+        return scores
 
     def _centred(self, x: np.ndarray) -> np.ndarray:
         """Rows relative to the centre; refused where a product would overflow."""
         with np.errstate(over="ignore"):
-            centred = x - self.center_
+            centred = x - self._middle
         if np.max(np.abs(centred)) > np.finfo(x.dtype).max / (4 * x.shape[1]):
             raise DataError(
                 f"X has rows that are nearly as far apart as the largest {x.dtype}; "
@@ -275,9 +325,12 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         return centred
 
     def _residual(self, x: np.ndarray) -> np.ndarray:
-        """`[N, d]` rows minus their reconstructions."""
+        """`[N, d]` rows minus their reconstructions; 0 where that may be rounding."""
         centred = self._centred(x)
-        return centred - (centred @ self.pca_.components_.T) @ self.pca_.components_
+        components = self.pca_.components_
+        residual = centred - (centred @ components.T) @ components
+        residual[lengths(residual) <= self._floor.of(x, self._middle)] = 0
+        return residual
 
     def _distances(self, x: np.ndarray) -> np.ndarray:
         """`[N]` lengths of the residuals, of any finite size."""
@@ -337,9 +390,6 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         x = self._rows(X)
         residual = self._residual(x)
         peak = np.max(np.abs(residual), axis=1, keepdims=True)
-        # What rounding leaves of a row in the plane says nothing about its features.
-        away = np.max(np.abs(x - self.center_), axis=1, keepdims=True)
-        residual = np.where(peak > 100 * np.finfo(x.dtype).eps * away, residual, 0)
         squares = (residual / np.where(peak > 0, peak, 1)) ** 2
         total = squares.sum(axis=1, keepdims=True)
         with np.errstate(over="ignore"):

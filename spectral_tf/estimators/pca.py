@@ -19,13 +19,22 @@ from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.networks import Weights
+from spectral_tf.estimators.rank import numerical_rank
 from spectral_tf.estimators.solution import Options, Solution, Summary, judge, solve
 from spectral_tf.estimators.validation import (
     check_flags,
     clear_errors,
+    origin_of,
     seed_of,
     unchanged_on_error,
     validated,
+)
+from spectral_tf.exact import (
+    Origin,
+    centre_for,
+    exact_columns,
+    exact_number,
+    restored,
 )
 from spectral_tf.moments import Moments, empty_moments
 
@@ -53,7 +62,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         fallback: what happens to components that are not: `eigh` replaces them by an
             exact solver's, `warn` keeps them with a `CertificateWarning`, `raise`
             raises `CertificateError`.
-        whiten: scale the transformed columns to unit variance.
+        whiten: scale the transformed columns to unit variance. In a null direction,
+            whose variance is not proven to be more than rounding (a few roundings of
+            the largest variance), the transformed column is 0, and
+            `inverse_transform` reads nothing from it.
         max_iter: most iterations of the constructed network.
         random_state: of the start vectors; None is a fixed seed.
 
@@ -147,6 +159,9 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             for chunk in chunks:
                 at_least = 2 if moments is None and chunks is not X else 1
                 x = validated(self, chunk, reset=moments is None, rows=at_least)
+                if moments is not None and self._needs_origin(chunk):
+                    moments = self._given_origin(chunk, moments)
+                    x = validated(self, chunk)
                 moments = (moments or empty_moments(x)).updated(x)
                 dtype = x.dtype if dtype is None else np.promote_types(dtype, x.dtype)
             require(dtype is not None, "the iterator has no chunks; give at least one.")
@@ -157,6 +172,24 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._fitted(Summary.of_moments(moments), options, dtype, start)
         self._moments = moments
         return self
+
+    def _needs_origin(self, chunk: Any) -> list[int]:
+        """Columns that float64 does not hold, though it held those of earlier rows."""
+        origin = origin_of(self)
+        return [
+            index
+            for index, column in exact_columns(chunk)
+            if not (origin and origin[index]) and centre_for(column)
+        ]
+
+    def _given_origin(self, chunk: Any, moments: Moments) -> Moments:
+        """The same sums, relative to an exact origin: what was their shift is that."""
+        origin, shift = list(origin_of(self) or [0] * moments.dim), moments.shift.copy()
+        for index in self._needs_origin(chunk):
+            origin[index] = exact_number(shift[index].item()) or 0
+            shift[index] = 0.0
+        self._origin = tuple(origin) if any(origin) else None
+        return dataclasses.replace(moments, shift=shift)
 
     def _has_seen(self) -> bool:
         return getattr(self, "_moments", None) is not None
@@ -190,6 +223,20 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
         judge(solution, options)
         self._set(solution, summary, unit, dtype)
+        self._set_rank(solution.eigenvalues, summary, dtype)
+
+    def _set_rank(self, values: np.ndarray, summary: Summary, dtype: Any) -> None:
+        """`_rank`: components that vary, by proof; and `_tilt`, see `Floor`.
+
+        The tilt is None where what the components leave is more than rounding.
+        """
+        floor = summary.floor(dtype)
+        self._rank = numerical_rank(values, floor)
+        left = max(min(rank_limit(summary.source), summary.count) - len(values), 1)
+        is_whole = summary.total - float(values.sum()) <= left * floor
+        self._tilt: float | None = None
+        if is_whole and self._rank:
+            self._tilt = floor / float(values[self._rank - 1])
 
     def _set(
         self, solution: Solution, summary: Summary, unit: float, dtype: Any
@@ -211,7 +258,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.explained_variance_ratio_ = ratio.astype(dtype)
         scales = np.sqrt(solution.eigenvalues * summary.count) * summary.scale
         self.singular_values_ = scales.astype(dtype)
-        self.mean_ = summary.mean.astype(dtype)
+        self._middle = summary.mean.astype(dtype)
+        self.mean_ = restored(self._middle, origin_of(self))
         self.noise_variance_ = dtype.type(rest / (most - k) if k < most else 0.0)
         self.n_components_ = k
         self.n_samples_ = summary.count
@@ -235,17 +283,32 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             `[N, k]`.
         """
         check_is_fitted(self)
-        x = validated(self, X)
-        scores = (x - self.mean_) @ self.components_.T
+        return self._projected(validated(self, X))
+
+    def _projected(self, x: np.ndarray) -> np.ndarray:
+        """Coordinates of rows that are relative to the origin."""
+        scores = self._centred(x) @ self.components_.T
         if not self.whiten:
             return scores
+        scale = self._whitening()
         with np.errstate(over="ignore"):
-            return scores / self._whitening()
+            return np.divide(scores, scale, out=np.zeros_like(scores), where=scale > 0)
+
+    def _centred(self, x: np.ndarray) -> np.ndarray:
+        """Rows, relative to the origin, minus the mean."""
+        return x - (self.mean_ if origin_of(self) is None else self._middle)
+
+    def _moved(self, origin: Origin | None) -> None:
+        """Learn that the rows of `fit` were relative to an origin."""
+        self._origin = origin
+        self.mean_ = restored(self._middle, origin)
 
     def _whitening(self) -> np.ndarray:
-        """Standard deviations of the scores; tiny ones are raised, as scikit-learn."""
-        scale = np.sqrt(self.explained_variance_)
-        return np.maximum(scale, np.finfo(scale.dtype).eps)
+        """`[k]` standard deviations of the scores; 0 in a null direction."""
+        scale = self.singular_values_ / math.sqrt(max(self.n_samples_ - 1, 1))
+        # Of a variance, which is a square, small units leave nothing.
+        scale = scale.astype(self.components_.dtype)
+        return np.where(np.arange(len(scale)) < self._rank, scale, 0)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
         """Rows from coordinates in the components.
@@ -267,7 +330,9 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         if self.whiten:
             scores = scores * self._whitening()
-        return scores @ self.components_ + self.mean_
+        if origin_of(self) is None:
+            return scores @ self.components_ + self.mean_
+        return restored(scores @ self.components_ + self._middle, origin_of(self))
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-likelihood of each row under the probabilistic model.
@@ -279,7 +344,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             `[N]` in nats.
         """
         check_is_fitted(self)
-        centred = validated(self, X) - self.mean_
+        centred = self._centred(validated(self, X))
         precision = self.get_precision()
         # Rows that are far out have a density of 0, not NaN.
         size = np.maximum(np.max(np.abs(centred), axis=1), 1)

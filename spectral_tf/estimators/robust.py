@@ -98,12 +98,15 @@ def spatial_median(x: np.ndarray, steps: int = 100) -> np.ndarray:
     return centre
 
 
-def on_sphere(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def on_sphere(
+    x: np.ndarray, centre: np.ndarray, least: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Rows scaled to unit distance from a centre; those at it become zero.
 
     Args:
         x: `[N, d]`.
         centre: `[d]`.
+        least: `[N]` rows that are no farther from the centre are at it.
 
     Returns:
         `[N, d]`.
@@ -112,5 +115,6 @@ def on_sphere(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
     functional data.
     """
     rows = x - centre.astype(x.dtype)
-    away = lengths(rows)[:, None]
-    return np.divide(rows, away, out=np.zeros_like(rows), where=away > 0)
+    away = lengths(rows)
+    is_away = (away > least)[:, None]
+    return np.divide(rows, away[:, None], out=np.zeros_like(rows), where=is_away)

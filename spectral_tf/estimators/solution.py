@@ -27,6 +27,8 @@ from spectral_tf.estimators.engines import (
     rank_limit,
 )
 from spectral_tf.estimators.networks import Weights
+from spectral_tf.estimators.rank import proven_floor
+from spectral_tf.estimators.robust import lengths
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
 
@@ -123,6 +125,16 @@ class Summary:
                 "the table by a constant."
             )
         return unit
+
+    def floor(self, dtype: Any) -> float:
+        """Eigenvalues of the source that are no larger may be rounding.
+
+        Args:
+            dtype: of the rows as they came.
+        """
+        middle = float(lengths(self.mean[None])[0]) / self.scale
+        size = float(np.hypot(np.sqrt(self.total), middle))
+        return proven_floor(self.source, size, dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from spectral_tf.config import DataError, require
+from spectral_tf.exact import side_by_side
 from spectral_tf.sampling.columns import LeftOut
 from spectral_tf.sampling.parquet import (
     IS_INDEX,
     Field,
+    entries_of,
     fields_of,
-    numbers_of,
     opened,
 )
 
@@ -31,7 +32,9 @@ def read_chunks(
             are; the second of two columns called `a` is `a.2`.
 
     Returns:
-        Iterator over arrays `[n, d]`; NaN where a number is missing.
+        Iterator over arrays `[n, d]`; NaN where a number is missing; of objects where a
+        table has decimals, or whole numbers that float64 does not hold beside other
+        numbers.
 
     Raises:
         DataError: if the file is missing, of another kind, or not such a table.
@@ -87,8 +90,7 @@ def _batches(path: Path, rows: int, fields: Sequence[Field]) -> Iterator[np.ndar
     names = list(dict.fromkeys(field.source for field in fields))
     with opened(path) as file:
         for batch in file.iter_batches(batch_size=rows, columns=names):
-            parts = [numbers_of(field.values(batch)) for field in fields]
-            yield np.column_stack(parts)
+            yield side_by_side([entries_of(field.values(batch)) for field in fields])
 
 
 def chosen_fields(

@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.config.wording import counted
 from spectral_tf.estimators.frames import refuse_times
+from spectral_tf.exact import Origin, shifted
 
 
 def validated(
@@ -21,7 +22,11 @@ def validated(
     rows: int = 1,
     columns: int = 1,
 ) -> np.ndarray:
-    """A finite table of float32 or float64.
+    """A finite table of float32 or float64, relative to the estimator's exact origin.
+
+    Columns with more digits than float64 holds (`exact.py`) lose none: of the table
+    that is learned from, an origin is chosen and remembered as `_origin` `[d]`, None
+    for most tables; it is subtracted exactly, then and from later tables.
 
     Args:
         estimator: remembers the number and the names of the features if `reset`.
@@ -49,7 +54,17 @@ def validated(
             ensure_min_samples=rows,
             ensure_min_features=columns,
         )
-    return checked
+    if not isinstance(checked, np.ndarray):
+        return checked
+    found, origin = shifted(x, checked, origin_of(estimator), choose=reset)
+    if reset:
+        vars(estimator)["_origin"] = origin
+    return found
+
+
+def origin_of(estimator: BaseEstimator) -> Origin | None:
+    """What is subtracted from the columns; None for nothing."""
+    return getattr(estimator, "_origin", None)
 
 
 @contextmanager

@@ -46,7 +46,28 @@ class Parsed(NamedTuple):
 
 def is_missing(cell: str) -> bool:
     """Whether a cell stands for no number."""
-    return cell.strip().lower() in MISSING
+    return cell.strip().replace("\u2212", "-").lower() in MISSING
+
+
+def plain_text(cell: str, decimal: Mark | None = None) -> str:
+    """A number as programs write it: a minus sign, a decimal point, no thousands.
+
+    Args:
+        cell: text.
+        decimal: as for `number`.
+
+    Returns:
+        The text; that of a cell that is no number is of no use.
+
+    Source: ours.
+    """
+    text = cell.strip().replace("\u2212", "-")
+    if decimal is not None and _BETWEEN_THREES[decimal].fullmatch(text):
+        text = text.replace("," if decimal == "." else ".", "")
+    if decimal == ",":
+        # A point is no decimal mark here: what has one is no number.
+        text = text.replace(".", "_").replace(",", ".")
+    return text
 
 
 def number(cell: str, decimal: Mark | None = None) -> float | None:
@@ -62,15 +83,9 @@ def number(cell: str, decimal: Mark | None = None) -> float | None:
 
     Source: ours.
     """
-    text = cell.strip().replace("\u2212", "-")
-    if text.lower() in MISSING:
+    if is_missing(cell):
         return _NO_NUMBER
-    if decimal is not None and _BETWEEN_THREES[decimal].fullmatch(text):
-        text = text.replace("," if decimal == "." else ".", "")
-    if decimal == ",":
-        if "." in text:
-            return None
-        text = text.replace(",", ".")
+    text = plain_text(cell, decimal)
     try:
         return None if "_" in text else float(text)  # float() reads 1_2 as 12
     except ValueError:

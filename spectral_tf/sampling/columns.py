@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from spectral_tf.config.wording import agreed, counted
+from spectral_tf.exact import Relative
 
 LAST_DIGITS = 10 * np.finfo(float).eps
 """A spread below this share of the largest value is rounding."""
@@ -76,6 +78,8 @@ class Columns(NamedTuple):
         left_out: the columns that are no features, and why.
         notes: one sentence for each other thing that was left out or is doubtful.
         bad: columns of `x` with cells that are neither numbers nor missing; NaN there.
+        exact: name -> the column relative to a centre that was subtracted before it
+            was rounded to float64, where the rounding may matter.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Columns(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
     bad: tuple[BadCells, ...] = ()
+    exact: Mapping[str, Relative] = MappingProxyType({})
 
 
 def numbered(count: int) -> tuple[str, ...]:

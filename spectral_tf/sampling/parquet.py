@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
+from spectral_tf.exact import Relative, column_relative
 from spectral_tf.sampling.columns import Columns, LeftOut, made_unique
 
 IS_INDEX = "it is the index of a pandas table"
@@ -132,6 +133,46 @@ def index_names(metadata: Mapping[bytes, bytes]) -> frozenset[str]:
         return frozenset()
 
 
+def entries_of(column: Any) -> np.ndarray:
+    """A column of numbers or truth values with all its digits.
+
+    Args:
+        column: of pyarrow, of a type of which `is_number`.
+
+    Returns:
+        `[rows]`; decimals without gaps are objects, all else as from `numbers_of`.
+
+    Source: ours.
+    """
+    from pyarrow import types
+
+    if types.is_decimal(column.type) and not column.null_count:
+        return np.array([*column.to_pylist(), None], object)[:-1]
+    return numbers_of(column)
+
+
+def relative_of(column: Any, values: np.ndarray) -> Relative | None:
+    """A column relative to an exact centre, if it has digits that float64 has not.
+
+    Args:
+        column: of pyarrow, of a type of which `is_number`.
+        values: `[rows]` of it in float64.
+
+    Returns:
+        The column; None if its float64 numbers are as good.
+
+    Source: ours.
+    """
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_integer(kind) and not column.null_count:
+        return column_relative(column.to_numpy(), values)
+    if types.is_integer(kind) or types.is_decimal(kind):
+        return column_relative(column.to_pylist(), values)
+    return None
+
+
 def numbers_of(column: Any) -> np.ndarray:
     """A column of numbers or truth values as an array, NaN where there is none.
 
@@ -177,7 +218,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
     if not table.num_rows or not table.num_columns:
         raise DataError(f"{path} is empty; it needs at least one row of numbers.")
     fields, notes = fields_of(table.schema)
-    kept, columns, left_out = [], [], []
+    kept, columns, left_out, exact = [], [], [], {}
     for field, column in zip(fields, table.itercolumns(), strict=True):
         values, reason = _feature(field, column, keep_index=options.keep_index)
         if reason is not None:
@@ -185,6 +226,8 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
             continue
         kept.append(values)
         columns.append(field.name)
+        relative = relative_of(column, values)
+        exact |= {} if relative is None else {field.name: relative}
     if not kept:
         raise DataError(f"{path} has no numeric column. {_said(left_out)}")
     return Columns(
@@ -193,6 +236,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
         columns=tuple(columns),
         left_out=tuple(left_out),
         notes=tuple(notes),
+        exact=exact,
     )
 
 

@@ -223,7 +223,16 @@ def _read_array(path: Path, options: ReadOptions) -> Columns:
             f"{path} holds an array of shape {x.shape} and type {x.dtype}; save a "
             "non-empty [rows, features] array of real numbers."
         )
-    return Columns(path.name, x.astype(float), numbered(x.shape[1]), notes=tuple(notes))
+    names = numbered(x.shape[1])
+    pairs = zip(names, x.T, strict=True)
+    tried = {name: column_relative(c, c.astype(float)) for name, c in pairs}
+    return Columns(
+        name=path.name,
+        x=x.astype(float),
+        columns=names,
+        notes=tuple(notes),
+        exact={name: column for name, column in tried.items() if column is not None},
+    )
 
 
 def _array_name(path: Path, names: list[str]) -> str:

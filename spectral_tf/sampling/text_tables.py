@@ -15,7 +15,14 @@ import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.config.wording import counted
-from spectral_tf.sampling.cells import Parsed, is_missing, is_whole, parse_column
+from spectral_tf.exact import column_relative
+from spectral_tf.sampling.cells import (
+    Parsed,
+    is_missing,
+    is_whole,
+    parse_column,
+    plain_text,
+)
 from spectral_tf.sampling.columns import (
     BadCells,
     Columns,
@@ -109,7 +116,7 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
         lines = lines[1:]
     names, changed = made_unique(given)
     notes += changed
-    kept, left_out, bad = [], [], []
+    kept, left_out, bad, exact = [], [], [], {}
     for index, name in enumerate(names):
         cells = _Cells(name, given[index], index, [row[index] for _, row in lines])
         parsed = parse_column(cells.texts, options.decimal)
@@ -119,6 +126,9 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
             left_out.append(LeftOut(name, reason))
             continue
         kept.append((name, parsed.values))
+        texts = [plain_text(text, parsed.decimal) for text in cells.texts]
+        relative = column_relative(texts, np.array(parsed.values, float))
+        exact |= {} if relative is None else {name: relative}
         notes += _doubts(cells, parsed, records.sep, options)
         if parsed.bad:
             bad.append(_bad_cells(cells, parsed, where))
@@ -138,6 +148,7 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
         left_out=tuple(left_out),
         notes=tuple(notes),
         bad=tuple(bad),
+        exact=exact,
     )
 
 
