@@ -29,6 +29,7 @@ from spectral_tf.estimators.engines import (
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
+from spectral_tf.spectra import TIED
 
 FALLBACKS = ("eigh", "warn", "raise")
 SEAM = 1e-6
@@ -131,7 +132,7 @@ class Solution:
 
     Attributes:
         eigenvalues: `[k]` descending, >= 0.
-        eigenvectors: `[k, d]` unit rows, entry of largest magnitude positive.
+        eigenvectors: `[k, d]` unit rows, signs as `spectra.canonical_sign` has them.
         certificate: None if none was asked for.
         engine: who found them.
         reason: why that engine.
@@ -315,7 +316,8 @@ def replaced(
 
 
 def signed(vectors: np.ndarray) -> np.ndarray:
-    """Rows flipped so that the entry of largest magnitude is positive."""
-    index = np.argmax(np.abs(vectors), axis=1)
+    """`canonical_sign` in numpy: of entries tied for the largest the first is > 0."""
+    size = np.abs(vectors)
+    index = np.argmax(size >= (1 - TIED) * size.max(axis=1, keepdims=True), axis=1)
     pivot = np.take_along_axis(vectors, index[:, None], axis=1)
     return np.where(pivot < 0, -vectors, vectors)

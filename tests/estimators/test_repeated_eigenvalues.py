@@ -1,4 +1,4 @@
-"""Tables whose eigenvalues come in large clusters: as many pairs as asked for, right."""
+"""Tables whose eigenvalues come in large clusters: as many right pairs as asked for."""
 
 from itertools import combinations
 
