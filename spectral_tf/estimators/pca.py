@@ -17,8 +17,10 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from spectral_tf.certificate import Certificate
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
+from spectral_tf.estimators.dimension import floor_of
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.networks import Weights
+from spectral_tf.estimators.rank import numerical_rank
 from spectral_tf.estimators.solution import Options, Solution, Summary, judge, solve
 from spectral_tf.estimators.validation import (
     check_flags,
@@ -185,7 +187,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ) -> None:
         """Set what `fit` learns; nothing is set if anything fails."""
         unit = summary.variance_unit
-        solution = component_count(self.n_components, summary).solved(
+        solution = component_count(self.n_components, summary, dtype).solved(
             lambda k: solve(summary, k, options, start)
         )
         judge(solution, options)
@@ -214,6 +216,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.mean_ = summary.mean.astype(dtype)
         self.noise_variance_ = dtype.type(rest / (most - k) if k < most else 0.0)
         self.n_components_ = k
+        self._rank = numerical_rank(solution.eigenvalues, floor_of(summary, dtype))
         self.n_samples_ = summary.count
         self.engine_ = solution.engine
         self.engine_reason_ = solution.reason
