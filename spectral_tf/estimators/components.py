@@ -97,11 +97,11 @@ def component_count(
     if isinstance(wanted, float | np.floating) and 0 < wanted < 1:
         return make(None, float(wanted))
     is_whole = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
-    if not is_whole or not 1 <= wanted <= most:
+    if not is_whole or not 0 <= wanted <= most:
         raise ConfigError(
             f"n_components={wanted!r} must be a whole number in 1..{most} = "
-            f"min(n_samples={count}, n_features={summary.source.dim}), a share of the "
-            "variance in (0, 1), None or 'mle'."
+            f"min(n_samples={count}, n_features={summary.source.dim}), 0 for none, "
+            "a share of the variance in (0, 1), None or 'mle'."
         )
     return make(int(wanted))
 

@@ -40,8 +40,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     covariance that networks took; 1 for none), `n_samples_`.
 
     Args:
-        n_components: k as an int; a share of the variance in (0, 1); None for all;
-            `"mle"` for Minka's choice.
+        n_components: k as an int, 0 included; a share of the variance in (0, 1); None
+            for all; `"mle"` for Minka's choice among the directions that vary.
         engine: `constructed` (weights that run the power method, any table),
             `pretrained` (trained weights, see `weights`), `exact` (LAPACK), or `auto`:
             constructed, after a proposal of the trained network if `weights` fit;
@@ -262,7 +262,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         with clear_errors(X):
             kinds: Any = [np.float64, np.float32]
-            scores = check_array(X, input_name="X", dtype=kinds)
+            least = min(self.n_components_, 1)
+            scores = check_array(
+                X, input_name="X", dtype=kinds, ensure_min_features=least
+            )
         if scores.shape[1] != self.n_components_:
             raise ConfigError(
                 f"X has shape {scores.shape}; inverse_transform expects [N, "

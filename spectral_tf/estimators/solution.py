@@ -172,7 +172,7 @@ def solve(
 
     Args:
         summary: of a table.
-        k: how many, 1 to min(N, d).
+        k: how many, 0 to min(N, d).
         options: checked.
         start: `[m, d]` vectors to start from, e.g. the last answer; None is random.
 
@@ -185,6 +185,8 @@ def solve(
     Source: ours.
     """
     source = summary.source
+    if k == 0:
+        return nothing_of(source, options)
     choice = choose_engine(options.engine, options.weights, k, source)
     count = min(k + GUARDS, rank_limit(source))
     first = start_vectors(source.dim, count, options.random_state)
@@ -205,6 +207,23 @@ def solve(
         reason=choice.reason,
         products=proposal.products,
     )
+
+
+def nothing_of(source: Source, options: Options) -> Solution:
+    """No eigenpairs; the certificate has no entries and bounds the largest one."""
+    certificate = None
+    if options.certify:
+        certificate = Certificate(
+            entries=(),
+            tol=options.tol,
+            orthonormality=0.0,
+            method="trace",
+            next_bound=source.norm + source.slack,
+            num_leading=0,
+        )
+    none, vectors = np.zeros(0), np.zeros((0, source.dim))
+    reason = "no components are asked for"
+    return Solution(none, vectors, certificate, "none", reason, 0)
 
 
 def certified(
