@@ -5,7 +5,7 @@ Written here once and never decided again:
 * a covariance is :math:`S = \frac1N \sum_i (x_i - \bar x)(x_i - \bar x)^\top`;
 * eigenvalues descend;
 * eigenvectors are the **rows** of a `[k, d]` array, of unit 2-norm, with the entry
-  of largest magnitude positive (`canonical_sign`);
+  of largest magnitude positive; of several as large, the first (`canonical_sign`);
 * functions return `(eigenvalues, eigenvectors)` in this order.
 
 Everything is written for one instance; lift it with `jax.vmap`. Products run at
@@ -22,9 +22,16 @@ from jaxtyping import Array, Bool, Float
 einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 """`jnp.einsum` at `Precision.HIGHEST`; the only product used for linear algebra."""
 
+TIED = 1e-4
+"""Entries of a vector that differ by this share of the largest count as equally large:
+above the rounding of float32 and what iteration leaves, so that neither decides."""
+
 
 def canonical_sign(vectors: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
     """Flip each vector so that its entry of largest magnitude is positive.
+
+    Where several are as large within `TIED`, the first of them is: which one is largest
+    would be left to rounding, and with it the sign.
 
     Args:
         vectors: `[..., d]` vectors along the last axis; a zero vector is kept.
@@ -32,9 +39,12 @@ def canonical_sign(vectors: Float[Array, "*batch d"]) -> Float[Array, "*batch d"
     Returns:
         `[..., d]` vectors, each multiplied by +1 or -1.
 
-    Source: ours; scikit-learn's `svd_flip` follows the same rule.
+    Source: scikit-learn's `svd_flip`, whose ties are decided by rounding; the rest is
+    ours.
     """
-    index = jnp.argmax(jnp.abs(vectors), axis=-1, keepdims=True)
+    size = jnp.abs(vectors)
+    largest = jnp.max(size, axis=-1, keepdims=True)
+    index = jnp.argmax(size >= (1 - TIED) * largest, axis=-1, keepdims=True)
     pivot = jnp.take_along_axis(vectors, index, axis=-1)
     return jnp.where(pivot < 0, -vectors, vectors)
 

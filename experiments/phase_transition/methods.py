@@ -12,7 +12,6 @@ import jax
 import numpy as np
 from config import Study
 from floor import all_best_labels, gibbs_posterior
-from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 
 from spectral_tf.clustering import baselines
@@ -20,6 +19,7 @@ from spectral_tf.clustering.instances import ClusterInstance
 from spectral_tf.constructive import mixture_reference
 from spectral_tf.constructive.mixture import mixture_labels, mixture_params
 from spectral_tf.constructive.registers import start_rows
+from spectral_tf.estimators.lapack import top_pairs
 from spectral_tf.settings import random_key
 
 Method = Callable[[ClusterInstance], np.ndarray]
@@ -90,8 +90,7 @@ def refined(instances: ClusterInstance) -> np.ndarray:
     for rows in np.asarray(instances.x, np.float64):
         gram = rows @ rows.T
         np.fill_diagonal(gram, 0.0)
-        last = (len(gram) - 1, len(gram) - 1)
-        leading = eigh(gram, subset_by_index=last)[1][:, 0]
+        leading = top_pairs(gram, 1)[1][0]
         signs = np.where(leading < 0, -1.0, 1.0)
         for _ in range(math.floor(3 * math.log(len(rows)))):
             signs = np.where(gram @ signs < 0, -1.0, 1.0)

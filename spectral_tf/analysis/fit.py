@@ -11,7 +11,7 @@ import numpy as np
 
 from spectral_tf.analysis.prepare import Prepared
 from spectral_tf.certificate import Certificate, CertificateError, CertificateWarning
-from spectral_tf.config import ConfigError, DataError
+from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators import (
     Explanation,
     NetworkClusterer,
@@ -146,6 +146,10 @@ def find_components(
 
     Source: `SpectralPCA`.
     """
+    require(
+        n_components != 0,
+        "n_components=0 leaves nothing to report; ask for at least 1.",
+    )
     with _noted() as notes:
         pca = SpectralPCA(n_components, **search.options()).fit(table.x)
         scores = pca.transform(table.x)

@@ -174,6 +174,7 @@ class Certificate:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.counts().items() if n)
+        counts = counts or "no components"
         lines = [
             f"Certificate({counts}; tol {self.tol:g} rad; top ranks by {self.method})",
             "rank  status     eigenvalue      +-         residual  gap       angle <=  "

@@ -120,7 +120,7 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             )
         k = min(max(number - 1, 1), *x.shape)
         self.n_clusters_ = int(number)
-        self.pca_ = self._pca(k, seed).fit(x)
+        self.pca_ = self._components(x, k, seed)
         self._unit = leading_spread(self.pca_)
         scores = self._scores(x)
         tried = [
@@ -143,6 +143,12 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             self.n_clusters == "auto",
             f"n_clusters={self.n_clusters!r} is unknown; give a number or 'auto'.",
         )
+
+    def _components(self, x: np.ndarray, k: int, seed: int) -> SpectralPCA:
+        """The leading components, k or as many as vary: the rest is rounding."""
+        pca = self._pca(k, seed).fit(x)
+        varying = max(pca._rank, 1)
+        return pca if varying == k else self._pca(varying, seed).fit(x)
 
     def _pca(self, k: int, seed: int) -> SpectralPCA:
         return SpectralPCA(
@@ -170,8 +176,8 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         most = min(self.max_clusters, len(x))
         # So few components that each cluster has rows enough for its covariance.
         k = max(1, min(most - 1, CHOICE_DIM, len(x) // 20, x.shape[1]))
-        most = max(1, min(most, len(x) // (2 * (k + 1))))
-        pca = self._pca(k, seed).fit(x)
+        pca = self._components(x, k, seed)
+        most = max(1, min(most, len(x) // (2 * (pca.n_components_ + 1))))
         scores = pca.transform(x).astype(np.float64) / leading_spread(pca)
         return {
             number: min(

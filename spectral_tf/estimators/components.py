@@ -9,6 +9,7 @@ from spectral_tf.certificate import Certificate
 from spectral_tf.certificate.block import RIGHT
 from spectral_tf.config import ConfigError, require
 from spectral_tf.config.wording import counted
+from spectral_tf.estimators.dimension import enough_for, minka_of
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.solution import Solution, Summary
 
@@ -24,15 +25,15 @@ class Wanted:
         number: k, or None where it depends on the eigenvalues.
         most: min(N, d).
         share: of the variance, or None.
-        total: variance of all columns, in the source's units.
-        count: N.
+        summary: of the table.
+        dtype: in which the table came.
     """
 
     number: int | None
     most: int
     share: float | None
-    total: float
-    count: int
+    summary: Summary
+    dtype: np.dtype
 
     def solved(self, solve: Callable[[int], Solution]) -> Solution:
         """The solution with as many components as asked for.
@@ -46,27 +47,27 @@ class Wanted:
         if self.number is not None:
             return solve(self.number)
         if self.share is None:
-            solution = solve(self.most)
-            values = solution.eigenvalues * self.count / (self.count - 1)
-            return first_of(solution, minka(values, self.count))
+            return first_of(solve(self.most), minka_of(self.summary, self.dtype))
         k = min(FIRST_GUESS, self.most)
         while True:
             solution = solve(k)
-            ratio = solution.eigenvalues / self.total if self.total > 0 else np.ones(k)
-            # To be exceeded, as in scikit-learn.
-            reached = np.cumsum(ratio) > self.share
-            if reached.any() or k == self.most:
-                enough = int(np.argmax(reached)) + 1 if reached.any() else k
-                return first_of(solution, enough)
+            enough = enough_for(
+                self.share, solution.eigenvalues, self.summary, self.dtype
+            )
+            if enough is not None or k == self.most:
+                return first_of(solution, enough or k)
             k = min(2 * k, self.most)
 
 
-def component_count(wanted: int | float | str | None, summary: Summary) -> Wanted:
+def component_count(
+    wanted: int | float | str | None, summary: Summary, dtype: np.dtype
+) -> Wanted:
     """Check what was asked for against the table.
 
     Args:
         wanted: the parameter `n_components`.
         summary: of the table.
+        dtype: in which the table came.
 
     Returns:
         What to solve for.
@@ -78,7 +79,7 @@ def component_count(wanted: int | float | str | None, summary: Summary) -> Wante
     """
     most, count = rank_limit(summary.source), summary.count
     most = min(most, count)
-    make = lambda number, share=None: Wanted(number, most, share, summary.total, count)
+    make = lambda number, share=None: Wanted(number, most, share, summary, dtype)
     if wanted is None:
         return make(most)
     if isinstance(wanted, str):
@@ -97,11 +98,11 @@ def component_count(wanted: int | float | str | None, summary: Summary) -> Wante
     if isinstance(wanted, float | np.floating) and 0 < wanted < 1:
         return make(None, float(wanted))
     is_whole = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
-    if not is_whole or not 1 <= wanted <= most:
+    if not is_whole or not 0 <= wanted <= most:
         raise ConfigError(
             f"n_components={wanted!r} must be a whole number in 1..{most} = "
-            f"min(n_samples={count}, n_features={summary.source.dim}), a share of the "
-            "variance in (0, 1), None or 'mle'."
+            f"min(n_samples={count}, n_features={summary.source.dim}), 0 for none, "
+            "a share of the variance in (0, 1), None or 'mle'."
         )
     return make(int(wanted))
 
@@ -131,24 +132,6 @@ def first_entries(certificate: Certificate, k: int) -> Certificate:
         for entry in certificate.entries[:k]
     )
     return dataclasses.replace(certificate, entries=entries)
-
-
-def minka(values: np.ndarray, count: int) -> int:
-    """Minka's choice of the number of components.
-
-    Args:
-        values: `[d]` variances, descending.
-        count: N.
-
-    Returns:
-        k >= 1.
-
-    Source: Minka (2000), Automatic choice of dimensionality for PCA; scikit-learn's
-    own evaluation of it, so that the numbers agree.
-    """
-    from sklearn.decomposition._pca import _infer_dimension
-
-    return max(int(_infer_dimension(values, count)), 1)
 
 
 def precision_of(

@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 
 from spectral_tf.certificate.sources import Matrix, Rows, Source
 from spectral_tf.config import ModelConfig, require
@@ -29,6 +28,7 @@ from spectral_tf.constructive.equivariant import (
     equivariant_power_method,
     with_shifts,
 )
+from spectral_tf.estimators.lapack import top_pairs
 from spectral_tf.estimators.networks import (
     Weights,
     default_weights,
@@ -182,11 +182,7 @@ def propose(
 def exact(source: Source, k: int) -> Proposal:
     """LAPACK: `eigh` of the covariance, `svd` of a table with few rows."""
     if isinstance(source, Matrix):
-        low = source.dim - k
-        values, columns = scipy.linalg.eigh(
-            source.values, subset_by_index=(low, source.dim - 1)
-        )
-        return Proposal(values[::-1], columns.T[::-1], "exact", 0)
+        return Proposal(*top_pairs(source.values, k), "exact", 0)
     _, scales, rows = np.linalg.svd(source.x, full_matrices=False)
     return Proposal(scales[:k] ** 2 / len(source.x), rows[:k], "exact", 0)
 

@@ -122,11 +122,13 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         )
         self._network, self._starts = network.replace(params=single), starts
         self._middle, self._half = middle_and_half(x)
+        self._varies = varying_columns(x)
         self._rows = self._scaled(x)
         found, logs = self._answers(self._rows[:0])
         self.probabilities_ = normalised(logs[: len(x)])
         self.labels_ = np.argmax(self.probabilities_, axis=1)
-        centres = np.asarray(found.centres, np.float64)
+        centres = np.zeros((self.n_clusters_, x.shape[1]))
+        centres[:, self._varies] = found.centres
         centres = 2 * (centres * self._half + self._middle / 2)
         self.cluster_centers_ = restored(centres.astype(x.dtype), origin_of(self))
         self.weights_ = normalised(np.asarray(found.log_weights)[None])[0]
@@ -134,10 +136,13 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         return self
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
-        """Rows in units of the table, float32: the network sees no other numbers."""
+        """Rows in units of the table, float32: the network sees no other numbers.
+
+        Nor constant columns, which say nothing but would count as columns.
+        """
         with np.errstate(over="ignore"):
             scaled = (np.asarray(x, np.float64) / 2 - self._middle / 2) / self._half
-        return np.clip(scaled, -1e30, 1e30).astype(np.float32)
+        return np.clip(scaled[:, self._varies], -1e30, 1e30).astype(np.float32)
 
     def _answers(self, asked: np.ndarray) -> tuple[ClusterEstimate, np.ndarray]:
         """`(estimate, log probabilities)` of the table's rows, then the new ones."""
@@ -192,6 +197,14 @@ def middle_and_half(x: np.ndarray) -> tuple[np.ndarray, float]:
     middle = np.sum(wide / len(wide), axis=0)
     half = float(np.max(np.abs(wide / 2 - middle / 2)))
     return middle, half or 0.5
+
+
+def varying_columns(x: np.ndarray) -> np.ndarray:
+    """`[d]` True for columns that are not constant but for rounding; all if none is."""
+    high, low = np.max(x, axis=0), np.min(x, axis=0)
+    size = np.maximum(np.abs(high), np.abs(low))
+    varies = high / 2 - low / 2 > 2 * np.finfo(x.dtype).eps * size
+    return varies if varies.any() else np.ones_like(varies)
 
 
 def everything(rows: np.ndarray) -> ClusterEstimate:

@@ -3,7 +3,8 @@ r"""Outliers: rows that the leading components cannot reconstruct, or that lie f
 *The combined score.* Call :math:`t_j` the coordinate of a row in component j,
 :math:`s_j` its standard deviation over the training rows, q the distance of the row
 from its reconstruction and :math:`\sigma^2` the variance of a training row in each of
-the d - k directions that are left, all alike. Then
+the directions that are left and vary, all alike (d - k, without constant columns and
+the like). Then
 
 .. math:: \textstyle\sqrt{\sum_j t_j^2 / s_j^2 + q^2 / \sigma^2}
 
@@ -27,6 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.config.wording import percent
+from spectral_tf.estimators.dimension import varying_directions
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.rank import Floor
@@ -226,7 +228,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         self._spread = spread_of(scores, robust=self.robust)
         self._spread[~scores.any(axis=0)] = rounding or 1.0
         if self.judge == "combined":
-            left = x.shape[1] - self.n_components_
+            left = max(varying_directions(x) - self.n_components_, 1)
             noise = noise_of(self._distances(x), left, robust=self.robust)
             least = np.finfo(x.dtype).eps * float(np.max(self._spread))
             self._noise = max(noise, least, rounding / left**0.5)

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from spectral_tf.certificate import Certificate
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
+from spectral_tf.estimators.dimension import floor_of
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import numerical_rank
@@ -47,8 +48,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     covariance that networks took; 1 for none), `n_samples_`.
 
     Args:
-        n_components: k as an int; a share of the variance in (0, 1); None for all;
-            `"mle"` for Minka's choice.
+        n_components: k as an int, 0 included; a share of the variance in (0, 1); None
+            for all; `"mle"` for Minka's choice among the directions that vary.
         engine: `constructed` (weights that run the power method, any table),
             `pretrained` (trained weights, see `weights`), `exact` (LAPACK), or `auto`:
             constructed, after a proposal of the trained network if `weights` fit;
@@ -218,7 +219,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ) -> None:
         """Set what `fit` learns; nothing is set if anything fails."""
         unit = summary.variance_unit
-        solution = component_count(self.n_components, summary).solved(
+        solution = component_count(self.n_components, summary, dtype).solved(
             lambda k: solve(summary, k, options, start)
         )
         judge(solution, options)
@@ -262,6 +263,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.mean_ = restored(self._middle, origin_of(self))
         self.noise_variance_ = dtype.type(rest / (most - k) if k < most else 0.0)
         self.n_components_ = k
+        self._rank = numerical_rank(solution.eigenvalues, floor_of(summary, dtype))
         self.n_samples_ = summary.count
         self.engine_ = solution.engine
         self.engine_reason_ = solution.reason
@@ -322,7 +324,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         with clear_errors(X):
             kinds: Any = [np.float64, np.float32]
-            scores = check_array(X, input_name="X", dtype=kinds)
+            least = min(self.n_components_, 1)
+            scores = check_array(
+                X, input_name="X", dtype=kinds, ensure_min_features=least
+            )
         if scores.shape[1] != self.n_components_:
             raise ConfigError(
                 f"X has shape {scores.shape}; inverse_transform expects [N, "

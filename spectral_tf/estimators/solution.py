@@ -31,6 +31,7 @@ from spectral_tf.estimators.rank import proven_floor
 from spectral_tf.estimators.robust import lengths
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
+from spectral_tf.spectra import TIED
 
 FALLBACKS = ("eigh", "warn", "raise")
 SEAM = 1e-6
@@ -143,7 +144,7 @@ class Solution:
 
     Attributes:
         eigenvalues: `[k]` descending, >= 0.
-        eigenvectors: `[k, d]` unit rows, entry of largest magnitude positive.
+        eigenvectors: `[k, d]` unit rows, signs as `spectra.canonical_sign` has them.
         certificate: None if none was asked for.
         engine: who found them.
         reason: why that engine.
@@ -183,7 +184,7 @@ def solve(
 
     Args:
         summary: of a table.
-        k: how many, 1 to min(N, d).
+        k: how many, 0 to min(N, d).
         options: checked.
         start: `[m, d]` vectors to start from, e.g. the last answer; None is random.
 
@@ -196,6 +197,8 @@ def solve(
     Source: ours.
     """
     source = summary.source
+    if k == 0:
+        return nothing_of(source, options)
     choice = choose_engine(options.engine, options.weights, k, source)
     count = min(k + GUARDS, rank_limit(source))
     first = start_vectors(source.dim, count, options.random_state)
@@ -216,6 +219,23 @@ def solve(
         reason=choice.reason,
         products=proposal.products,
     )
+
+
+def nothing_of(source: Source, options: Options) -> Solution:
+    """No eigenpairs; the certificate has no entries and bounds the largest one."""
+    certificate = None
+    if options.certify:
+        certificate = Certificate(
+            entries=(),
+            tol=options.tol,
+            orthonormality=0.0,
+            method="trace",
+            next_bound=source.norm + source.slack,
+            num_leading=0,
+        )
+    none, vectors = np.zeros(0), np.zeros((0, source.dim))
+    reason = "no components are asked for"
+    return Solution(none, vectors, certificate, "none", reason, 0)
 
 
 def certified(
@@ -327,7 +347,8 @@ def replaced(
 
 
 def signed(vectors: np.ndarray) -> np.ndarray:
-    """Rows flipped so that the entry of largest magnitude is positive."""
-    index = np.argmax(np.abs(vectors), axis=1)
+    """`canonical_sign` in numpy: of entries tied for the largest the first is > 0."""
+    size = np.abs(vectors)
+    index = np.argmax(size >= (1 - TIED) * size.max(axis=1, keepdims=True), axis=1)
     pivot = np.take_along_axis(vectors, index[:, None], axis=1)
     return np.where(pivot < 0, -vectors, vectors)

@@ -44,7 +44,7 @@ NEVER = (
     *(AssertionError, UnicodeError),
 )
 WRONG: dict[str, list[Any]] = {
-    "n_components": [0, -1, 1.5, "all", True, np.nan, 10**6, [1], 1j, np.ones(2)],
+    "n_components": [-1, 0.0, 1.5, "all", True, np.nan, 10**6, [1], 1j, np.ones(2)],
     "tol": [0, np.nan, -1e-3, "small", None, 2.0, 1j, np.ones(2)],
     "engine": ["gpu", None, 3, [], np.ones(2)],
     "fallback": ["hope", None, np.ones(2)],
