@@ -26,9 +26,10 @@ from spectral_tf.report.page.parts import (
     Table,
     Text,
 )
+from spectral_tf.report.page.pieces import Axis
 from spectral_tf.report.page.plotly_figures import chart_figure, escaped, heat_figure
 from spectral_tf.report.page.png_figures import chart_png, heat_png
-from spectral_tf.report.page.prepared import Axis, name_ticks, prepare_chart
+from spectral_tf.report.page.prepared import name_ticks, prepare_chart
 from spectral_tf.report.page.words import columns_of, number_text, shortened, written
 from tests.report.browser import (
     Elements,

@@ -7,12 +7,9 @@ strings, which the page's content-security policy refuses.
 from typing import Any
 
 from spectral_tf.report.page.parts import Chart, Heat
+from spectral_tf.report.page.pieces import Axis, PreparedChart, PreparedHeat, Track
 from spectral_tf.report.page.prepared import (
     MISSING,
-    Axis,
-    PreparedChart,
-    PreparedHeat,
-    Track,
     name_ticks,
     prepare_chart,
     prepare_heat,

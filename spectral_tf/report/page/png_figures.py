@@ -24,14 +24,11 @@ from PIL import Image
 from spectral_tf.report.letters import can_draw, fonts_for
 from spectral_tf.report.page.fonts import families, has_japanese
 from spectral_tf.report.page.parts import Chart, Heat
+from spectral_tf.report.page.pieces import Axis, PreparedChart, PreparedHeat, Track
 from spectral_tf.report.page.prepared import (
     MISSING,
     NAME_WIDTH,
-    Axis,
     NameTicks,
-    PreparedChart,
-    PreparedHeat,
-    Track,
     name_ticks,
     prepare_chart,
     prepare_heat,
