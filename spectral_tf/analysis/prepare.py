@@ -63,6 +63,7 @@ class Prepared:
         left_out: the others, and why.
         imputed: column -> what was filled in.
         notes: one sentence for each other thing that a reader should know.
+        row_names: a name for each row; empty if a column holds none.
 
     Source: ours.
     """
@@ -77,6 +78,11 @@ class Prepared:
     left_out: tuple[LeftOut, ...]
     imputed: Mapping[str, Filled]
     notes: tuple[str, ...]
+    row_names: tuple[str, ...] = ()
+
+    def row_name(self, row: int) -> str:
+        """The name of a row, counted from 0; empty where rows have none."""
+        return self.row_names[row] if self.row_names else ""
 
 
 def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepared:
@@ -138,6 +144,7 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         columns=names,
         left_out=tuple(left_out),
         imputed=imputed,
+        row_names=read.row_names,
         notes=(
             *read.notes,
             *bad_notes,

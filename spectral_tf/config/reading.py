@@ -22,7 +22,7 @@ class ReadOptions(Config):
     sep: str | None = None
     # Mark before the decimals; if given, the other mark may part thousands (1.299,5).
     decimal: Literal[".", ","] | None = None
-    # Column that names the rows; it is left out of the analysis.
+    # Column that names the rows; it goes into the results, not into the analysis.
     id_column: str | None = None
     # Keep an unnamed first column that looks like the index of a saved data frame.
     keep_index: bool = False

@@ -73,6 +73,7 @@ class Columns(NamedTuple):
         left_out: the columns that are no features, and why.
         notes: one sentence for each other thing that was left out or is doubtful.
         bad: columns of `x` with cells that are neither numbers nor missing; NaN there.
+        row_names: a text for each row; empty if no column is said to hold them.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Columns(NamedTuple):
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
     bad: tuple[BadCells, ...] = ()
+    row_names: tuple[str, ...] = ()
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.row_names import with_row_names
 from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
 from spectral_tf.sampling.sheets import read_sheet
 from spectral_tf.sampling.text_tables import read_text
@@ -104,6 +105,7 @@ def load_columns(
 
     Source: ours.
     """
+    path = None
     if source in _IMAGES:
         table = _image_table(source)
         x = table.x.astype(np.float64)
@@ -111,6 +113,7 @@ def load_columns(
     else:
         path, reader = _reader(source)
         read = reader(path, options)
+    read = with_row_names(read, path, options.id_column)
     read = without_dropped(read, options)
     if bad_cells == "refuse":
         refuse_bad_cells(source, read.bad, _REMEDY)

@@ -137,7 +137,20 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
         left_out=tuple(left_out),
         notes=tuple(notes),
         bad=tuple(bad),
+        row_names=_row_names(names, lines, options),
     )
+
+
+def _row_names(
+    names: Sequence[str],
+    lines: Sequence[tuple[int, list[str]]],
+    options: ReadOptions,
+) -> tuple[str, ...]:
+    """The cells of the column that names the rows."""
+    if options.id_column not in names:
+        return ()
+    index = names.index(options.id_column)
+    return tuple(cells[index].strip() for _, cells in lines)
 
 
 def _text(path: Path) -> str:
@@ -277,17 +290,20 @@ def _doubts(
             f"Column {name!r} has no name; if it is an index, leave it out with --drop "
             f"{name}."
         )
+    is_german = options.decimal is None and sep in (";", "\t")
+    is_mixed = options.decimal == "," and parsed.decimal is None
+    if not (is_german or is_mixed):
+        return notes
     pointed = [text.strip() for text in cells.texts if "." in text[:-1]]
     pointed = [text for text in pointed if not is_missing(text)]
     if not pointed or parsed.kind != "number":
         return notes
-    if options.decimal == "," and parsed.decimal is None:
+    if is_mixed:
         notes.append(
             f"Column {name!r} is written with decimal points, as in {pointed[0]!r}, "
             "and was read so."
         )
-    is_german = options.decimal is None and sep in (";", "\t")
-    if is_german and all(map(_THOUSANDS.fullmatch, pointed)):
+    elif all(map(_THOUSANDS.fullmatch, pointed)):
         notes.append(
             f"Column {name!r} was read with decimal points ({pointed[0]!r} is "
             f"{float(pointed[0]):g}); if they part thousands, give --decimal ',', and "

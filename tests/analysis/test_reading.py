@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -170,3 +171,39 @@ def test_the_engines_are_explained_in_the_help(capsys):
     assert "--engine {auto,constructed,pretrained,exact}" in words
     for option in ("--header, --no-header", "--sep STR", "--id-column STR", "--drop"):
         assert option in words
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "parquet of numbers"])
+def test_rows_are_named_in_the_results(kind, write, tmp_path, analysed):
+    rng = np.random.default_rng(0)
+    ids = [f"{1000 + i}" for i in rng.permutation(ROWS)]
+    if kind != "parquet of numbers":
+        ids = [f"sample {name}" for name in ids]
+    columns = {"sample": ids, **{name: cells(i) for i, name in enumerate("abc")}}
+    columns["c"][23] = "40"
+    path = write(lines(**columns))
+    if kind != "csv":
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        values: dict[str, Any] = {
+            k: list(map(float, v)) for k, v in columns.items() if k != "sample"
+        }
+        values["sample"] = ids if kind == "parquet" else list(map(int, ids))
+        path = tmp_path / "table.parquet"
+        parquet.write_table(pyarrow.table(values), path)
+    flags = ["--id-column", "sample"]
+    run = analysed(path, *flags, "--top", "2", command="detect", name="detect")
+    head, rows = run.table("outliers.csv")
+    assert head[:3] == ["row", "id", "score"]
+    assert [row[1] for row in rows] == ids
+    assert f"row 24 ({ids[23]}) " in run.out
+    told = json.loads((run.folder / "explanations.json").read_text())
+    assert (told[0]["row"], told[0]["id"]) == (24, ids[23])
+    strangest = json.loads((run.folder / "summary.json").read_text())["results"]
+    assert strangest["strangest"][0]["id"] == ids[23]
+    for command, file in {"pca": "scores.csv", "cluster": "labels.csv"}.items():
+        more = ["--n-clusters", "2"] if command == "cluster" else []
+        run = analysed(path, *flags, *more, command=command, name=command)
+        head, rows = run.table(file)
+        assert head[:2] == ["row", "id"]
+        assert [row[1] for row in rows] == ids
