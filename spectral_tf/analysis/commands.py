@@ -37,6 +37,8 @@ class Analysis(abc.ABC):
     out: Path | None = None
     # Columns to use, by name; default: all that are numeric.
     columns: tuple[str, ...] = ()
+    # Numbers or texts that stand for a missing value, e.g. -999 n.a.
+    missing: tuple[str, ...] = ()
     # Missing values: refused, or filled with the median of their column.
     impute: Literal["none", "median"] = "none"
     # Scale every column to zero mean and unit variance.
@@ -92,7 +94,7 @@ class Analysis(abc.ABC):
         inputs = [Path(self.file), *(path for path in kept if path is not None)]
         self.check()
         check_folder(folder, inputs, force=self.force)
-        read, source = read_source(self.file)
+        read, source = read_source(self.file, missing=self.missing)
         table, answer = self.analysed(read)
         parameters = parameters_of(self) | {"out": str(folder)}
         summary = document(name, table, answer, parameters)

@@ -26,6 +26,7 @@ from spectral_tf.estimators.networks import default_weights, load_network
 from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
 from spectral_tf.sampling.columns import Columns, columns_digest
+from spectral_tf.sampling.missing import Missing
 from spectral_tf.sampling.tables import load_columns
 from spectral_tf.weights import load_clusterer
 
@@ -35,11 +36,14 @@ TOP = 3
 """Features, and components, that an alarm names."""
 
 
-def read_source(source: str) -> tuple[Columns, dict[str, Any]]:
+def read_source(
+    source: str, *, missing: Missing = ()
+) -> tuple[Columns, dict[str, Any]]:
     """Read a table, and take the digest of what was read.
 
     Args:
         source: as for `load_columns`.
+        missing: as for `load_columns`.
 
     Returns:
         The columns, and of what file: its path, size and sha256; of a table that has a
@@ -52,13 +56,13 @@ def read_source(source: str) -> tuple[Columns, dict[str, Any]]:
     """
     path = Path(source).expanduser()
     if not (path.suffix and path.is_file()):
-        read = load_columns(source)
+        read = load_columns(source, missing=missing)
         about = {"path": None, "bytes": None, "sha256": columns_digest(read)}
         return read, {"source": source, **about}
     before = _state(path)
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    read = load_columns(source)
+    read = load_columns(source, missing=missing)
     if _state(path) != before:
         raise DataError(f"{source} changed while it was read; try again.")
     about = {"path": str(path.resolve()), "bytes": before[0], "sha256": found}

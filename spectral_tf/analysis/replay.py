@@ -56,7 +56,7 @@ def replay(
     """
     command = command_of(entry, data)
     command.check()
-    read, source = read_source(command.file)
+    read, source = read_source(command.file, missing=command.missing)
     table, answer = command.analysed(read)
     name = entry["command"]["name"]
     again = entry_of(name, parameters_of(command), source, table, answer)
@@ -123,7 +123,8 @@ def command_of(entry: Mapping[str, Any], data: Path | None) -> Analysis:
         f"{', '.join(unknown)}; use the version that it names.",
     )
     arguments = {name: arguments[name] for name in arguments.keys() - {"out"}}
-    values = {**arguments, "columns": tuple(arguments.get("columns", ()))}
+    lists = {name: tuple(arguments.get(name, ())) for name in ("columns", "missing")}
+    values = {**arguments, **lists}
     path, weights = entry["input"]["path"], entry["engine"]["weights"]
     values["file"] = str(data) if data is not None else path or arguments["file"]
     values["weights"] = None if weights is None else Path(weights)

@@ -20,6 +20,13 @@ import numpy as np
 
 from spectral_tf.config import DataError
 from spectral_tf.sampling.columns import Columns, listed, numbered
+from spectral_tf.sampling.missing import (
+    Codes,
+    Missing,
+    codes_of,
+    suspicions,
+    without_codes,
+)
 from spectral_tf.sampling.parquet import read_parquet
 from spectral_tf.sampling.text_tables import read_text
 
@@ -69,29 +76,42 @@ def load_table(source: str) -> Table:
     if source in _IMAGES:
         return _image_table(source)
     path, read = _reader(source)
-    return _finished(path, read(path))
+    return _finished(path, _columns(path, read, Codes()))
 
 
-def load_columns(source: str) -> Columns:
+def load_columns(source: str, *, missing: Missing = ()) -> Columns:
     """Read the numeric columns of a source as they stand.
 
     Args:
         source: as for `load_table`.
+        missing: numbers, or texts of cells, that stand for a missing value, e.g.
+            `[-999, "n.a."]`; a note says where they were. Those that are not named
+            stay numbers; a note says which stand apart.
 
     Returns:
         The columns in float64. Missing numbers are NaN, infinite ones are kept.
 
     Raises:
         DataError: as `load_table`, but not for missing or infinite numbers.
+        ConfigError: if `missing` has something else.
 
     Source: ours.
     """
+    codes = codes_of(missing)
     if source in _IMAGES:
         table = _image_table(source)
         x = table.x.astype(np.float64)
-        return Columns(table.name, x, table.columns, notes=table.notes)
-    path, read = _reader(source)
-    return read(path)
+        read = Columns(table.name, x, table.columns, notes=table.notes)
+        return without_codes(read, codes)
+    return _columns(*_reader(source), codes)
+
+
+def _columns(path: Path, read: Callable[..., Columns], codes: Codes) -> Columns:
+    """The columns of a file without codes, with a note on what may be one."""
+    given = read(path, codes.texts) if read is read_text else read(path)
+    cleared = without_codes(given, codes)
+    notes = *cleared.notes, *suspicions(cleared.x, cleared.columns)
+    return cleared._replace(notes=notes)
 
 
 def _image_table(source: str) -> Table:

@@ -4,22 +4,25 @@ import csv
 import io
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from spectral_tf.config import DataError
 from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.missing import code_note
 
 _MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?"})
 
 
-def read_text(path: Path) -> Columns:
+def read_text(path: Path, missing: Collection[str] = ()) -> Columns:
     """The numeric columns of a .csv or .tsv file.
 
     Args:
         path: of a text in UTF-8, separated by commas, semicolons or tabs, with or
             without a line of column names.
+        missing: texts of cells, in lower case, that stand for a missing number, too.
 
     Returns:
         The columns; a missing number is NaN.
@@ -30,7 +33,7 @@ def read_text(path: Path) -> Columns:
     Source: ours.
     """
     lines = _records(path)
-    given, notes = _column_names(lines[0][1])
+    given, notes = _column_names(lines[0][1], missing)
     if given is None:
         given = numbered(len(lines[0][1]))
     elif len(lines) == 1:
@@ -40,14 +43,16 @@ def read_text(path: Path) -> Columns:
     else:
         lines = lines[1:]
     names, changed = made_unique(given)
-    parsed = [[_number(cell) for cell in cells] for _, cells in lines]
+    parsed = [[_number(cell, missing) for cell in cells] for _, cells in lines]
     kept, columns, left_out = [], [], []
+    cells_of: dict[str, list[str]] = {}
     for index, name in enumerate(names):
         values = [row[index] for row in parsed]
         reason = _reason_to_leave(given[index], values)
         if reason is None:
             kept.append(values)
             columns.append(name)
+            cells_of[name] = [cells[index] for _, cells in lines] if missing else []
             continue
         if None in values:
             line, cells = lines[values.index(None)]
@@ -64,7 +69,7 @@ def read_text(path: Path) -> Columns:
         x=np.array(kept, float).T,
         columns=tuple(columns),
         left_out=tuple(left_out),
-        notes=(*notes, *changed),
+        notes=(*notes, *changed, *_missing_notes(missing, cells_of)),
     )
 
 
@@ -105,9 +110,10 @@ def _delimiter(text: str) -> str:
     return max(",;\t", key=line.count)
 
 
-def _number(cell: str) -> float | None:
+def _number(cell: str, missing: Collection[str] = ()) -> float | None:
     """The number in a cell; NaN if it is missing, None if it is text."""
-    if cell.strip().lower() in _MISSING:
+    text = cell.strip().lower()
+    if text in _MISSING or text in missing:
         return math.nan
     try:
         return None if "_" in cell else float(cell)  # float() reads 1_2 as 12
@@ -115,9 +121,23 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _column_names(cells: list[str]) -> tuple[tuple[str, ...] | None, list[str]]:
+def _missing_notes(missing: Collection[str], cells: dict[str, list[str]]) -> list[str]:
+    """A note for each text that a user calls missing: in which columns it was."""
+    notes = []
+    for code in sorted(missing):
+        counts = {
+            name: sum(cell.strip().lower() == code for cell in column)
+            for name, column in cells.items()
+        }
+        notes.append(code_note(repr(code), {n: c for n, c in counts.items() if c}))
+    return notes
+
+
+def _column_names(
+    cells: list[str], missing: Collection[str]
+) -> tuple[tuple[str, ...] | None, list[str]]:
     """Names on the first line, None if it is a row of data; notes."""
-    values = [_number(cell) for cell in cells]
+    values = [_number(cell, missing) for cell in cells]
     pairs = zip(cells, values, strict=True)
     numbers = [cell for cell, v in pairs if v is not None and not math.isnan(v)]
     # No number at all is a name too: a column may be called "Na".
