@@ -32,7 +32,8 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["estimators"] = {
     *("config", "spectra", "moments", "certificate", "model", "constructive"),
-    *("weights", "training.checkpoint"),
+    *("weights", "training.checkpoint", "sampling.columns"),
+    *("sampling.missing", "sampling.parquet"),
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}

@@ -200,14 +200,15 @@ def _refuse_unbounded(name: str, x: np.ndarray, columns: Sequence[str]) -> None:
     infinite = bad_counts(columns, np.isinf(x), MOST_NAMES)
     if infinite:
         raise DataError(
-            f"{name} has infinite values ({infinite}); correct them, or leave these "
-            "columns out with --columns."
+            f"{name} has infinite values ({infinite}); correct them, leave these "
+            "columns out with --columns, or, if they mark missing values, give "
+            "--missing inf."
         )
     huge = bad_counts(columns, np.abs(x) > LARGEST, MOST_NAMES)
     if huge:
         raise DataError(
             f"{name} has values beyond {LARGEST:g} ({huge}); if they mark missing "
-            "values, leave their cells empty; if not, divide the columns by a constant."
+            "values, give --missing VALUE; if not, divide the columns by a constant."
         )
 
 

@@ -1,29 +1,59 @@
 """Tables larger than memory, in chunks of rows."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spectral_tf.config import DataError, require
+from spectral_tf.sampling.columns import LeftOut, numbered
+from spectral_tf.sampling.missing import (
+    Codes,
+    Missing,
+    cleared,
+    codes_of,
+    suspicions,
+)
+from spectral_tf.sampling.parquet import (
+    IS_INDEX,
+    Field,
+    fields_of,
+    numbers_of,
+    opened,
+)
 
 
 def read_chunks(
-    path: str | Path, *, rows: int = 65_536, columns: Sequence[str] | None = None
+    path: str | Path,
+    *,
+    rows: int = 65_536,
+    columns: Sequence[str] | None = None,
+    missing: Missing = (),
 ) -> Iterator[np.ndarray]:
     """Chunks of rows of a file, of which only one is in memory at a time.
 
     Args:
         path: a `.npy` array `[N, d]` (memory-mapped), or `.parquet` (needs pyarrow).
         rows: of a chunk, at most.
-        columns: of a Parquet file; None takes all, which must be numbers.
+        columns: of a Parquet file; None takes all but the index of a pandas table, by
+            the file's own metadata; they must be numbers. Truth values and decimals
+            are; the second of two columns called `a` is `a.2`.
+        missing: numbers that stand for a missing value, e.g. `[-999]`; they become
+            NaN, to be filled in before a chunk is given to an estimator.
 
     Returns:
-        Iterator over arrays `[n, d]`.
+        Iterator over arrays `[n, d]`; NaN where a number is missing.
 
     Raises:
         DataError: if the file is missing, of another kind, or not such a table.
-        ConfigError: if rows < 1.
+        ConfigError: if rows < 1, or `missing` has something else than numbers.
+
+    Warns:
+        UserWarning: naming the index that is left out; and the values that are
+            repeated, and stand apart, in the first chunk: they may be codes of missing
+            values, and stay numbers.
 
     Example:
         >>> from spectral_tf.estimators import SpectralPCA, read_chunks
@@ -32,13 +62,22 @@ def read_chunks(
     Source: ours.
     """
     require(rows >= 1, f"rows={rows} must be >= 1.")
+    codes = codes_of(missing)
+    require(
+        not codes.texts,
+        f"missing={sorted(codes.texts)} are no numbers; a .npy or .parquet file has no "
+        "other codes.",
+    )
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"{path} is not a file (looked in {Path.cwd()}).")
     if path.suffix == ".npy":
-        return _npy(path, rows)
+        return _cleared(path, _npy(path, rows), None, codes)
     if path.suffix in (".parquet", ".pq"):
-        return _parquet(path, rows, columns)
+        with opened(path) as file:
+            fields = chosen_fields(path, file.schema_arrow, columns)
+        names = [field.name for field in fields]
+        return _cleared(path, _batches(path, rows, fields), names, codes)
     raise DataError(
         f"{path.name} cannot be read in chunks; give a .npy or .parquet file."
     )
@@ -60,38 +99,78 @@ def _npy(path: Path, rows: int) -> Iterator[np.ndarray]:
         yield np.asarray(array[low : low + rows])
 
 
-def _parquet(
-    path: Path, rows: int, columns: Sequence[str] | None
+def _cleared(
+    path: Path,
+    chunks: Iterator[np.ndarray],
+    names: Sequence[str] | None,
+    codes: Codes,
 ) -> Iterator[np.ndarray]:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise DataError(
-            f"{path.name} needs pyarrow; run `pip install 'spectral_tf[sklearn]'`."
-        ) from error
-    try:
-        file = parquet.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a readable Parquet file ({error}).") from error
-    with file:
-        known = file.schema_arrow.names
-        missing = [name for name in columns or () if name not in known]
-        if missing:
-            raise DataError(
-                f"{path.name} has no column {', '.join(missing)}; it has "
-                f"{', '.join(known)}."
-            )
-        for batch in file.iter_batches(batch_size=rows, columns=columns):
-            parts = [_numbers(path, batch, name) for name in batch.schema.names]
+    """Chunks with NaN for codes; a warning of others that the first chunk may have."""
+    for place, chunk in enumerate(chunks):
+        clear = cleared(chunk, codes)[0] if codes.numbers else chunk
+        if place == 0:
+            columns = names or numbered(clear.shape[1])
+            for note in suspicions(clear, columns):
+                start = f"{path.name}, first {len(clear):,} rows"
+                warnings.warn(f"{start}: {note}", UserWarning, stacklevel=2)
+        yield clear
+
+
+def _batches(path: Path, rows: int, fields: Sequence[Field]) -> Iterator[np.ndarray]:
+    names = list(dict.fromkeys(field.source for field in fields))
+    with opened(path) as file:
+        for batch in file.iter_batches(batch_size=rows, columns=names):
+            parts = [numbers_of(field.values(batch)) for field in fields]
             yield np.column_stack(parts)
 
 
-def _numbers(path: Path, batch: object, name: str) -> np.ndarray:
-    column = batch.column(name)  # pyright: ignore[reportAttributeAccessIssue]
-    values = column.to_numpy(zero_copy_only=False)
-    if values.dtype.kind not in "iufb":
+def chosen_fields(
+    path: Path, schema: Any, columns: Sequence[str] | None
+) -> list[Field]:
+    """The columns of a Parquet file that its chunks have.
+
+    Args:
+        path: of the file.
+        schema: its, of pyarrow.
+        columns: names asked for, in this order; None for all but a pandas index.
+
+    Returns:
+        At least one field.
+
+    Raises:
+        DataError: if one is not there or not numeric, or none is left.
+
+    Warns:
+        UserWarning: for a pandas index that is left out.
+
+    Source: ours.
+    """
+    fields, _ = fields_of(schema)
+    known = {field.name: field for field in fields}
+    missing = [name for name in columns or () if name not in known]
+    if missing:
         raise DataError(
-            f"column {name!r} of {path.name} is not numeric ({column.type}); choose "
-            "the numeric ones with columns=[...]."
+            f"{path.name} has no column {', '.join(map(str, missing))}; it has "
+            f"{', '.join(known)}."
         )
-    return values
+    index = [field for field in fields if field.reason == IS_INDEX]
+    if columns is None:
+        chosen = [field for field in fields if field not in index]
+    else:
+        chosen = [known[name] for name in columns]
+    for field in chosen:
+        if not field.is_number:
+            raise DataError(
+                f"column {field.name!r} of {path.name} is not numeric ({field.kind}); "
+                "choose the numeric ones with columns=[...]."
+            )
+    if not chosen:
+        raise DataError(f"{path.name} has no column of numbers.")
+    if columns is None and index:
+        said = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
+        warnings.warn(
+            f"{path.name}: {said} To read it, name it in columns=[...].",
+            UserWarning,
+            stacklevel=3,
+        )
+    return chosen

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from spectral_tf.config import ConfigError, DataError, require
+from spectral_tf.estimators.frames import refuse_times
 
 
 def validated(
@@ -58,13 +59,7 @@ def clear_errors(x: Any) -> Iterator[None]:
             f"X has {np.ma.count_masked(x)} masked entries; fill or drop them, e.g. "
             "with X.filled(X.mean(axis=0)), before they are used as numbers."
         )
-    is_frame = hasattr(x, "columns")
-    kinds: Any = getattr(x, "dtypes", ()) if is_frame else [getattr(x, "dtype", None)]
-    if any(getattr(kind, "kind", "") in ("m", "M") for kind in kinds):
-        raise DataError(
-            "X has dates or times; give numbers, e.g. the days since a date that "
-            "matters, and leave missing ones out."
-        )
+    refuse_times(x)
     try:
         # What overflows becomes infinite, and that is refused.
         with np.errstate(over="ignore"):

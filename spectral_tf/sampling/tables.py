@@ -14,12 +14,14 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
-from spectral_tf.sampling.columns import Columns, LeftOut, listed, made_unique, numbered
+from spectral_tf.sampling.columns import Columns, listed, numbered
+from spectral_tf.sampling.missing import Missing, codes_of, suspicions, without_codes
+from spectral_tf.sampling.parquet import read_parquet
 from spectral_tf.sampling.row_names import with_row_names
 from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
 from spectral_tf.sampling.sheets import read_sheet
@@ -87,6 +89,7 @@ def load_columns(
     source: str,
     options: ReadOptions = AS_FOUND,
     *,
+    missing: Missing = (),
     bad_cells: Literal["refuse", "keep"] = "refuse",
 ) -> Columns:
     """Read the numeric columns of a source as they stand.
@@ -94,18 +97,24 @@ def load_columns(
     Args:
         source: as for `load_table`.
         options: how a file is read.
+        missing: numbers, or texts of cells, that stand for a missing value besides
+            those of the options, e.g. `[-999, "n.a."]`; a note says where they were.
+            Those that are not named stay numbers; a note says which stand apart.
         bad_cells: text among numbers is refused, or is NaN and listed in `bad`.
 
     Returns:
         The columns in float64. Missing numbers are NaN, infinite ones are kept.
 
     Raises:
-        ConfigError: if `drop` or `id_column` names no column.
+        ConfigError: if `drop` or `id_column` names no column, or `missing` has
+            something else.
         DataError: as `load_table`, but not for missing or infinite numbers.
 
     Source: ours.
     """
-    path = None
+    path, more = None, codes_of(missing)
+    codes = *options.missing, *map(repr, more.numbers), *sorted(more.texts)
+    options = options.replace(missing=codes)
     if source in _IMAGES:
         table = _image_table(source)
         x = table.x.astype(np.float64)
@@ -113,8 +122,12 @@ def load_columns(
     else:
         path, reader = _reader(source)
         read = reader(path, options)
+    read = without_codes(read, codes_of(codes))
     read = with_row_names(read, path, options.id_column)
     read = without_dropped(read, options)
+    if path is not None:
+        doubts = suspicions(read.x, read.columns)
+        read = read._replace(notes=(*read.notes, *doubts))
     if bad_cells == "refuse":
         refuse_bad_cells(source, read.bad, _REMEDY)
     return read
@@ -239,65 +252,7 @@ def _array_name(path: Path, names: list[str]) -> str:
 
 
 def _read_parquet(path: Path, options: ReadOptions) -> Columns:
-    """The columns of numbers and of truth values of a .parquet file."""
-    del options
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise DataError(
-            f"{path} needs pyarrow, which is not installed; run `pip install "
-            "'spectral_tf[sklearn]'`."
-        ) from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            table = file.read()
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
-        raise DataError(
-            f"{path} is not a readable Parquet file ({error}); write it again."
-        ) from error
-    if not table.num_rows or not table.num_columns:
-        raise DataError(f"{path} is empty; it needs at least one row of numbers.")
-    names, notes = made_unique(table.column_names)
-    kept, columns, left_out = [], [], []
-    for name, column in zip(names, table.itercolumns(), strict=True):
-        values, reason = _arrow_numbers(name, column)
-        if reason is not None:
-            left_out.append(LeftOut(name, reason))
-            continue
-        kept.append(values)
-        columns.append(name)
-    if not kept:
-        said = " ".join(one.sentence() for one in left_out)
-        raise DataError(f"{path} has no numeric column. {said}")
-    return Columns(
-        name=path.name,
-        x=np.column_stack(kept),
-        columns=tuple(columns),
-        left_out=tuple(left_out),
-        notes=tuple(notes),
-    )
-
-
-def _arrow_numbers(name: str, column: Any) -> tuple[np.ndarray, str | None]:
-    """A column of a Parquet file as float64, and why it is no feature if so."""
-    import pyarrow
-
-    none, kind, types = np.empty(0), column.type, pyarrow.types
-    if column.null_count == len(column):
-        return none, "it is empty"
-    if name.startswith("__index_level_"):
-        return none, "it is the index of a pandas table"
-    is_number = types.is_integer(kind) or types.is_floating(kind)
-    if not (is_number or types.is_boolean(kind) or types.is_decimal(kind)):
-        return none, f"its type is {kind}, not a number"
-    wide = pyarrow.float64()
-    if types.is_boolean(kind):
-        column = column.cast(pyarrow.int8())
-    values = column.cast(wide, safe=False).to_numpy().astype(np.float64)
-    if np.isnan(values).all():
-        return none, "it is empty"
-    return values, None
+    return read_parquet(path, keep_index=options.keep_index)
 
 
 def _finished(source: str, read: Columns) -> Table:

@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from spectral_tf.sampling.columns import (
     numbered,
 )
 from spectral_tf.sampling.headers import judge_first_line
+from spectral_tf.sampling.missing import code_note, codes_of
 
 MOST_BAD = 3
 """Cells that are no numbers, of a column of numbers, that are shown."""
@@ -97,6 +98,7 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
     Source: ours.
     """
     path, lines = records.path, records.lines
+    texts = codes_of(options.missing).texts
     given, notes = _column_names(records, options)
     if given is None:
         given = numbered(len(lines[0][1]))
@@ -107,10 +109,11 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
     else:
         lines = lines[1:]
     names, changed = made_unique(given)
+    blank = _without_texts(lines, texts)
     notes += changed
     kept, left_out, bad = [], [], []
     for index, name in enumerate(names):
-        cells = _Cells(name, given[index], index, [row[index] for _, row in lines])
+        cells = _Cells(name, given[index], index, [row[index] for _, row in blank])
         parsed = parse_column(cells.texts, options.decimal)
         where = [f"on {records.line} {lines[i][0]}" for i in parsed.bad[:MOST_BAD]]
         reason = _reason_to_leave(cells, parsed, where, options)
@@ -135,10 +138,41 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
         x=np.array([values for _, values in kept], float).T,
         columns=tuple(name for name, _ in kept),
         left_out=tuple(left_out),
-        notes=tuple(notes),
+        notes=(*notes, *_code_notes(texts, lines, names, left_out)),
         bad=tuple(bad),
         row_names=_row_names(names, lines, options),
     )
+
+
+def _without_texts(
+    lines: list[tuple[int, list[str]]], texts: Collection[str]
+) -> list[tuple[int, list[str]]]:
+    """The lines with blank cells for the texts that a user calls missing."""
+    if not texts:
+        return lines
+    return [
+        (place, ["" if cell.strip().lower() in texts else cell for cell in cells])
+        for place, cells in lines
+    ]
+
+
+def _code_notes(
+    texts: Collection[str],
+    lines: Sequence[tuple[int, list[str]]],
+    names: Sequence[str],
+    left_out: Sequence[LeftOut],
+) -> list[str]:
+    """A note for each text that a user calls missing: in which columns it was."""
+    unused = {column.name for column in left_out}
+    used = [(i, name) for i, name in enumerate(names) if name not in unused]
+    notes = []
+    for code in sorted(texts):
+        counts = {
+            name: sum(cells[index].strip().lower() == code for _, cells in lines)
+            for index, name in used
+        }
+        notes.append(code_note(repr(code), {n: c for n, c in counts.items() if c}))
+    return notes
 
 
 def _row_names(
@@ -227,8 +261,10 @@ def _column_names(
     names = tuple(cell.strip() for cell in first)
     if options.header is not None:
         return (names, []) if options.header else (None, [])
-    rest = [cells for _, cells in records.lines[1:]]
-    verdict = judge_first_line(first, rest, options.decimal)
+    texts = codes_of(options.missing).texts
+    (_, judged), *below = _without_texts(records.lines, texts)
+    rest = [cells for _, cells in below]
+    verdict = judge_first_line(judged, rest, options.decimal)
     if not verdict.is_doubtful:
         return (names, []) if verdict.is_names else (None, [])
     if verdict.is_names:

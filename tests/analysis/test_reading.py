@@ -99,6 +99,31 @@ def test_the_ways_out_of_one_bad_cell(spoilt, analysed):
     assert run.table("components.csv")[0][3:] == ["a", "c"]
 
 
+def test_a_bad_cell_may_be_named(spoilt, refused, analysed):
+    flags = ["--missing", BAD]
+    assert "has missing values ('b': 1)" in refused(spoilt, *flags)
+    run = analysed(spoilt, *flags, "--impute", "median")
+    assert f"Read {BAD!r} as missing, cells by column: 'b': 1." in run.out
+
+
+def test_a_dropped_column_has_no_codes(write, analysed):
+    b = ["-999" if i % 7 == 0 else cell for i, cell in enumerate(cells(1))]
+    path = write(lines(a=cells(0), b=b, c=cells(2)))
+    assert "-999 is repeated" in analysed(path).out
+    assert "-999" not in analysed(path, "--drop", "b", name="dropped").out
+
+
+def test_an_index_in_parquet_may_be_kept(tmp_path, analysed):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": cells(0), "b": cells(1)}, dtype=float)
+    frame.index = pandas.Index(np.arange(ROWS)[::-1] ** 2, name="key")
+    frame.to_parquet(tmp_path / "t.parquet")
+    run = analysed(tmp_path / "t.parquet")
+    assert run.table("components.csv")[0][3:] == ["a", "b"]
+    run = analysed(tmp_path / "t.parquet", "--keep-index", name="kept")
+    assert "key" in run.table("components.csv")[0][3:]
+
+
 def test_decimal_commas_are_never_filled_in(write, refused, analysed):
     b = [cell.replace(".", ",") for cell in cells(1)]
     path = write(lines(";", a=cells(0), b=b))
@@ -132,7 +157,7 @@ def test_the_log_has_the_options_and_is_replayed_with_them(write, tmp_path, anal
     entry = find_entry(run.folder / "audit.jsonl", "last")
     assert entry["command"]["arguments"]["reading"] == {
         **{"header": True, "sep": "|", "decimal": ",", "id_column": "c"},
-        **{"keep_index": True, "drop": ["d"]},
+        **{"keep_index": True, "missing": [], "drop": ["d"]},
     }
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["columns"] == ["column_1", "a", "b"]
