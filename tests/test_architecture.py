@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
 ROOMS["estimators"] = {
     *("config", "exact", "spectra", "moments", "certificate", "model"),
     *("constructive", "weights", "training.checkpoint"),
-    *("sampling.columns", "sampling.parquet"),
+    *("sampling.columns", "sampling.missing", "sampling.parquet"),
 }
 ROOMS["report"] = {*ROOMS}
 ROOMS["analysis"] = {*ROOMS}

@@ -277,5 +277,4 @@ class Detect(Analysis):
         """The outliers, as lines."""
         from spectral_tf.analysis.text import outlier_text
 
-        del table
-        return outlier_text(answer, self.top)
+        return outlier_text(table, answer, self.top)

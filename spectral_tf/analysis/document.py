@@ -39,7 +39,8 @@ def document(
     results = _RESULTS[type(answer)](table, answer)
     if isinstance(answer, Outliers):
         told = explanations(table, answer, parameters["top"])
-        names = "row", "score", "is_outlier", "reason"
+        names = ["row", *(["id"] if table.row_names else [])]
+        names += ["score", "is_outlier", "reason"]
         results["strangest"] = [{name: one[name] for name in names} for one in told]
     scaling = {
         name: {"mean": mean, "scale": scale}
@@ -199,6 +200,7 @@ def explanations(table: Prepared, answer: Outliers, top: int) -> list[dict[str, 
         found.append(
             {
                 "row": row + 1,
+                **({"id": table.row_name(row)} if table.row_names else {}),
                 "score": float(answer.distance[row]),
                 "is_outlier": bool(answer.is_outlier[row]),
                 "reason": told.sentence(row),

@@ -67,6 +67,7 @@ class Prepared:
         left_out: the others, and why.
         imputed: column -> what was filled in.
         notes: one sentence for each other thing that a reader should know.
+        row_names: a name for each row; empty if a column holds none.
 
     Source: ours.
     """
@@ -81,6 +82,11 @@ class Prepared:
     left_out: tuple[LeftOut, ...]
     imputed: Mapping[str, Filled]
     notes: tuple[str, ...]
+    row_names: tuple[str, ...] = ()
+
+    def row_name(self, row: int) -> str:
+        """The name of a row, counted from 0; empty where rows have none."""
+        return self.row_names[row] if self.row_names else ""
 
 
 def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepared:
@@ -147,6 +153,7 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         columns=names,
         left_out=tuple(left_out),
         imputed={name: imputed[name] for name in names if name in imputed},
+        row_names=read.row_names,
         notes=(
             *read.notes,
             *bad_notes,
@@ -202,14 +209,15 @@ def _refuse_unbounded(name: str, x: np.ndarray, columns: Sequence[str]) -> None:
     infinite = bad_counts(columns, np.isinf(x), MOST_NAMES)
     if infinite:
         raise DataError(
-            f"{name} has infinite values ({infinite}); correct them, or leave these "
-            "columns out with --columns."
+            f"{name} has infinite values ({infinite}); correct them, leave these "
+            "columns out with --columns, or, if they mark missing values, give "
+            "--missing inf."
         )
     huge = bad_counts(columns, np.abs(x) > LARGEST, MOST_NAMES)
     if huge:
         raise DataError(
             f"{name} has values beyond {LARGEST:g} ({huge}); if they mark missing "
-            "values, leave their cells empty; if not, divide the columns by a constant."
+            "values, give --missing VALUE; if not, divide the columns by a constant."
         )
 
 

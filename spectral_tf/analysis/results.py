@@ -196,8 +196,11 @@ def _write_components(folder: Path, table: Prepared, answer: Components) -> None
         ),
     )
     rows = enumerate(answer.scores.tolist(), start=1)
-    _write_csv(
-        folder / "scores.csv", ["row", *names], ([row, *each] for row, each in rows)
+    _write_rows(
+        folder / "scores.csv",
+        table,
+        ["row", *names],
+        ([row, *each] for row, each in rows),
     )
     scree_figure(answer.shares, answer.certificate, folder / "scree.png")
     biplot_figure(
@@ -211,8 +214,9 @@ def _write_components(folder: Path, table: Prepared, answer: Components) -> None
 
 def _write_clusters(folder: Path, table: Prepared, answer: Clusters) -> None:
     found = zip(answer.labels.tolist(), answer.probability.tolist(), strict=True)
-    _write_csv(
+    _write_rows(
         folder / "labels.csv",
+        table,
         ["row", "cluster", "probability"],
         ([row, *each] for row, each in enumerate(found, start=1)),
     )
@@ -248,11 +252,22 @@ def _write_outliers(folder: Path, table: Prepared, answer: Outliers, top: int) -
                 cells += [table.columns[index], float(told.feature_share[row, index])]
             yield cells
 
-    _write_csv(folder / "outliers.csv", head, rows())
+    _write_rows(folder / "outliers.csv", table, head, rows())
     _write_json(folder / "explanations.json", explanations(table, answer, top))
     shares = None if answer.is_robust else answer.shares
     path = folder / "outliers.png"
     outlier_figure(answer.scores, answer.distance, answer.threshold, shares, path)
+
+
+def _write_rows(
+    path: Path, table: Prepared, head: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Write a line for each row of the table, with its name behind its number."""
+    if table.row_names:
+        head = [head[0], "id", *head[1:]]
+        named = zip(rows, table.row_names, strict=True)
+        rows = ([cells[0], name, *cells[1:]] for cells, name in named)
+    _write_csv(path, head, rows)
 
 
 def _cells(values: np.ndarray) -> list[float | str]:

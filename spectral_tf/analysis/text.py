@@ -202,10 +202,11 @@ def cluster_text(table: Prepared, answer: Clusters) -> list[str]:
     return [*lines, *_certified(answer)]
 
 
-def outlier_text(answer: Outliers, top: int) -> list[str]:
+def outlier_text(table: Prepared, answer: Outliers, top: int) -> list[str]:
     """The strangest rows with reasons, and the certificate of the components.
 
     Args:
+        table: as it was analysed.
         answer: the distances.
         top: rows that are listed.
 
@@ -225,7 +226,9 @@ def outlier_text(answer: Outliers, top: int) -> list[str]:
         mark = "outlier" if answer.is_outlier[row] else "normal"
         reason = shown_name(answer.explanation.sentence(row, NAMED_TEXT), WHOLE)
         score = f"{answer.distance[row]:.4g}"
-        lines.append(f"row {row + 1:>{width}}  {score:>6}  {mark:<7}  {reason}")
+        name = shown_name(table.row_name(row))
+        place = f"row {row + 1:>{width}}" + f" ({name})" * bool(name)
+        lines.append(f"{place}  {score:>6}  {mark:<7}  {reason}")
     return ["", *lines, "", *_certified(answer)]
 
 

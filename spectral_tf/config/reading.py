@@ -11,7 +11,8 @@ class ReadOptions(Config):
     """What a user says about the file of a table; every default finds out by itself.
 
     `header`, `sep`, `decimal` and `keep_index` concern text files and sheets (a sheet
-    has no `sep`); `id_column` and `drop` name columns of any kind of file.
+    has no `sep`), `keep_index` Parquet, too; `id_column` and `drop` name columns of any
+    kind of file, and `missing` is of any.
 
     Source: ours.
     """
@@ -22,10 +23,12 @@ class ReadOptions(Config):
     sep: str | None = None
     # Mark before the decimals; if given, the other mark may part thousands (1.299,5).
     decimal: Literal[".", ","] | None = None
-    # Column that names the rows; it is left out of the analysis.
+    # Column that names the rows; it goes into the results, not into the analysis.
     id_column: str | None = None
     # Keep an unnamed first column that looks like the index of a saved data frame.
     keep_index: bool = False
+    # Numbers or texts that stand for a missing value, e.g. -999 n.a.
+    missing: tuple[str, ...] = ()
     # Columns to leave out, by name.
     drop: tuple[str, ...] = ()
 

@@ -9,7 +9,14 @@ import numpy as np
 
 from spectral_tf.config import DataError, require
 from spectral_tf.exact import side_by_side
-from spectral_tf.sampling.columns import LeftOut
+from spectral_tf.sampling.columns import LeftOut, numbered
+from spectral_tf.sampling.missing import (
+    Codes,
+    Missing,
+    cleared,
+    codes_of,
+    suspicions,
+)
 from spectral_tf.sampling.parquet import (
     IS_INDEX,
     Field,
@@ -20,7 +27,11 @@ from spectral_tf.sampling.parquet import (
 
 
 def read_chunks(
-    path: str | Path, *, rows: int = 65_536, columns: Sequence[str] | None = None
+    path: str | Path,
+    *,
+    rows: int = 65_536,
+    columns: Sequence[str] | None = None,
+    missing: Missing = (),
 ) -> Iterator[np.ndarray]:
     """Chunks of rows of a file, of which only one is in memory at a time.
 
@@ -30,6 +41,8 @@ def read_chunks(
         columns: of a Parquet file; None takes all but the index of a pandas table, by
             the file's own metadata; they must be numbers. Truth values and decimals
             are; the second of two columns called `a` is `a.2`.
+        missing: numbers that stand for a missing value, e.g. `[-999]`; they become
+            NaN, to be filled in before a chunk is given to an estimator.
 
     Returns:
         Iterator over arrays `[n, d]`; NaN where a number is missing; of objects where a
@@ -38,10 +51,12 @@ def read_chunks(
 
     Raises:
         DataError: if the file is missing, of another kind, or not such a table.
-        ConfigError: if rows < 1.
+        ConfigError: if rows < 1, or `missing` has something else than numbers.
 
     Warns:
-        UserWarning: naming the index that is left out.
+        UserWarning: naming the index that is left out; and the values that are
+            repeated, and stand apart, in the first chunk: they may be codes of missing
+            values, and stay numbers.
 
     Example:
         >>> from spectral_tf.estimators import SpectralPCA, read_chunks
@@ -50,13 +65,22 @@ def read_chunks(
     Source: ours.
     """
     require(rows >= 1, f"rows={rows} must be >= 1.")
+    codes = codes_of(missing)
+    require(
+        not codes.texts,
+        f"missing={sorted(codes.texts)} are no numbers; a .npy or .parquet file has no "
+        "other codes.",
+    )
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"{path} is not a file (looked in {Path.cwd()}).")
     if path.suffix == ".npy":
-        return _npy(path, rows)
+        return _cleared(path, _npy(path, rows), None, codes)
     if path.suffix in (".parquet", ".pq"):
-        return _parquet(path, rows, columns)
+        with opened(path) as file:
+            fields = chosen_fields(path, file.schema_arrow, columns)
+        names = [field.name for field in fields]
+        return _cleared(path, _batches(path, rows, fields), names, codes)
     raise DataError(
         f"{path.name} cannot be read in chunks; give a .npy or .parquet file."
     )
@@ -78,12 +102,25 @@ def _npy(path: Path, rows: int) -> Iterator[np.ndarray]:
         yield np.asarray(array[low : low + rows])
 
 
-def _parquet(
-    path: Path, rows: int, columns: Sequence[str] | None
+def _cleared(
+    path: Path,
+    chunks: Iterator[np.ndarray],
+    names: Sequence[str] | None,
+    codes: Codes,
 ) -> Iterator[np.ndarray]:
-    with opened(path) as file:
-        fields = chosen_fields(path, file.schema_arrow, columns)
-    return _batches(path, rows, fields)
+    """Chunks with NaN for codes; a warning of others that the first chunk may have."""
+    for place, chunk in enumerate(chunks):
+        clear = chunk
+        if codes.numbers:
+            without, cells = cleared(chunk, codes)
+            # A chunk without gaps keeps the digits that float64 has not.
+            clear = without if np.any(cells) else chunk
+        if place == 0:
+            columns = names or numbered(clear.shape[1])
+            for note in suspicions(clear, columns):
+                start = f"{path.name}, first {len(clear):,} rows"
+                warnings.warn(f"{start}: {note}", UserWarning, stacklevel=2)
+        yield clear
 
 
 def _batches(path: Path, rows: int, fields: Sequence[Field]) -> Iterator[np.ndarray]:
@@ -140,6 +177,6 @@ def chosen_fields(
         warnings.warn(
             f"{path.name}: {said} To read it, name it in columns=[...].",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return chosen

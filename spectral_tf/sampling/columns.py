@@ -80,6 +80,7 @@ class Columns(NamedTuple):
         bad: columns of `x` with cells that are neither numbers nor missing; NaN there.
         exact: name -> the column relative to a centre that was subtracted before it
             was rounded to float64, where the rounding may matter.
+        row_names: a text for each row; empty if no column is said to hold them.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Columns(NamedTuple):
     notes: tuple[str, ...] = ()
     bad: tuple[BadCells, ...] = ()
     exact: Mapping[str, Relative] = MappingProxyType({})
+    row_names: tuple[str, ...] = ()
 
 
 def numbered(count: int) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.exact import Relative, column_relative
 from spectral_tf.sampling.columns import Columns, LeftOut, made_unique
+from spectral_tf.sampling.missing import codes_of, marked
 
 IS_INDEX = "it is the index of a pandas table"
 _INDEX_MARKS = ("__index_level_", "__null_dask_index__")
@@ -218,6 +219,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
     if not table.num_rows or not table.num_columns:
         raise DataError(f"{path} is empty; it needs at least one row of numbers.")
     fields, notes = fields_of(table.schema)
+    codes = codes_of(options.missing)
     kept, columns, left_out, exact = [], [], [], {}
     for field, column in zip(fields, table.itercolumns(), strict=True):
         values, reason = _feature(field, column, keep_index=options.keep_index)
@@ -226,7 +228,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
             continue
         kept.append(values)
         columns.append(field.name)
-        relative = relative_of(column, values)
+        relative = relative_of(column, marked(values, codes))
         exact |= {} if relative is None else {field.name: relative}
     if not kept:
         raise DataError(f"{path} has no numeric column. {_said(left_out)}")

@@ -20,8 +20,11 @@ import numpy as np
 
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.config.wording import counted
+from spectral_tf.exact import column_relative
 from spectral_tf.sampling.columns import Columns, listed, numbered
+from spectral_tf.sampling.missing import Missing, codes_of, suspicions, without_codes
 from spectral_tf.sampling.parquet import read_parquet
+from spectral_tf.sampling.row_names import with_row_names
 from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
 from spectral_tf.sampling.sheets import read_sheet
 from spectral_tf.sampling.text_tables import read_text
@@ -88,6 +91,7 @@ def load_columns(
     source: str,
     options: ReadOptions = AS_FOUND,
     *,
+    missing: Missing = (),
     bad_cells: Literal["refuse", "keep"] = "refuse",
 ) -> Columns:
     """Read the numeric columns of a source as they stand.
@@ -95,17 +99,24 @@ def load_columns(
     Args:
         source: as for `load_table`.
         options: how a file is read.
+        missing: numbers, or texts of cells, that stand for a missing value besides
+            those of the options, e.g. `[-999, "n.a."]`; a note says where they were.
+            Those that are not named stay numbers; a note says which stand apart.
         bad_cells: text among numbers is refused, or is NaN and listed in `bad`.
 
     Returns:
         The columns in float64. Missing numbers are NaN, infinite ones are kept.
 
     Raises:
-        ConfigError: if `drop` or `id_column` names no column.
+        ConfigError: if `drop` or `id_column` names no column, or `missing` has
+            something else.
         DataError: as `load_table`, but not for missing or infinite numbers.
 
     Source: ours.
     """
+    path, more = None, codes_of(missing)
+    codes = *options.missing, *map(repr, more.numbers), *sorted(more.texts)
+    options = options.replace(missing=codes)
     if source in _IMAGES:
         table = _image_table(source)
         x = table.x.astype(np.float64)
@@ -113,7 +124,12 @@ def load_columns(
     else:
         path, reader = _reader(source)
         read = reader(path, options)
+    read = without_codes(read, codes_of(codes))
+    read = with_row_names(read, path, options.id_column)
     read = without_dropped(read, options)
+    if path is not None:
+        doubts = suspicions(read.x, read.columns)
+        read = read._replace(notes=(*read.notes, *doubts))
     if bad_cells == "refuse":
         refuse_bad_cells(source, read.bad, _REMEDY)
     return read

@@ -7,7 +7,7 @@ import io
 import itertools
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ from spectral_tf.sampling.columns import (
     numbered,
 )
 from spectral_tf.sampling.headers import judge_first_line
+from spectral_tf.sampling.missing import code_note, codes_of, marked
 
 MOST_BAD = 3
 """Cells that are no numbers, of a column of numbers, that are shown."""
@@ -105,6 +106,8 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
     Source: ours.
     """
     path, lines = records.path, records.lines
+    codes = codes_of(options.missing)
+    texts = codes.texts
     given, notes = _column_names(records, options)
     if given is None:
         given = numbered(len(lines[0][1]))
@@ -115,10 +118,11 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
     else:
         lines = lines[1:]
     names, changed = made_unique(given)
+    blank = _without_texts(lines, texts)
     notes += changed
     kept, left_out, bad, exact = [], [], [], {}
     for index, name in enumerate(names):
-        cells = _Cells(name, given[index], index, [row[index] for _, row in lines])
+        cells = _Cells(name, given[index], index, [row[index] for _, row in blank])
         parsed = parse_column(cells.texts, options.decimal)
         where = [f"on {records.line} {lines[i][0]}" for i in parsed.bad[:MOST_BAD]]
         reason = _reason_to_leave(cells, parsed, where, options)
@@ -126,8 +130,8 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
             left_out.append(LeftOut(name, reason))
             continue
         kept.append((name, parsed.values))
-        texts = [plain_text(text, parsed.decimal) for text in cells.texts]
-        relative = column_relative(texts, np.array(parsed.values, float))
+        plain = [plain_text(text, parsed.decimal) for text in cells.texts]
+        relative = column_relative(plain, marked(np.array(parsed.values), codes))
         exact |= {} if relative is None else {name: relative}
         notes += _doubts(cells, parsed, records.sep, options)
         if parsed.bad:
@@ -146,10 +150,54 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
         x=np.array([values for _, values in kept], float).T,
         columns=tuple(name for name, _ in kept),
         left_out=tuple(left_out),
-        notes=tuple(notes),
+        notes=(*notes, *_code_notes(texts, lines, names, left_out)),
         bad=tuple(bad),
         exact=exact,
+        row_names=_row_names(names, lines, options),
     )
+
+
+def _without_texts(
+    lines: list[tuple[int, list[str]]], texts: Collection[str]
+) -> list[tuple[int, list[str]]]:
+    """The lines with blank cells for the texts that a user calls missing."""
+    if not texts:
+        return lines
+    return [
+        (place, ["" if cell.strip().lower() in texts else cell for cell in cells])
+        for place, cells in lines
+    ]
+
+
+def _code_notes(
+    texts: Collection[str],
+    lines: Sequence[tuple[int, list[str]]],
+    names: Sequence[str],
+    left_out: Sequence[LeftOut],
+) -> list[str]:
+    """A note for each text that a user calls missing: in which columns it was."""
+    unused = {column.name for column in left_out}
+    used = [(i, name) for i, name in enumerate(names) if name not in unused]
+    notes = []
+    for code in sorted(texts):
+        counts = {
+            name: sum(cells[index].strip().lower() == code for _, cells in lines)
+            for index, name in used
+        }
+        notes.append(code_note(repr(code), {n: c for n, c in counts.items() if c}))
+    return notes
+
+
+def _row_names(
+    names: Sequence[str],
+    lines: Sequence[tuple[int, list[str]]],
+    options: ReadOptions,
+) -> tuple[str, ...]:
+    """The cells of the column that names the rows."""
+    if options.id_column not in names:
+        return ()
+    index = names.index(options.id_column)
+    return tuple(cells[index].strip() for _, cells in lines)
 
 
 def _text(path: Path) -> str:
@@ -226,8 +274,11 @@ def _column_names(
     names = tuple(cell.strip() for cell in first)
     if options.header is not None:
         return (names, []) if options.header else (None, [])
-    rest = [cells for _, cells in records.lines[1:]]
-    verdict = judge_first_line(first, rest, options.decimal)
+    codes = codes_of(options.missing)
+    texts = codes.texts
+    (_, judged), *below = _without_texts(records.lines, texts)
+    rest = [cells for _, cells in below]
+    verdict = judge_first_line(judged, rest, options.decimal)
     if not verdict.is_doubtful:
         return (names, []) if verdict.is_names else (None, [])
     if verdict.is_names:
@@ -289,17 +340,20 @@ def _doubts(
             f"Column {name!r} has no name; if it is an index, leave it out with --drop "
             f"{name}."
         )
+    is_german = options.decimal is None and sep in (";", "\t")
+    is_mixed = options.decimal == "," and parsed.decimal is None
+    if not (is_german or is_mixed):
+        return notes
     pointed = [text.strip() for text in cells.texts if "." in text[:-1]]
     pointed = [text for text in pointed if not is_missing(text)]
     if not pointed or parsed.kind != "number":
         return notes
-    if options.decimal == "," and parsed.decimal is None:
+    if is_mixed:
         notes.append(
             f"Column {name!r} is written with decimal points, as in {pointed[0]!r}, "
             "and was read so."
         )
-    is_german = options.decimal is None and sep in (";", "\t")
-    if is_german and all(map(_THOUSANDS.fullmatch, pointed)):
+    elif all(map(_THOUSANDS.fullmatch, pointed)):
         notes.append(
             f"Column {name!r} was read with decimal points ({pointed[0]!r} is "
             f"{float(pointed[0]):g}); if they part thousands, give --decimal ',', and "

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,6 +99,31 @@ def test_the_ways_out_of_one_bad_cell(spoilt, analysed):
     assert run.table("components.csv")[0][3:] == ["a", "c"]
 
 
+def test_a_bad_cell_may_be_named(spoilt, refused, analysed):
+    flags = ["--missing", BAD]
+    assert "has missing values ('b': 1)" in refused(spoilt, *flags)
+    run = analysed(spoilt, *flags, "--impute", "median")
+    assert f"Read {BAD!r} as missing, cells by column: 'b': 1." in run.out
+
+
+def test_a_dropped_column_has_no_codes(write, analysed):
+    b = ["-999" if i % 7 == 0 else cell for i, cell in enumerate(cells(1))]
+    path = write(lines(a=cells(0), b=b, c=cells(2)))
+    assert "-999 is repeated" in analysed(path).out
+    assert "-999" not in analysed(path, "--drop", "b", name="dropped").out
+
+
+def test_an_index_in_parquet_may_be_kept(tmp_path, analysed):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": cells(0), "b": cells(1)}, dtype=float)
+    frame.index = pandas.Index(np.arange(ROWS)[::-1] ** 2, name="key")
+    frame.to_parquet(tmp_path / "t.parquet")
+    run = analysed(tmp_path / "t.parquet")
+    assert run.table("components.csv")[0][3:] == ["a", "b"]
+    run = analysed(tmp_path / "t.parquet", "--keep-index", name="kept")
+    assert "key" in run.table("components.csv")[0][3:]
+
+
 def test_decimal_commas_are_never_filled_in(write, refused, analysed):
     b = [cell.replace(".", ",") for cell in cells(1)]
     path = write(lines(";", a=cells(0), b=b))
@@ -131,7 +157,7 @@ def test_the_log_has_the_options_and_is_replayed_with_them(write, tmp_path, anal
     entry = find_entry(run.folder / "audit.jsonl", "last")
     assert entry["command"]["arguments"]["reading"] == {
         **{"header": True, "sep": "|", "decimal": ",", "id_column": "c"},
-        **{"keep_index": True, "drop": ["d"]},
+        **{"keep_index": True, "missing": [], "drop": ["d"]},
     }
     summary = json.loads((run.folder / "summary.json").read_text())
     assert summary["columns"] == ["column_1", "a", "b"]
@@ -170,3 +196,39 @@ def test_the_engines_are_explained_in_the_help(capsys):
     assert "--engine {auto,constructed,pretrained,exact}" in words
     for option in ("--header, --no-header", "--sep STR", "--id-column STR", "--drop"):
         assert option in words
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "parquet of numbers"])
+def test_rows_are_named_in_the_results(kind, write, tmp_path, analysed):
+    rng = np.random.default_rng(0)
+    ids = [f"{1000 + i}" for i in rng.permutation(ROWS)]
+    if kind != "parquet of numbers":
+        ids = [f"sample {name}" for name in ids]
+    columns = {"sample": ids, **{name: cells(i) for i, name in enumerate("abc")}}
+    columns["c"][23] = "40"
+    path = write(lines(**columns))
+    if kind != "csv":
+        pyarrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        values: dict[str, Any] = {
+            k: list(map(float, v)) for k, v in columns.items() if k != "sample"
+        }
+        values["sample"] = ids if kind == "parquet" else list(map(int, ids))
+        path = tmp_path / "table.parquet"
+        parquet.write_table(pyarrow.table(values), path)
+    flags = ["--id-column", "sample"]
+    run = analysed(path, *flags, "--top", "2", command="detect", name="detect")
+    head, rows = run.table("outliers.csv")
+    assert head[:3] == ["row", "id", "score"]
+    assert [row[1] for row in rows] == ids
+    assert f"row 24 ({ids[23]}) " in run.out
+    told = json.loads((run.folder / "explanations.json").read_text())
+    assert (told[0]["row"], told[0]["id"]) == (24, ids[23])
+    strangest = json.loads((run.folder / "summary.json").read_text())["results"]
+    assert strangest["strangest"][0]["id"] == ids[23]
+    for command, file in {"pca": "scores.csv", "cluster": "labels.csv"}.items():
+        more = ["--n-clusters", "2"] if command == "cluster" else []
+        run = analysed(path, *flags, *more, command=command, name=command)
+        head, rows = run.table(file)
+        assert head[:2] == ["row", "id"]
+        assert [row[1] for row in rows] == ids
