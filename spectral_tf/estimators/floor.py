@@ -59,6 +59,7 @@ class Rounding:
         entry: `[d]` r, root mean square over the rows.
         solver: s.
         count: N.
+        values: `[k]` lambda, of the components.
     """
 
     spread: np.ndarray
@@ -66,28 +67,34 @@ class Rounding:
     entry: np.ndarray
     solver: float
     count: int
+    values: np.ndarray
 
     @classmethod
     def of(
-        cls, source: Source, spread: np.ndarray, entry: np.ndarray, count: int
+        cls,
+        source: Source,
+        spread: np.ndarray,
+        entry: np.ndarray,
+        count: int,
+        values: np.ndarray,
     ) -> "Rounding":
         """Of a source whose columns deviate by `spread` from what was subtracted."""
         total = float(np.sum(spread**2))
         error = spread * (source.error / total) ** 0.5 if total > 0 else 0 * spread
-        return cls(spread, error, entry, source.slack - source.error, count)
+        return cls(spread, error, entry, source.slack - source.error, count, values)
 
     def floors(self, vectors: np.ndarray) -> np.ndarray:
         """`[k]` variances along unit vectors `[k, d]` that may be rounding."""
         sizes = np.abs(vectors)
         return (sizes @ self.error) ** 2 + self.solver + (sizes @ self.entry) ** 2
 
-    def tilts(self, values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """`[k]` a: what the plane is off, for each unit of a coordinate."""
+    def tilts(self, vectors: np.ndarray) -> np.ndarray:
+        """`[m]` a: what the plane of the first m is off, for a unit of a coordinate."""
         sizes, left = np.abs(vectors), left_of(vectors)
         crossed = (sizes @ self.spread) * (left @ self.entry)
         crossed = crossed + (sizes @ self.entry) * (left @ self.spread)
         off = (sizes @ self.error) * (left @ self.error) + self.solver
-        return (off + crossed / self.count**0.5) / values
+        return (off + crossed / self.count**0.5) / self.values[: len(vectors)]
 
 
 def left_of(vectors: np.ndarray) -> np.ndarray:

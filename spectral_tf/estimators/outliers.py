@@ -236,7 +236,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             entry = np.sqrt(np.mean(entries**2, axis=0))
             rounding = dataclasses.replace(rounding, entry=entry)
         tilts, rank = np.zeros(self.n_components_), pca._rank
-        tilts[:rank] = rounding.tilts(pca._values[:rank], pca.components_[:rank])
+        tilts[:rank] = rounding.tilts(pca.components_[:rank])
         floor = dataclasses.replace(floor, tilts=tilts)
         least = 0.0
         if rank < self.n_components_:

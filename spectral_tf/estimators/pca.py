@@ -227,8 +227,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _set_rank(self, values: np.ndarray, summary: Summary, dtype: Any) -> None:
         """What is known of the rounding; `_rank`: components that vary, by proof."""
-        self._rounding = summary.rounding(dtype)
-        self._values, self._unit = values, summary.scale
+        self._rounding = summary.rounding(values, dtype)
+        self._unit = summary.scale
         self._rank = numerical_rank(values, self._rounding.floors(self.components_))
         left = max(min(rank_limit(summary.source), summary.count) - len(values), 1)
         rest = summary.total - float(values.sum())
@@ -380,5 +380,5 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.components_,
             self.explained_variance_,
             float(self.noise_variance_),
-            self.get_covariance(),
+            self._rank,
         )

@@ -141,14 +141,15 @@ class Summary:
         size = float(np.hypot(np.sqrt(self.total), middle))
         return proven_floor(self.source, size, dtype)
 
-    def rounding(self, dtype: Any) -> Rounding:
+    def rounding(self, values: np.ndarray, dtype: Any) -> Rounding:
         """What rounding did to the source.
 
         Args:
+            values: `[k]` its largest eigenvalues.
             dtype: of the rows as they came.
         """
         entry = made(np.hypot(self.spread, self.mean / self.scale), dtype)
-        return Rounding.of(self.source, self.spread, entry, self.count)
+        return Rounding.of(self.source, self.spread, entry, self.count, values)
 
 
 @dataclasses.dataclass(frozen=True)
