@@ -135,7 +135,7 @@ def first_entries(certificate: Certificate, k: int) -> Certificate:
 
 
 def precision_of(
-    components: np.ndarray, variances: np.ndarray, noise: float, covariance: np.ndarray
+    components: np.ndarray, variances: np.ndarray, noise: float, rank: int
 ) -> np.ndarray:
     r"""The inverse of :math:`W^\top \operatorname{diag}(v - \sigma^2) W + \sigma^2 I`.
 
@@ -143,16 +143,18 @@ def precision_of(
         components: W `[k, d]`, orthonormal rows.
         variances: v `[k]`.
         noise: sigma^2.
-        covariance: `[d, d]` that matrix.
+        rank: components that vary by more than rounding.
 
     Returns:
         `[d, d]`: by the matrix inversion lemma, where W has fewer rows than columns
-        and sigma^2 > 0, else by a pseudo-inverse.
+        and sigma^2 > 0; else the pseudo-inverse, which has no part in null directions.
 
     Source: Tipping & Bishop (1999), section 3.
     """
     if len(components) == components.shape[1] or noise <= 0:
-        return np.linalg.pinv(covariance, hermitian=True)
+        is_leading = (np.arange(len(variances)) < rank) & (variances > 0)
+        leading = components[is_leading]
+        return (leading.T / variances[is_leading]) @ leading
     shares = np.maximum(1 - noise / np.maximum(variances, noise), 0.0)
     precision = -(components.T * shares) @ components
     precision.flat[:: len(precision) + 1] += 1.0

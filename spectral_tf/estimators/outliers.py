@@ -13,7 +13,7 @@ Bishop, 1999): Hotelling's statistic beside the residual's, on one scale.
 
 *Rounding.* Where columns depend on one another exactly (totals, shares that sum to 1, a
 copy in other units), k components leave nothing, and what is computed as a distance is
-rounding. `Floor` of `rank.py` bounds it for each row; a distance or a coordinate in a
+rounding. `floor.py` bounds it for each row; a distance or a coordinate in a
 null direction that is no larger is 0, in every answer of the detector.
 """
 
@@ -29,9 +29,9 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.config.wording import percent
 from spectral_tf.estimators.dimension import varying_directions
+from spectral_tf.estimators.floor import Floor, made
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
-from spectral_tf.estimators.rank import Floor
 from spectral_tf.estimators.robust import (
     MEDIAN_ROWS,
     lengths,
@@ -51,6 +51,8 @@ from spectral_tf.estimators.validation import (
 from spectral_tf.exact import restored
 from spectral_tf.moments import split
 
+SOUND = 5
+"""Standard deviations that a sound row may be off."""
 JUDGES = ("residual", "combined")
 
 
@@ -222,8 +224,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _set_units(self, x: np.ndarray) -> None:
         """What coordinates and distances are divided by: never by rounding."""
-        rows = x[:: -(-len(x) // MEDIAN_ROWS)]
-        rounding = float(np.median(self._floor.of(rows, self._middle)))
+        rounding = float(np.median(self._floor.of(thinned(x))))
         scores = self._coordinates(x)
         self._spread = spread_of(scores, robust=self.robust)
         self._spread[~scores.any(axis=0)] = rounding or 1.0
@@ -235,22 +236,28 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _row_floor(self, x: np.ndarray) -> Floor:
         """What rounding does to the distance of a row from the plane."""
-        pca, unit = self.pca_, float(np.finfo(x.dtype).eps) / 2
-        floor = Floor(0.0, unit, x.shape[1], self.n_components_)
-        if pca._tilt is None:
+        pca, centre = self.pca_, self._middle
+        floor = Floor(centre, pca.components_, np.zeros(self.n_components_))
+        if not pca._is_whole or not pca._rank:
             return floor
-        scale = float(pca.singular_values_[pca._rank - 1])
-        added = 0.0
-        for part in split(x):
-            made = floor.entries(part, self._middle)
-            away = lengths(part - self._middle)
-            if self.robust:  # the plane is that of rows at unit distance
-                made = np.divide(made, away, out=np.zeros_like(made), where=away > made)
-                away = np.ones_like(made)
-            added += 2 * float(np.sum((made / scale) * (away / scale)))
-        # Roundings of the entries of N rows are independent.
-        tilt = pca._tilt + added / len(x) ** 0.5
-        return dataclasses.replace(floor, tilt=tilt)
+        rows, rounding = thinned(x), pca._rounding
+        away = lengths(rows - centre)
+        if self.robust:  # the plane is that of rows at unit distance
+            entries = made(np.abs(rows) + np.abs(centre), x.dtype)
+            is_far = (away > lengths(entries))[:, None]
+            zeros = np.zeros(rows.shape)
+            entries = np.divide(entries, away[:, None], out=zeros, where=is_far)
+            entry = np.sqrt(np.mean(entries**2, axis=0))
+            rounding = dataclasses.replace(rounding, entry=entry)
+        tilts, rank = np.zeros(self.n_components_), pca._rank
+        tilts[:rank] = rounding.tilts(pca.components_[:rank])
+        floor = dataclasses.replace(floor, tilts=tilts)
+        least = 0.0
+        if rank < self.n_components_:
+            # The solver cannot tell these components from what they leave.
+            unit = np.median(away) if self.robust else pca._unit
+            least = SOUND * rounding.solver**0.5 * float(unit)
+        return floor.with_noise(lengths(self._left(rows)), away, least)
 
     def _check_contamination(self) -> None:
         value = self.contamination
@@ -291,12 +298,11 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         )
         if centre is None:
             return pca.fit(x)
-        floor = Floor(0.0, float(np.finfo(x.dtype).eps) / 2, x.shape[1], 0)
         if len(x) < x.shape[1]:
-            return pca.fit(on_sphere(x, centre, floor.entries(x, centre)))
+            return pca.fit(on_sphere(x, centre, at_centre(x, centre)))
         # In parts: a long table is not copied as a whole.
         return pca.partial_fit(
-            on_sphere(part, centre, floor.entries(part, centre)) for part in split(x)
+            on_sphere(part, centre, at_centre(part, centre)) for part in split(x)
         )
 
     def _rows(self, X: ArrayLike) -> np.ndarray:
@@ -312,7 +318,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         scores = self._centred(x) @ self.pca_.components_.T
         if self.pca_._rank < scores.shape[1]:
             null = scores[:, self.pca_._rank :]
-            null[np.abs(null) <= self._floor.of(x, self._middle)[:, None]] = 0
+            null[np.abs(null) <= self._floor.of(x)[:, None]] = 0
         return scores
 
     def _centred(self, x: np.ndarray) -> np.ndarray:
@@ -328,11 +334,14 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _residual(self, x: np.ndarray) -> np.ndarray:
         """`[N, d]` rows minus their reconstructions; 0 where that may be rounding."""
-        centred = self._centred(x)
-        components = self.pca_.components_
-        residual = centred - (centred @ components.T) @ components
-        residual[lengths(residual) <= self._floor.of(x, self._middle)] = 0
+        residual = self._left(x)
+        residual[lengths(residual) <= self._floor.of(x)] = 0
         return residual
+
+    def _left(self, x: np.ndarray) -> np.ndarray:
+        """`[N, d]` rows minus their reconstructions, as computed."""
+        centred, components = self._centred(x), self.pca_.components_
+        return centred - (centred @ components.T) @ components
 
     def _distances(self, x: np.ndarray) -> np.ndarray:
         """`[N]` lengths of the residuals, of any finite size."""
@@ -428,6 +437,16 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
                 return residual**2
             inside = (scores / self._spread) @ self.pca_.components_
             return self._centred(x) * (inside + residual / self._noise**2)
+
+
+def thinned(x: np.ndarray) -> np.ndarray:
+    """Of a longer table, `MEDIAN_ROWS` evenly spaced rows."""
+    return x[:: -(-len(x) // MEDIAN_ROWS)]
+
+
+def at_centre(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """`[N]` distances from a centre that may be rounding of the entries."""
+    return lengths(made(np.abs(x) + np.abs(centre), x.dtype))
 
 
 def column_names(names: Iterable[str] | None, dim: int) -> tuple[str, ...]:

@@ -227,17 +227,13 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._set_rank(solution.eigenvalues, summary, dtype)
 
     def _set_rank(self, values: np.ndarray, summary: Summary, dtype: Any) -> None:
-        """`_rank`: components that vary, by proof; and `_tilt`, see `Floor`.
-
-        The tilt is None where what the components leave is more than rounding.
-        """
-        floor = summary.floor(dtype)
-        self._rank = numerical_rank(values, floor)
+        """What is known of the rounding; `_rank`: components that vary, by proof."""
+        self._rounding = summary.rounding(values, dtype)
+        self._unit = summary.scale
+        self._rank = numerical_rank(values, self._rounding.floors(self.components_))
         left = max(min(rank_limit(summary.source), summary.count) - len(values), 1)
-        is_whole = summary.total - float(values.sum()) <= left * floor
-        self._tilt: float | None = None
-        if is_whole and self._rank:
-            self._tilt = floor / float(values[self._rank - 1])
+        rest = summary.total - float(values.sum())
+        self._is_whole = rest <= left * summary.floor(dtype)
 
     def _set(
         self, solution: Solution, summary: Summary, unit: float, dtype: Any
@@ -389,5 +385,5 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.components_,
             self.explained_variance_,
             float(self.noise_variance_),
-            self.get_covariance(),
+            self._rank,
         )

@@ -26,6 +26,7 @@ from spectral_tf.estimators.engines import (
     propose,
     rank_limit,
 )
+from spectral_tf.estimators.floor import Rounding, made
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import proven_floor
 from spectral_tf.estimators.robust import lengths
@@ -93,6 +94,7 @@ class Summary:
         scale: power of two.
         count: N.
         total: trace of the source.
+        spread: `[d]` root mean squares of the columns of which the source is made.
     """
 
     source: Source
@@ -100,6 +102,7 @@ class Summary:
     scale: float
     count: int
     total: float
+    spread: np.ndarray
 
     @classmethod
     def of_rows(cls, x: np.ndarray) -> "Summary":
@@ -107,14 +110,16 @@ class Summary:
         if len(x) >= x.shape[1]:
             return cls.of_moments(moments_of([x]))
         rows, scale, mean = rows_source(x)
-        return cls(rows, mean, scale, len(x), rows.norm)
+        spread = np.linalg.norm(rows.x, axis=0) / len(x) ** 0.5
+        return cls(rows, mean, scale, len(x), rows.norm, spread)
 
     @classmethod
     def of_moments(cls, moments: Moments) -> "Summary":
         """Of sums over rows."""
         source = moments_source(moments)
         total = float(np.trace(source.values))
-        return cls(source, moments.mean, moments.scale, moments.count, total)
+        spread = np.sqrt(np.diagonal(moments.second) / moments.count)
+        return cls(source, moments.mean, moments.scale, moments.count, total, spread)
 
     @property
     def variance_unit(self) -> float:
@@ -136,6 +141,16 @@ class Summary:
         middle = float(lengths(self.mean[None])[0]) / self.scale
         size = float(np.hypot(np.sqrt(self.total), middle))
         return proven_floor(self.source, size, dtype)
+
+    def rounding(self, values: np.ndarray, dtype: Any) -> Rounding:
+        """What rounding did to the source.
+
+        Args:
+            values: `[k]` its largest eigenvalues.
+            dtype: of the rows as they came.
+        """
+        entry = made(np.hypot(self.spread, self.mean / self.scale), dtype)
+        return Rounding.of(self.source, self.spread, entry, self.count, values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,6 +353,9 @@ def replaced(
     values[loose], vectors[loose] = other.eigenvalues[loose], other.eigenvectors[loose]
     if np.max(np.abs(vectors @ vectors.T - np.eye(k))) > SEAM:
         values, vectors, loose = other.eigenvalues, other.eigenvectors, list(range(k))
+    else:  # the nearest orthonormal rows: of two answers they are so to the seam only
+        left, _, right = np.linalg.svd(vectors, full_matrices=False)
+        vectors = left @ right
     certificate = certified(source, values, vectors, tol)
     marked = certificate.with_replaced([rank + 1 for rank in loose])
     engine = f"{proposal.engine}, exact"

@@ -22,7 +22,13 @@ from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.config.wording import counted
 from spectral_tf.exact import column_relative
 from spectral_tf.sampling.columns import Columns, listed, numbered
-from spectral_tf.sampling.missing import Missing, codes_of, suspicions, without_codes
+from spectral_tf.sampling.missing import (
+    Missing,
+    codes_of,
+    marked,
+    suspicions,
+    without_codes,
+)
 from spectral_tf.sampling.parquet import read_parquet
 from spectral_tf.sampling.row_names import with_row_names
 from spectral_tf.sampling.selection import refuse_bad_cells, without_dropped
@@ -216,7 +222,6 @@ def _read_idx(path: Path) -> np.ndarray:
 
 def _read_array(path: Path, options: ReadOptions) -> Columns:
     """The array of a .npy file, or the one of a .npz file."""
-    del options
     notes = []
     try:
         with path.open("rb") as stream:
@@ -241,7 +246,11 @@ def _read_array(path: Path, options: ReadOptions) -> Columns:
         )
     names = numbered(x.shape[1])
     pairs = zip(names, x.T, strict=True)
-    tried = {name: column_relative(c, c.astype(float)) for name, c in pairs}
+    codes = codes_of(options.missing)
+    tried = {
+        name: column_relative(column, marked(column.astype(float), codes))
+        for name, column in pairs
+    }
     return Columns(
         name=path.name,
         x=x.astype(float),

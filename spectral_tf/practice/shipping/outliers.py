@@ -17,7 +17,7 @@ from spectral_tf.report.page.parts import Text
 SHARE = 0.9
 """Of the variance, that the components have."""
 SMALL = 1e-12
-"""Of a standardised table: a smaller variance is rounding."""
+"""Of the largest variance: a smaller one is rounding."""
 FAR = 3.0
 """Standard deviations from which a column is strange by itself."""
 
@@ -96,8 +96,10 @@ def expected_values(x: np.ndarray, centre: np.ndarray, plane: np.ndarray) -> np.
     away = x - centre
     inside = away @ plane.T
     left = away - inside @ plane
-    along = np.maximum(np.mean(inside**2, axis=0), SMALL)
-    noise = max(float(np.sum(left**2)) / len(x) / (x.shape[1] - len(plane)), SMALL)
+    along = np.mean(inside**2, axis=0)
+    least = SMALL * float(np.max(along)) or 1.0
+    along = np.maximum(along, least)
+    noise = max(float(np.sum(left**2)) / len(x) / (x.shape[1] - len(plane)), least)
     inverse = (plane.T / along) @ plane
     inverse += (np.eye(x.shape[1]) - plane.T @ plane) / noise
     return x - away @ inverse / np.diag(inverse)
