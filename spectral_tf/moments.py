@@ -18,9 +18,11 @@ are converted, exactly but for underflow.
 Source: Higham (2002), Accuracy and Stability, section 3.5.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import blas, get_blas_funcs
@@ -36,6 +38,9 @@ MIRRORED = 64
 """Columns of a triangle that are copied to the other one at a time."""
 ORDINARY = 100
 """Deviations between 2^-100 and 2^100 are not scaled."""
+COPIES = 2
+"""Covariances that are in memory at a time, at least: one, and another while rows are
+added to it or it is turned into a source."""
 UNIT_ROUNDOFF = 2.0**-53
 SMALLEST = 5e-324
 LARGEST_SCALE = 2.0**1000
@@ -167,13 +172,60 @@ def empty_moments(rows: np.ndarray) -> Moments:
     Returns:
         Moments of count 0.
 
+    Raises:
+        DataError: if there is not memory enough.
+
     Source: ours.
     """
     first = next(iter(split(rows)))
     shift, scale = shift_and_scale(first)
     dim = rows.shape[1]
+    check_memory(dim, dim, "a covariance")
     second = np.zeros((dim, dim), order="F")
     return Moments(0, shift, scale, np.zeros(dim), second, 0, 0)
+
+
+def check_memory(count: int, dim: int, what: str) -> None:
+    """Refuse an array that does not fit, before it is allocated.
+
+    Args:
+        count: rows of float64, of which `COPIES` are needed at a time.
+        dim: columns.
+        what: they are, in words.
+
+    Raises:
+        DataError: naming the memory that is needed and the ways out.
+
+    Source: ours.
+    """
+    needed, free = 8 * COPIES * count * dim, free_memory()
+    if free is not None and needed > free:
+        raise DataError(
+            f"{what} of {dim:,} columns needs {needed / 2**30:,.1f} GiB of memory "
+            f"({COPIES} arrays of {count:,} x {dim:,}), and {free / 2**30:,.1f} GiB "
+            "can be had; give fewer columns (choose them, or project the table with "
+            "sklearn.random_projection), or fewer rows than columns: then the rows are "
+            "kept, and no covariance is formed."
+        )
+
+
+def free_memory() -> int | None:
+    """Bytes that can be allocated: what the system has, or the container may take.
+
+    Returns:
+        The least that a file of Linux says; None where there is none.
+
+    Source: proc(5), MemAvailable; the kernel's cgroup-v2.rst and cgroup-v1/memory.rst.
+    """
+    limits = []
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        limits.append(1024 * int(fields["MemAvailable"].split()[0]))
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max": there is no limit
+            limits.append(int((Path("/sys/fs/cgroup") / name).read_text()))
+    return min(limits, default=None)
 
 
 def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:

@@ -27,21 +27,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from spectral_tf.certificate.sources import Matrix
-from spectral_tf.estimators.rank import numerical_rank, proven_floor
+from spectral_tf.estimators.rank import numerical_rank
 from spectral_tf.estimators.solution import Summary
-
-
-def floor_of(summary: Summary, dtype: np.dtype) -> float:
-    """The largest eigenvalue that rounding can make of zero, in the source's units.
-
-    Args:
-        summary: of a table.
-        dtype: in which the table came.
-
-    Returns:
-        The floor of `rank.py`.
-    """
-    return proven_floor(summary.source, size_of(summary), dtype)
 
 
 def size_of(summary: Summary) -> float:
@@ -64,7 +51,7 @@ def blur_of(summary: Summary, dtype: np.dtype) -> float:
     """
     unit = float(np.finfo(dtype).eps) / 2
     moved = 2 * math.sqrt(max(summary.total, 0.0)) * unit * size_of(summary)
-    return floor_of(summary, dtype) + 4 * moved
+    return summary.floor(dtype) + 4 * moved
 
 
 def varying_directions(x: np.ndarray) -> int:
@@ -83,7 +70,7 @@ def varying_directions(x: np.ndarray) -> int:
     summary = Summary.of_rows(x)
     assert isinstance(summary.source, Matrix)
     values = np.linalg.eigvalsh(summary.source.values)[::-1]
-    return numerical_rank(values, floor_of(summary, x.dtype))
+    return numerical_rank(values, summary.floor(x.dtype))
 
 
 def minka_of(summary: Summary, dtype: np.dtype) -> int:
@@ -100,7 +87,7 @@ def minka_of(summary: Summary, dtype: np.dtype) -> int:
     """
     source = summary.source
     assert isinstance(source, Matrix)
-    floor = floor_of(summary, dtype)
+    floor = summary.floor(dtype)
     different = first_of_copies(source.values, 2 * floor)
     part = source.values[np.ix_(different, different)]
     values = np.linalg.eigvalsh(part)[::-1]
@@ -198,7 +185,7 @@ def enough_for(
     total = summary.total
     if not total > 0:
         return 1
-    rank = numerical_rank(values, floor_of(summary, dtype))
+    rank = numerical_rank(values, summary.floor(dtype))
     exceeds = np.cumsum(values) > share * total + blur_of(summary, dtype)
     if exceeds.any():
         return int(np.argmax(exceeds)) + 1

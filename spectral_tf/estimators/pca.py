@@ -17,10 +17,10 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from spectral_tf.certificate import Certificate
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
-from spectral_tf.estimators.dimension import floor_of
 from spectral_tf.estimators.engines import rank_limit
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import numerical_rank
+from spectral_tf.estimators.seen import Seen, seen_with, shifted_to, summary_of
 from spectral_tf.estimators.solution import Options, Solution, Summary, judge, solve
 from spectral_tf.estimators.validation import (
     check_flags,
@@ -30,14 +30,8 @@ from spectral_tf.estimators.validation import (
     unchanged_on_error,
     validated,
 )
-from spectral_tf.exact import (
-    Origin,
-    centre_for,
-    exact_columns,
-    exact_number,
-    restored,
-)
-from spectral_tf.moments import Moments, empty_moments
+from spectral_tf.exact import Origin, centre_for, exact_columns, restored
+from spectral_tf.moments import check_memory
 
 
 class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -136,8 +130,9 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Add rows to those seen so far, and find the components of all of them.
 
         Exact, unlike incremental SVDs: the mean and the covariance of all rows are
-        kept (d^2 numbers), and iteration starts from the last components. Rows given
-        to `fit` are not among them: after it, this starts anew.
+        kept (d^2 numbers), or the rows while they are fewer than the columns; and
+        iteration starts from the last components. Rows given to `fit` are not among
+        them: after it, this starts anew.
 
         Args:
             X: `[n, d]` rows, or an iterator over such chunks (see `read_chunks`), of
@@ -148,13 +143,14 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.
 
         Raises:
-            ValueError: as `fit`; if a chunk of an iterator is refused, nothing of that
-                iterator is added.
+            ValueError: as `fit`, or if d^2 numbers are more than the memory that is
+                free; if a chunk of an iterator is refused, nothing of that iterator is
+                added.
         """
         del y
         options = self._options()
         chunks: Iterable[Any] = X if isinstance(X, Iterator) else [X]
-        moments: Moments | None = getattr(self, "_moments", None)
+        moments: Seen | None = getattr(self, "_moments", None)
         dtype = None
         with unchanged_on_error(self):
             for chunk in chunks:
@@ -163,14 +159,14 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 if moments is not None and self._needs_origin(chunk):
                     moments = self._given_origin(chunk, moments)
                     x = validated(self, chunk)
-                moments = (moments or empty_moments(x)).updated(x)
+                moments = seen_with(moments, x)
                 dtype = x.dtype if dtype is None else np.promote_types(dtype, x.dtype)
             require(dtype is not None, "the iterator has no chunks; give at least one.")
             assert moments is not None
             if moments.count < 2:
                 raise DataError("there is 1 row; a covariance needs at least 2.")
             start = getattr(self, "components_", None) if self._has_seen() else None
-            self._fitted(Summary.of_moments(moments), options, dtype, start)
+            self._fitted(summary_of(moments), options, dtype, start)
         self._moments = moments
         return self
 
@@ -183,14 +179,13 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if not (origin and origin[index]) and centre_for(column)
         ]
 
-    def _given_origin(self, chunk: Any, moments: Moments) -> Moments:
-        """The same sums, relative to an exact origin: what was their shift is that."""
-        origin, shift = list(origin_of(self) or [0] * moments.dim), moments.shift.copy()
-        for index in self._needs_origin(chunk):
-            origin[index] = exact_number(shift[index].item()) or 0
-            shift[index] = 0.0
-        self._origin = tuple(origin) if any(origin) else None
-        return dataclasses.replace(moments, shift=shift)
+    def _given_origin(self, chunk: Any, seen: Seen) -> Seen:
+        """The rows so far, relative to an exact origin in the columns that need it."""
+        seen, moved = shifted_to(seen, self._needs_origin(chunk))
+        before = origin_of(self) or (0,) * seen.dim
+        origin = tuple(map(sum, zip(before, moved, strict=True)))
+        self._origin = origin if any(origin) else None
+        return seen
 
     def _has_seen(self) -> bool:
         return getattr(self, "_moments", None) is not None
@@ -259,7 +254,6 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.mean_ = restored(self._middle, origin_of(self))
         self.noise_variance_ = dtype.type(rest / (most - k) if k < most else 0.0)
         self.n_components_ = k
-        self._rank = numerical_rank(solution.eigenvalues, floor_of(summary, dtype))
         self.n_samples_ = summary.count
         self.engine_ = solution.engine
         self.engine_reason_ = solution.reason
@@ -346,16 +340,32 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         centred = self._centred(validated(self, X))
-        precision = self.get_precision()
         # Rows that are far out have a density of 0, not NaN.
         size = np.maximum(np.max(np.abs(centred), axis=1), 1)
-        near = centred / size[:, None]
+        squares, logdet = self._squared_distances(centred / size[:, None])
         with np.errstate(over="ignore"):
-            fit = np.sum(near * (near @ precision), axis=1) * size * size
+            fit = squares * size * size
+        return -0.5 * (fit + centred.shape[1] * math.log(2 * math.pi) - logdet)
+
+    def _squared_distances(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """`[N]` x^T P x, and log det P, of the precision P of the model."""
+        noise = float(self.noise_variance_)
+        if noise > 0 and self.n_components_ < rows.shape[1]:
+            # P is diagonal in the components and their complement: not formed.
+            variances = np.maximum(self.explained_variance_, self.noise_variance_)
+            scores = rows @ self.components_.T
+            left = rows - scores @ self.components_
+            with np.errstate(over="ignore"):
+                inside = np.sum(scores * scores / variances, axis=1)
+                squares = inside + np.sum(left * left, axis=1) / self.noise_variance_
+            rest = rows.shape[1] - self.n_components_
+            logdet = -float(np.sum(np.log(variances))) - rest * math.log(noise)
+            return squares, logdet
+        precision = self.get_precision()
         with np.errstate(divide="ignore"):
             sign, logdet = np.linalg.slogdet(precision)
-        logdet = logdet if sign > 0 else -math.inf
-        return -0.5 * (fit + len(precision) * math.log(2 * math.pi) - logdet)
+        squares = np.sum(rows * (rows @ precision), axis=1)
+        return squares, float(logdet) if sign > 0 else -math.inf
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Mean log-likelihood of rows under the probabilistic model.
@@ -373,6 +383,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def get_covariance(self) -> np.ndarray:
         """`[d, d]` covariance of the probabilistic model."""
         check_is_fitted(self)
+        dim = self.components_.shape[1]
+        check_memory(dim, dim, "a covariance")
         excess = np.maximum(self.explained_variance_ - self.noise_variance_, 0.0)
         covariance = (self.components_.T * excess) @ self.components_
         covariance.flat[:: len(covariance) + 1] += self.noise_variance_
