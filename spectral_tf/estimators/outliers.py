@@ -378,7 +378,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             if self.judge == "residual":
                 return residual**2
             inside = (scores / self._spread) @ self.pca_.components_
-            return self._centred(x) * (inside + residual / self._noise**2)
+            return self._centred(x) * (inside + residual / self._noise / self._noise)
 
 
 def column_names(names: Iterable[str] | None, dim: int) -> tuple[str, ...]:
