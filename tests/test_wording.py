@@ -37,9 +37,10 @@ def plain_counts(tree: ast.AST) -> list[int]:
         if not isinstance(node, ast.JoinedStr):
             continue
         for number, text in zip(node.values, node.values[1:], strict=False):
-            is_count = isinstance(number, ast.FormattedValue) and is_plain(number)
-            is_fixed = ast.unparse(getattr(number, "value", number)).isupper()
-            if is_count and not is_fixed and isinstance(text, ast.Constant):
+            if not isinstance(number, ast.FormattedValue) or not is_plain(number):
+                continue
+            is_fixed = ast.unparse(number.value).isupper()
+            if not is_fixed and isinstance(text, ast.Constant):
                 lines += [node.lineno] * bool(PLURAL.match(str(text.value)))
     return lines
 

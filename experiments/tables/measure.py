@@ -63,7 +63,12 @@ def scorers() -> dict[str, Any]:
     """Detectors of outliers; the higher `score_samples`, the more ordinary."""
     return {
         "SpectralOutlierDetector": SpectralOutlierDetector(engine="exact"),
-        "the same, not robust": SpectralOutlierDetector(engine="exact", robust=False),
+        "the same, residual alone": SpectralOutlierDetector(
+            engine="exact", judge="residual"
+        ),
+        "residual, not robust": SpectralOutlierDetector(
+            engine="exact", judge="residual", robust=False
+        ),
         "IsolationForest": IsolationForest(random_state=SEED),
     }
 

@@ -69,7 +69,7 @@ def text(summary: dict[str, Any]) -> str:
         )
     ]
     lines = [
-        f"Components for 90 %: {pca['count']} (scikit-learn {pca['count_scikit_learn']}"
+        f"Components for 90%: {pca['count']} (scikit-learn {pca['count_scikit_learn']}"
         f"), {sum(pca['shares']):.1%} of the variance; {status}.",
         f"Largest angle bound {pca['largest_angle_bound']:.2e} rad; largest sine of an "
         f"angle to scikit-learn's {pca['largest_angle']:.2e}.",

@@ -235,7 +235,7 @@ class Cluster(Analysis):
 
 @dataclasses.dataclass(frozen=True)
 class Detect(Analysis):
-    """Outliers of a table: rows that its certified components cannot reconstruct."""
+    """Outliers of a table: rows far from its certified components, or far out."""
 
     # How many components, or the share of the variance that they shall reach.
     n_components: int | float = 0.9
@@ -243,8 +243,9 @@ class Detect(Analysis):
     contamination: float | Literal["auto"] = "auto"
     # Find the components so that outliers do not attract them.
     robust: bool = True
-    # residual: how far a row is from its reconstruction; combined: and how far out.
-    judge: Literal["residual", "combined"] = "residual"
+    # combined: how far a row is from its reconstruction, and how far out along the
+    # components; residual: the former alone.
+    judge: Literal["combined", "residual"] = "combined"
     # Rows that are printed and explained, the strangest first.
     top: int = 10
 

@@ -241,7 +241,7 @@ def find_outliers(
     *,
     contamination: float | str = "auto",
     robust: bool = True,
-    judge: str = "residual",
+    judge: str = "combined",
 ) -> Outliers:
     """Rows that the leading components cannot reconstruct.
 

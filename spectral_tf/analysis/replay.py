@@ -15,6 +15,8 @@ from spectral_tf.config.wording import counted
 from spectral_tf.sampling.columns import listed
 
 COMMANDS: dict[str, type[Analysis]] = {"pca": Pca, "cluster": Cluster, "detect": Detect}
+MEANT: Mapping[str, Mapping[str, Any]] = {"detect": {"judge": "residual"}}
+"""What an entry without the argument meant: older than a choice or its default."""
 TOLERANCE = 1e-6
 """Numbers are the same if they differ by less than this, relative to the larger."""
 
@@ -124,7 +126,8 @@ def command_of(entry: Mapping[str, Any], data: Path | None) -> Analysis:
         f"{', '.join(unknown)}; use the version that it names.",
     )
     arguments = {name: arguments[name] for name in arguments.keys() - {"out"}}
-    values = {**arguments, "columns": tuple(arguments.get("columns", ()))}
+    values = {**MEANT.get(recorded.get("name", ""), {}), **arguments}
+    values = {**values, "columns": tuple(arguments.get("columns", ()))}
     path, weights = entry["input"]["path"], entry["engine"]["weights"]
     values["file"] = str(data) if data is not None else path or arguments["file"]
     # Entries of before there were options have none, and were read with none.

@@ -23,6 +23,7 @@ import numpy as np
 
 from spectral_tf.certificate.sources import Matrix, Rows, Source
 from spectral_tf.config import ModelConfig, require
+from spectral_tf.config.wording import counted
 from spectral_tf.constructive.equivariant import (
     chebyshev_shifts,
     equivariant_power_method,

@@ -26,6 +26,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from spectral_tf.config import AnyRun, TrainConfig, run_config
+from spectral_tf.config.wording import counted
 from spectral_tf.settings import compiled_settings
 from spectral_tf.training.provenance import provenance
 from spectral_tf.training.provenance import versions as versions

@@ -144,6 +144,31 @@ def test_a_decision_is_confirmed(command, made):
         assert f"same     {name}: " in out
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+def test_an_entry_of_the_residual_is_confirmed_whatever_the_default(is_named, tmp_path):
+    """Without a judge it is older than the choice, and means the residual."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 4))
+    x += 0.1 * rng.normal(size=x.shape)
+    x[[3, 9]] += [[2, 0, 0, 0], [9, 9, 9, 9]]
+    np.save(tmp_path / "t.npy", x)
+    flags = ["--engine", "exact", "--out", tmp_path / "o", "--judge", "residual"]
+    assert run("detect", tmp_path / "t.npy", *flags)[0] == 0
+    log = tmp_path / "o" / "audit.jsonl"
+    entry = find_entry(log, "last")
+    assert entry["command"]["arguments"]["judge"] == "residual"
+    if not is_named:
+        del entry["command"]["arguments"]["judge"]
+        (tmp_path / "old").mkdir()
+        log = forged(tmp_path / "old", entry)
+    code, same = checks(log)
+    assert code == 0
+    assert set(same.values()) == {True}
+    entry["command"]["arguments"]["judge"] = "combined"
+    (tmp_path / "other").mkdir()
+    assert checks(forged(tmp_path / "other", entry))[0] == 1
+
+
 def test_other_data_is_named_and_what_follows_from_it(made, tmp_path):
     folder, _ = made
     log, copy = folder / "detect" / "audit.jsonl", tmp_path / "copy.csv"

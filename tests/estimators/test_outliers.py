@@ -68,7 +68,7 @@ def test_a_strange_new_row_is_found():
 @pytest.mark.parametrize("k", [3, 0.9, 1])
 def test_scores_distances_and_the_threshold_agree(k):
     x = table()
-    found = SpectralOutlierDetector(k).fit(x)
+    found = SpectralOutlierDetector(k, judge="residual").fit(x)
     scores = found.score_samples(x)
     assert_allclose(found.decision_function(x), scores - found.offset_)
     labels = found.predict(x)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from spectral_tf.cli import main
+from spectral_tf.practice.stock import sections
+from spectral_tf.practice.words import FAULTS
 from spectral_tf.report import letters, table_figures
 from spectral_tf.report.page.parts import Chart, Heat, Series
 from spectral_tf.report.page.png_figures import (
@@ -15,6 +17,7 @@ from spectral_tf.report.page.png_figures import (
     heat_png,
     picture_legend,
 )
+from spectral_tf.report.page.prepared import prepare_chart
 from tests.report.browser import pixels
 
 JAPANESE = ("売上高", "在庫数", "発注点", "欠品率")
@@ -129,3 +132,14 @@ def test_the_pictures_of_a_page_have_the_letters_too(lang):
         is_drawn = letters.can_draw("".join(names), letters.fonts_for(names))
         legend = picture_legend(figure, lang)
         assert legend == "" if is_drawn else all(name in legend for name in names)
+
+
+def test_the_categories_of_the_stock_figure_are_in_the_language_of_the_page():
+    share = {"value": 0.5, "low": 0.4, "high": 0.6}
+    method = {"name": "constructed", "recall_of": dict.fromkeys(FAULTS, share)}
+    document = {"methods": [method], "config": {"alarms_per_week": 10}}
+    chart = sections._by_kind(document)
+    for lang in ("en", "ja"):
+        names = prepare_chart(chart, lang).x.names
+        assert names == tuple(each.of(lang) for each in FAULTS.values())
+    assert "欠品" in prepare_chart(chart, "ja").x.names

@@ -44,7 +44,10 @@ def strangest(
     with warnings.catch_warnings():
         # What is not proven stands in the certificate.
         warnings.simplefilter("ignore", CertificateWarning)
-        found = SpectralOutlierDetector(SHARE, random_state=config.seed).fit(features.x)
+        # The report says which columns do not go together: the residual's share.
+        found = SpectralOutlierDetector(
+            SHARE, judge="residual", random_state=config.seed
+        ).fit(features.x)
     scores = -found.score_samples(features.x)
     order = np.argsort(-scores, kind="stable")[: config.top]
     is_outlier = found.predict(features.x) < 0

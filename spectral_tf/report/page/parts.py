@@ -82,6 +82,11 @@ class Chart:
     log_x: bool = False
     log_y: bool = False
 
+    def in_language(self, lang: str) -> "Chart":
+        """The same with the positions and labels of its series in one language."""
+        series = tuple(each.in_language(lang) for each in self.series)
+        return dataclasses.replace(self, series=series)
+
 
 @dataclasses.dataclass(frozen=True)
 class Heat:

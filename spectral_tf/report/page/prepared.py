@@ -71,9 +71,7 @@ def prepare_chart(chart: Chart, lang: str) -> PreparedChart:
     Source: ours.
     """
     is_bars = chart.kind == "bars"
-    chart = dataclasses.replace(
-        chart, series=tuple(each.in_language(lang) for each in chart.series)
-    )
+    chart = chart.in_language(lang)
     kind = _kind([each for series in chart.series for each in series.x], chart.log_x)
     places = [_places(series.x, kind, is_bars) for series in chart.series]
     names: tuple[str, ...] = ()
