@@ -36,18 +36,20 @@ def polished(
     """
     basis = np.linalg.qr(vectors.T)[0]
     image, count = source.product(basis), basis.shape[1]
-    for step in range(MOST_STEPS + 1):
+    steps = 0
+    while True:
         inner = basis.T @ image
         values, turn = np.linalg.eigh((inner + inner.T) / 2)
         values, turn = values[: -count - 1 : -1], turn[:, : -count - 1 : -1]
         pairs = basis @ turn
         left = image @ turn - pairs * values
         wider = directions(left, basis)
-        if step == MOST_STEPS or wider.shape[1] == 0 or angle(left, values, k) <= goal:
-            break
+        is_last = steps == MOST_STEPS or wider.shape[1] == 0
+        if is_last or angle(left, values, k) <= goal:
+            return values[:k], pairs.T[:k]
+        steps += 1
         basis = np.concatenate([basis, wider], axis=1)
         image = np.concatenate([image, source.product(wider)], axis=1)
-    return values[:k], pairs.T[:k]
 
 
 def directions(left: np.ndarray, basis: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Converged answers are exact to rounding, small gaps or not."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -32,7 +34,7 @@ def test_converged_components_agree_with_scikit_learns_solvers(name, k):
     x = TABLES[name]
     pca = SpectralPCA(k).fit(x)
     assert pca.engine_ == "constructed"
-    full = PCA(k, svd_solver="full").fit(x)
+    full: Any = PCA(k, svd_solver="full").fit(x)
     signs = np.sign(np.sum(pca.components_ * full.components_, axis=1))
     assert_allclose(pca.components_ * signs[:, None], full.components_, atol=1e-10)
     assert_allclose(pca.explained_variance_, full.explained_variance_, rtol=1e-12)
