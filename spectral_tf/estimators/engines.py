@@ -7,9 +7,9 @@ zero columns stay zero in an equivariant network and rows are masked.
 
 The constructed network runs in passes of `PASS` iterations, each starting from the
 vectors that the last one left, until the residuals are small beside the gaps, or will
-not become so within `max_iter`. The first pass is the plain power method; from then on
-the weights have Chebyshev shifts, up to the eigenvalue of a guard vector beyond the
-ones asked for.
+not become so within `max_iter`; then `polish.py` makes the answer exact to rounding.
+The first pass is the plain power method; from then on the weights have Chebyshev
+shifts, up to the eigenvalue of a guard vector beyond the ones asked for.
 """
 
 import dataclasses
@@ -38,6 +38,7 @@ from spectral_tf.estimators.networks import (
     misfit,
     register_starts,
 )
+from spectral_tf.estimators.polish import polished
 from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict, predict_from_covariance
 from spectral_tf.settings import compiled_settings
@@ -46,6 +47,8 @@ PASS = 20
 """Iterations of one forward pass of the constructed network."""
 MARGIN = 1e-3
 """Iterate until angles look smaller than this times the tolerance."""
+EXACT = 1e-12
+"""And polish those until they look smaller than this."""
 MOST_COMPONENTS = 32
 """Beyond, an exact solver costs less than iterating so many vectors."""
 ENGINES = ("auto", "constructed", "pretrained", "exact")
@@ -215,7 +218,9 @@ def constructed(
         products += PASS
         angle = apparent_angle(source, values, vectors, k)
         if angle <= goal:
-            break
+            return Proposal(
+                *polished(source, vectors, k, EXACT), "constructed", products
+            )
         passes_left = (max_iter - products) / PASS
         if angle > tol and math.isfinite(last):
             speed = math.log(max(last / angle, 1.0))
