@@ -19,7 +19,7 @@ from tests.test_readme import BLOCKS, SHORTER
 
 ROOT = Path(__file__).parents[1]
 QUICK = SHORTER | {
-    "demo": "--seconds 1 --num-instances 8 --max-blocks 4 --block-size 25",
+    "demo": "--seconds 1 --num-instances 4 --num-iters 3 --svd 0 --max-blocks 2",
 }
 PLACEHOLDERS = {"DIR/audit.jsonl": "out/audit.jsonl", "DIR": "out"}
 OUTSIDE = "dataset-fashion-mnist|jax\\["
@@ -78,6 +78,21 @@ def copy_of_the_repository(place: Path) -> None:
             shutil.copy2(ROOT / name, place / name)
 
 
+def walker(clone: Path) -> dict[str, str]:
+    """The environment of somebody who has nothing but the clone."""
+    bare = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTEST_CURRENT_TEST"}
+    environment = {k: v for k, v in os.environ.items() if k not in bare}
+    return environment | {
+        "PATH": f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PIP_CONSTRAINT": str(ROOT / ".ci" / "constraints.txt"),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "JAX_PLATFORMS": "cpu",
+        # Most of a step is compiling, and its speed is of no interest.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "MPLBACKEND": "Agg",
+    }
+
+
 def test_lines_are_read_as_a_shell_reads_them():
     assert without_comment("a --b 1   # says c") == "a --b 1"
     assert without_comment("# only words") == ""
@@ -108,15 +123,7 @@ def test_every_step_works_with_what_was_installed_by_then(tmp_path):
     rows = np.random.default_rng(0).normal(size=(60, 4)) * [4.0, 3.0, 2.0, 1.0]
     table = clone / "FILE.csv"
     np.savetxt(table, rows, delimiter=",", header="a,b,c,d", comments="")
-    bare = {"PYTHONPATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTEST_CURRENT_TEST"}
-    environment = {k: v for k, v in os.environ.items() if k not in bare}
-    environment |= {
-        "PATH": f"{clone / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "PIP_CONSTRAINT": str(ROOT / ".ci" / "constraints.txt"),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "JAX_PLATFORMS": "cpu",
-        "MPLBACKEND": "Agg",
-    }
+    environment = walker(clone)
     for number, (kind, text) in enumerate(steps(), start=1):
         line = ["bash", "-euo", "pipefail", "-c", shortened(text)]
         command = line if kind == "shell" else [".venv/bin/python", "-c", text]

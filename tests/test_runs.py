@@ -225,12 +225,10 @@ def test_the_fields_that_differ_are_named_by_dots(tmp_path):
 
 def test_runs_of_two_kinds_differ_in_a_short_table(tmp_path):
     """Networks of clusters and of eigenpairs share few fields of their hundred."""
-    folders = [
-        write(tmp_path / "runs" / "pca"),
-        write(tmp_path / "runs" / "long", config=CONFIG.replace(seed=1)),
-        write(tmp_path / "runs" / "gmm", config=ClusterTrainConfig().to_dict()),
-    ]
-    runs = [read_run(folder) for folder in folders]
+    write(tmp_path / "runs" / "a")
+    write(tmp_path / "runs" / "b", config=CONFIG.replace(seed=1))
+    write(tmp_path / "runs" / "c", config=ClusterTrainConfig().to_dict())
+    runs = [read_run(folder) for folder in find_runs(tmp_path)]
     fields = differing_fields(runs)
     assert len(fields) > 50
     full = differences_table(runs).splitlines()
