@@ -12,8 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spectral_tf import cli
+from spectral_tf.audit import AuditError
+from spectral_tf.certificate import CertificateError
 from spectral_tf.cli import main
-from spectral_tf.training.checkpoint import restore_latest
+from spectral_tf.config import ConfigError, DataError
+from spectral_tf.model.params import ParamsError
+from spectral_tf.training.checkpoint import CheckpointError, restore_latest
+from spectral_tf.training.loop import NonFiniteError
+from spectral_tf.training.stopping import Interrupted, Preempted
+from spectral_tf.weights import PretrainedError
 
 REPOSITORY = Path(__file__).parents[1]
 TINY = shlex.split(
@@ -123,6 +131,43 @@ def test_an_unknown_flag_is_exit_code_2(capsys):
         main(["describe", "--colour", "red"])
     assert stop.value.code == 2
     assert "--colour" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ConfigError("a=1 must\n be 2."), 2, "a=1 must be 2."),
+        (DataError("no file"), 2, "no file"),
+        (ParamsError("no weights"), 2, "no weights"),
+        (PretrainedError("no name"), 2, "no name"),
+        (CheckpointError("no run"), 2, "no run"),
+        (AuditError("no log"), 2, "no log"),
+        (FileExistsError("x exists"), 2, "x exists"),
+        (NonFiniteError("step 3"), 1, "step 3"),
+        (CertificateError("not certified\nrank 1"), 1, "not certified"),
+        (Preempted("at step 3"), 0, "at step 3"),
+        (Interrupted("--run-dir 'a  b'"), 130, "--run-dir 'a  b'"),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_error_has_its_exit_code(error, code, line, monkeypatch, capsys):
+    class Failing:
+        def run(self):
+            raise error
+
+    monkeypatch.setattr(cli, "parse", lambda _: Failing())
+    assert run(capsys, "pca") == (code, "", f"spectral-tf: {line}\n")
+
+
+def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
+    class Failing:
+        def run(self):
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "parse", lambda _: Failing())
+    with pytest.raises(ZeroDivisionError):
+        main(["pca"])
 
 
 def test_a_run_that_diverges_is_exit_code_1(capsys, tmp_path):

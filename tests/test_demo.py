@@ -80,5 +80,7 @@ def test_refusals(tmp_path):
     with pytest.raises(DataError, match="absent"):
         run_demo(SMALL.replace(data="absent.csv"), tmp_path / "new")
     assert not (tmp_path / "new").exists()
-    with pytest.raises(FileExistsError, match="choose another run folder"):
-        run_demo(SMALL, tmp_path)
+    (tmp_path / "results.txt").write_text("of another run")
+    for taken in (tmp_path, tmp_path / "results.txt"):
+        with pytest.raises(FileExistsError, match="choose another run folder"):
+            run_demo(SMALL, taken)

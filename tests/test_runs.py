@@ -11,6 +11,7 @@ import pytest
 import tyro
 
 from spectral_tf.config import (
+    ClusterTrainConfig,
     ConfigError,
     DataError,
     EnsembleConfig,
@@ -19,6 +20,7 @@ from spectral_tf.config import (
 )
 from spectral_tf.watch.commands import CURVE, Runs, write_curve
 from spectral_tf.watch.compare import (
+    FIELDS,
     compare_runs,
     differences_table,
     differing_fields,
@@ -219,6 +221,32 @@ def test_the_fields_that_differ_are_named_by_dots(tmp_path):
     rows = [row.split() for row in differences_table(runs).splitlines()]
     assert rows[0] == ["field", "0", "1", "2"]
     assert ["mixture.0.weight", "-", "1.0", "2.0"] in rows
+
+
+def test_runs_of_two_kinds_differ_in_a_short_table(tmp_path):
+    """Networks of clusters and of eigenpairs share few fields of their hundred."""
+    write(tmp_path / "runs" / "a")
+    write(tmp_path / "runs" / "b", config=CONFIG.replace(seed=1))
+    write(tmp_path / "runs" / "c", config=ClusterTrainConfig().to_dict())
+    runs = [read_run(folder) for folder in find_runs(tmp_path)]
+    fields = differing_fields(runs)
+    assert len(fields) > 50
+    full = differences_table(runs).splitlines()
+    assert len(full) == len(fields) + 2
+    short = Runs(root=tmp_path / "runs").run().text
+    table = short.partition("They differ in:\n")[2].splitlines()
+    assert len(table) == FIELDS + 2
+    assert max(map(len, table)) < 140
+    # What all of them have is what tells them apart.
+    shared = [name for name, row in fields.items() if None not in row]
+    names = [row.split()[0] for row in table[2:-1]]
+    assert names[: len(shared)] == shared[: FIELDS - 1]
+    count = len(fields) - len(names)
+    assert table[-1].startswith(f"and {count} more fields, ")
+    assert table[-1].endswith("; --fields shows all")
+    everything = Runs(root=tmp_path / "runs", fields=True).run().text
+    for name in fields:
+        assert f"\n{name} " in everything
 
 
 def test_the_table_says_where_its_cosines_come_from(tmp_path):
