@@ -37,7 +37,7 @@ def in_child(work):
             said = f"{type(error).__name__}: {error}"
         os.write(write, said.encode())
         os._exit(0)
-    ready, _, _ = select.select([read], [], [], 60)
+    ready, _, _ = select.select([read], [], [], 200)
     if not ready:
         os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -51,7 +51,7 @@ def said(script: str) -> list[str]:
         [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
 import spectral_tf
 from spectral_tf.cli import main
@@ -22,6 +23,7 @@ from spectral_tf.estimators import (
     SpectralOutlierDetector,
     SpectralPCA,
 )
+from spectral_tf.estimators.threads import blas_controller, one_blas_thread
 from spectral_tf.model.params import save_weights
 from tests.problems import SMALL, random_params
 
@@ -199,3 +201,16 @@ def test_two_threads_fit_at_the_same_time(expected):
     for place in range(2):
         for name, value in expected.items():
             assert_allclose(found[place][name], value, rtol=1e-6, atol=1e-6)
+
+
+def test_the_limit_of_blas_threads_outlives_no_thread():
+    """Two fits that overlap, neither inside the other."""
+    blas = lambda: {library["num_threads"] for library in blas_controller().info()}
+    with threadpool_limits(2, user_api="blas"):
+        before, (first, second) = blas(), (one_blas_thread(), one_blas_thread())
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert min(blas()) == 1
+        second.__exit__(None, None, None)
+        assert blas() == before

@@ -1,13 +1,12 @@
 """From a table to certified eigenpairs: summarise, propose, certify, replace."""
 
+import contextlib
 import dataclasses
-import functools
 import sys
 import warnings
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from spectral_tf.certificate import (
     Certificate,
@@ -27,6 +26,7 @@ from spectral_tf.estimators.engines import (
     rank_limit,
 )
 from spectral_tf.estimators.networks import Weights
+from spectral_tf.estimators.threads import one_blas_thread
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
 
@@ -215,14 +215,8 @@ def certified(
     takes longer than the products.
     """
     small = source.dim <= ONE_THREAD
-    with blas_controller().limit(limits=1 if small else None, user_api="blas"):
+    with one_blas_thread() if small else contextlib.nullcontext():
         return certify_source(source, values, vectors, tol=tol)
-
-
-@functools.cache
-def blas_controller() -> ThreadpoolController:
-    """Looks once which BLAS libraries are loaded."""
-    return ThreadpoolController()
 
 
 def checked(
