@@ -45,7 +45,7 @@ from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.sampling.tables import load_table
-from spectral_tf.settings import compiled_settings, random_key
+from spectral_tf.settings import DeviceError, ForkError, compiled_settings, random_key
 from spectral_tf.training.checkpoint import CheckpointError
 from spectral_tf.training.loop import NonFiniteError
 from spectral_tf.training.stopping import Interrupted, Preempted
@@ -62,6 +62,8 @@ BAD_INPUT = (
     CheckpointError,
     FileExistsError,
     PermissionError,
+    DeviceError,
+    ForkError,
 )
 Flat = tyro.conf.arg(name="")
 

@@ -44,6 +44,27 @@ def random_key(seed: int) -> Array:
     return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)
 
 
+class DeviceError(RuntimeError):
+    """JAX has none of the devices that it is told to use."""
+
+
+@contextlib.contextmanager
+def _clear_device_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError):  # JAX has both, the second without a word
+        try:
+            jax.devices()
+        except (RuntimeError, AssertionError) as error:
+            why = f" ({error})" if str(error) else ""
+            raise DeviceError(
+                f"JAX cannot start the devices of JAX_PLATFORMS="
+                f"{jax.config.jax_platforms!r}{why}. Unset it or set it to 'cpu', or "
+                "install what they need."
+            ) from error
+        raise
+
+
 @contextlib.contextmanager
 def standard_settings() -> Iterator[None]:
     """What is inside gives the numbers that it gives under JAX's default settings.
@@ -53,9 +74,11 @@ def standard_settings() -> Iterator[None]:
 
     Raises:
         ForkError: in a process that was forked while JAX was in use.
+        DeviceError: if JAX has no device of the platforms that it is set to.
     """
     check_fork()
     with (
+        _clear_device_errors(),
         jax.numpy_dtype_promotion("standard"),
         jax.threefry_partitionable(True),
         jax.default_prng_impl(GENERATOR),
@@ -72,6 +95,7 @@ def compiled_settings() -> Iterator[None]:
 
     Raises:
         ForkError: in a process that was forked while JAX was in use.
+        DeviceError: if JAX has no device of the platforms that it is set to.
     """
     with standard_settings(), jax.disable_jit(False), jax.enable_x64(False):
         yield
