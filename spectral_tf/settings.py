@@ -17,9 +17,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from jaxtyping import Array
+
+CONFIG: Any = jax.config  # its types do not name the settings
 
 GENERATOR = "threefry2x32"
 """Of every key of the package: checkpoints, start vectors and audits depend on it."""
@@ -40,7 +43,7 @@ def random_key(seed: int) -> Array:
 
     Source: ours; Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
     """
-    offset = jax.config.jax_random_seed_offset  # which JAX adds to every seed
+    offset = CONFIG.jax_random_seed_offset  # which JAX adds to every seed
     return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)
 
 
@@ -59,7 +62,7 @@ def _clear_device_errors() -> Iterator[None]:
             why = f" ({error})" if str(error) else ""
             raise DeviceError(
                 f"JAX cannot start the devices of JAX_PLATFORMS="
-                f"{jax.config.jax_platforms!r}{why}. Unset it or set it to 'cpu', or "
+                f"{CONFIG.jax_platforms!r}{why}. Unset it or set it to 'cpu', or "
                 "install what they need."
             ) from error
         raise
