@@ -104,6 +104,8 @@ COMMANDS = {
 _EXIT_CODES = {
     ("config", "ConfigError"): 2,
     ("config", "DataError"): 2,
+    ("settings", "DeviceError"): 2,
+    ("settings", "ForkError"): 2,
     ("model.params", "ParamsError"): 2,
     ("weights", "PretrainedError"): 2,
     ("training.checkpoint", "CheckpointError"): 2,

@@ -17,9 +17,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 from jaxtyping import Array
+
+CONFIG: Any = jax.config  # its types do not name the settings
 
 GENERATOR = "threefry2x32"
 """Of every key of the package: checkpoints, start vectors and audits depend on it."""
@@ -40,8 +43,29 @@ def random_key(seed: int) -> Array:
 
     Source: ours; Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
     """
-    offset = jax.config.jax_random_seed_offset  # which JAX adds to every seed
+    offset = CONFIG.jax_random_seed_offset  # which JAX adds to every seed
     return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)
+
+
+class DeviceError(RuntimeError):
+    """JAX has none of the devices that it is told to use."""
+
+
+@contextlib.contextmanager
+def _clear_device_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, AssertionError):  # JAX has both, the second without a word
+        try:
+            jax.devices()
+        except (RuntimeError, AssertionError) as error:
+            why = f" ({error})" if str(error) else ""
+            raise DeviceError(
+                f"JAX cannot start the devices of JAX_PLATFORMS="
+                f"{CONFIG.jax_platforms!r}{why}. Unset it or set it to 'cpu', or "
+                "install what they need."
+            ) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -53,9 +77,11 @@ def standard_settings() -> Iterator[None]:
 
     Raises:
         ForkError: in a process that was forked while JAX was in use.
+        DeviceError: if JAX has no device of the platforms that it is set to.
     """
     check_fork()
     with (
+        _clear_device_errors(),
         jax.numpy_dtype_promotion("standard"),
         jax.threefry_partitionable(True),
         jax.default_prng_impl(GENERATOR),
@@ -72,6 +98,7 @@ def compiled_settings() -> Iterator[None]:
 
     Raises:
         ForkError: in a process that was forked while JAX was in use.
+        DeviceError: if JAX has no device of the platforms that it is set to.
     """
     with standard_settings(), jax.disable_jit(False), jax.enable_x64(False):
         yield

@@ -1,13 +1,12 @@
 """From a table to certified eigenpairs: summarise, propose, certify, replace."""
 
+import contextlib
 import dataclasses
-import functools
 import sys
 import warnings
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from spectral_tf.certificate import (
     Certificate,
@@ -30,6 +29,7 @@ from spectral_tf.estimators.floor import Rounding, made
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import proven_floor
 from spectral_tf.estimators.robust import lengths
+from spectral_tf.estimators.threads import one_blas_thread
 from spectral_tf.estimators.validation import seed_of
 from spectral_tf.moments import Moments, moments_of
 from spectral_tf.spectra import TIED
@@ -262,14 +262,8 @@ def certified(
     takes longer than the products.
     """
     small = source.dim <= ONE_THREAD
-    with blas_controller().limit(limits=1 if small else None, user_api="blas"):
+    with one_blas_thread() if small else contextlib.nullcontext():
         return certify_source(source, values, vectors, tol=tol)
-
-
-@functools.cache
-def blas_controller() -> ThreadpoolController:
-    """Looks once which BLAS libraries are loaded."""
-    return ThreadpoolController()
 
 
 def checked(
