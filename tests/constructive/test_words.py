@@ -28,11 +28,9 @@ def bindings(tree):
 
 
 def docstrings(tree):
-    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
     for node in ast.walk(tree):
-        text = ast.get_docstring(node) if isinstance(node, kinds) else None
-        if text:
-            yield text
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            yield ast.get_docstring(node) or ""
 
 
 @functools.cache
