@@ -8,10 +8,11 @@ zeros, which change nothing (relu(0) = 0).
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import ModelConfig, require
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.gadgets import Gadget, Head
 from spectral_tf.constructive.gated import GatedMLP, gate_params
@@ -59,6 +60,7 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
 
     Source: ours; the order design -> parameters is that of tracr.
     """
+    _check_maps(gadget, config.width)
     zero = np.zeros((0, config.width))
     none = Head(query=zero, key=zero, value=zero, out=zero.T)
     heads = gadget.heads + (none,) * (config.num_heads - len(gadget.heads))
@@ -86,6 +88,16 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
         mlp |= gate_params(gadget.mlp, config.mlp_width)
     named = {block_path(config, 1, role, "mlp"): leaf for role, leaf in mlp.items()}
     return attention | _norm_gains(config) | named
+
+
+def _check_maps(gadget: Gadget, width: int) -> None:
+    """Maps of a gadget that do not fit one another are a fault of its author."""
+    for head in gadget.heads:
+        chex.assert_shape([head.query, head.key, head.value], (None, width))
+        chex.assert_equal_shape([head.query, head.key])
+        chex.assert_shape(head.out, (width, len(head.value)))
+    chex.assert_shape(gadget.mlp.up, (None, width))
+    chex.assert_shape(gadget.mlp.down, (width, len(gadget.mlp.up)))
 
 
 def _norm_gains(config: ModelConfig) -> dict[str, np.ndarray]:
@@ -157,21 +169,32 @@ def assemble(composition: Composition, config: ModelConfig) -> dict[str, Any]:
         Nested dictionaries of JAX arrays in the default float type.
 
     Raises:
+        ConfigError: if a weight is beyond the range of the float type.
         ParamsError: if a leaf is missing, extra or misshapen.
 
     Source: ours.
     """
-    dtype = jnp.result_type(float)
-    blocks = [
-        {path: jnp.asarray(leaf, dtype) for path, leaf in block.items()}
-        for block in (block_params(config, gadget) for gadget in composition.gadgets)
-    ]
-    flat = {path: jnp.stack([block[path] for block in blocks]) for path in blocks[0]}
-    outer = _outer_params(composition)
-    arrays = {path: jnp.asarray(leaf, dtype) for path, leaf in outer.items()} | flat
-    params = unflatten_params(arrays)
+    blocks = [block_params(config, gadget) for gadget in composition.gadgets]
+    flat = {path: np.stack([block[path] for block in blocks]) for path in blocks[0]}
+    leaves = flat | _outer_params(composition)
+    params = unflatten_params(
+        {path: _cast(path, leaf) for path, leaf in leaves.items()}
+    )
     check_params(config, params)
     return params
+
+
+def _cast(path: str, leaf: np.ndarray) -> jnp.ndarray:
+    """A float64 leaf in the default float type."""
+    dtype = jnp.result_type(float)
+    largest = float(np.max(np.abs(leaf), initial=0.0))
+    require(
+        largest <= float(jnp.finfo(dtype).max),
+        f"a weight of {path} is {largest:.3g}, beyond the range of {dtype}: the "
+        "normaliser starts at lengths that are too short for it; choose a larger "
+        "`smallest` (1e-12 fits float32), or enable float64.",
+    )
+    return jnp.asarray(leaf, dtype)
 
 
 def _outer_params(composition: Composition) -> dict[str, np.ndarray]:

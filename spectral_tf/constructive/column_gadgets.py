@@ -39,6 +39,7 @@ def _wide(*outs: np.ndarray) -> np.ndarray:
 
 def times(matrix: np.ndarray, codes: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """`A v` for every token's v, from the tokens' columns and codes."""
+    # A v = sum_i a_i <id_i, v>
     return (vector @ codes.T) @ matrix
 
 
@@ -60,6 +61,7 @@ def covariance(layout: ResidualLayout, row: str = "a") -> Gadget:
     x, code = layout.read("x"), layout.read("id")
 
     def semantics(stream: Stream) -> Stream:
+        # column j of Sigma: sum_i x_i <id_j, x_i>
         matrix = stream[row] + (stream["id"] @ stream["x"].T) @ stream["x"]
         return stream | {row: matrix}
 
@@ -155,6 +157,7 @@ def hinge_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         squared = np.sum(stream["w"] ** 2, axis=-1, keepdims=True)
+        # f(|w|^2) w = (f(t_M) + sum_m b_m relu(t_m - |w|^2)) w
         scaled = stream["work"] * normaliser(squared) * stream["w"]
         left = stream["w"] - stream["work"] * stream["w"]
         return stream | {"v": stream["v"] + scaled, "w": left}
@@ -194,6 +197,7 @@ def head_polish(layout: ResidualLayout) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         squared = np.sum(stream["v"] ** 2, axis=-1, keepdims=True)
+        # (3 - |v|^2) v / 2
         return stream | {"v": 1.5 * stream["v"] - 0.5 * squared * stream["v"]}
 
     return Gadget(
@@ -234,6 +238,7 @@ def rayleigh_remove(layout: ResidualLayout) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         value = np.sum(stream["v"] * stream["w"], axis=-1, keepdims=True)
+        # a_i - v <v, a_i>: the columns of (I - v v^T) A
         removed = stream["a"] - (stream["a"] @ stream["v"].T) @ stream["v"]
         return stream | {"lam": stream["lam"] + value, "a": removed}
 
@@ -287,6 +292,7 @@ def shift(layout: ResidualLayout) -> Gadget:
         work = stream["work"]
         after = {}
         for row, source in (("q", "v"), ("lam", "lam")):
+            # q_j <- q_{j+1}; the last one takes v of the worker
             ahead = stream["next"] @ (stream["pos"].T @ stream[row])
             ahead = ahead + stream["entry"] * (work.T @ stream[source])
             after[row] = stream[row] * (1 - is_ring) + ahead

@@ -227,6 +227,7 @@ def _expected(stream: Stream, sigma: float | None) -> Stream:
     """What that head writes: `m`, `s` and `r` of the data tokens."""
     data, is_on = stream["data"][:, 0] == 1, stream["on"][:, 0] == 1
     centres, halves = stream["c"][is_on], stream["b"][is_on, 0]
+    # a_ik sigma^2 = <x_i, c_k> - |c_k|^2 / 2
     scores = stream["x"][data] @ centres.T - halves
     top = scores.max(axis=1, keepdims=True)
     if sigma is None:
@@ -262,6 +263,7 @@ def nearest(layout: ResidualLayout) -> Gadget:
     )
 
     def semantics(stream: Stream) -> Stream:
+        # near = |x - m|^2, m the nearest centre
         apart = stream["x"] - _expected(stream, None)["m"]
         return stream | {"near": _squares(apart)} | zeros(stream, "m", "s", "r")
 
@@ -304,7 +306,9 @@ def expect(
     def semantics(stream: Stream) -> Stream:
         after = stream | _expected(stream, sigma)
         if entropy is not None:
+            # sum_k r_k a_k = (<x, m> - s) / sigma^2
             energy = np.sum(after["x"] * after["m"], axis=1, keepdims=True) - after["s"]
+            # sum_k g(r_k), g(r) = -r log r
             spread = np.sum(entropy(after["r"]), axis=1, keepdims=True)
             after |= {
                 "energy": stream["energy"] + energy * inverse,
@@ -367,10 +371,12 @@ def maximise(layout: ResidualLayout, sigma: float | None) -> Gadget:
         if sigma is None:
             shares = HARD * stream["pos"][registers] @ stream["r"][data].T
         else:
+            # <x_i, c_k> / sigma^2 - L_i; what all rows share cancels in the softmax
             shares = stream["c"][registers] @ rows.T / sigma**2
             shares -= (stream["energy"] + stream["entropy"])[data].T
         shares = np.exp(shares - shares.max(axis=1, keepdims=True))
         centres = np.zeros_like(stream["c"])
+        # c_k <- sum_i r_ik x_i / sum_i r_ik
         centres[registers] = shares @ rows / shares.sum(axis=1, keepdims=True)
         after = stream | {"c": centres, "b": _squares(centres) / 2}
         return after | zeros(stream, "m", "r", "energy", "entropy")

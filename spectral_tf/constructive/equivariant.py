@@ -169,6 +169,7 @@ def chebyshev_shifts(num_iters: int, upper: float) -> np.ndarray:
     Source: Saad (2011), Numerical Methods for Large Eigenvalue Problems, section 7.4;
     the order: Reichel (1990), Newton interpolation at Leja points.
     """
+    # b (1 + cos((2 i + 1) pi / 2 n)) / 2
     odd = 2 * np.arange(num_iters) + 1
     roots = (1 + np.cos(np.pi * odd / (2 * num_iters))) / 2
     order, far = [0], np.zeros(num_iters)

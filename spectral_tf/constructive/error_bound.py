@@ -226,6 +226,7 @@ def _run(
     """Run the recursion, and the tangents along with it: without noise, and with."""
     rows, k = problem.start, len(problem.start)
     normalise, polish, full = rounds
+    # lambda_{m+1} and lambda_j of one product; both are 1 in a round
     beyond, within = np.append(problem.values[1:], 0.0), problem.values[:k, None]
     # [2, k, d] and [2, k]: exact, with noise.
     tangents = np.stack([_start_tangents(problem)] * 2)
@@ -246,6 +247,7 @@ def _run(
         for index in range(num_iters):
             nu = product / _smallest_singular(rows)
             tangents = _moved(beyond, tangents, nu, within)
+            # U <- U Sigma
             rows = rows @ problem.sigma
             rows, tangents = turned(rows, tangents, k if index < full else 1)
         rows, tangents = turned(rows, tangents, k - 1 if polish else k)
@@ -272,6 +274,7 @@ def _start_tangents(problem: _Problem) -> np.ndarray:
         inside = coefficients[:j, :j]
         if np.linalg.cond(inside) > 1e14:
             continue
+        # A^{-1} B
         outside = np.linalg.solve(inside, coefficients[:j, j:])
         for m in range(j, dim + 1):
             part = outside[:, m - j :]
@@ -285,8 +288,10 @@ def _moved(
     """(beyond t + nu s) / (own - nu s), infinite where the noise is as large."""
     k = tangents.shape[1]
     own_tangent = np.diagonal(tangents, axis1=1, axis2=2)[:, :k]
+    # nu s, s = sqrt(1 + t_jj^2)
     push = np.where(nu > 0, nu * np.sqrt(1 + own_tangent**2), 0.0)[:, :, None]
     below = within - push
+    # t_jm <- (lambda_{m+1} t_jm + nu s) / (lambda_j - nu s)
     moved = (beyond * tangents + push) / below
     return np.where((below > 0) & np.isfinite(moved), moved, np.inf)
 
@@ -301,6 +306,7 @@ def _inner(run: _Run) -> np.ndarray:
     k = len(run.tangents)
     with np.errstate(invalid="ignore"):
         sines = _sine(np.diagonal(run.tangents)[:k])
+    # sn t_hh + delta sqrt(h), of which i_l is the least over l <= h < j
     spans = sines + run.defect * np.sqrt(np.arange(1, k + 1))
     inner = np.ones((k, k))
     for j in range(1, k + 1):
@@ -324,6 +330,7 @@ def _eigenvalue_bound(problem: _Problem, run: _Run, noise: float) -> np.ndarray:
             values[low] + (values[0] - values[low]) * inner[j, low] ** 2
             for low in range(j + 1)
         )
+        # lambda_m (1 - sn^2 t_jm), at the best m
         lower = max(values[m] * (1 - outer[j, m] ** 2) for m in range(j, len(values)))
         lower = lower * (1 - spread) if spread < 1 else 0.0
         upper = upper * (1 + spread)
@@ -343,6 +350,7 @@ def _clusters(
     for j in range(k):
         if run.length[j] < 0.5:
             continue  # the vector of a vanishing eigenvalue came out as 0
+        # sqrt(sn^2 t_jm + i_l^2) for every cluster l + 1..m
         sines = np.sqrt(outer[j, None, j:] ** 2 + inner[j, : j + 1, None] ** 2)
         below = np.insert(problem.doubt, 0, 0.0)[: j + 1]
         sines = sines + problem.doubt[None, j:] + below[:, None]

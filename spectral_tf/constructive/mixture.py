@@ -102,6 +102,7 @@ def side(layout: ResidualLayout) -> Gadget:
     first = layout.read("pos")[:1]
 
     def semantics(stream: Stream) -> Stream:
+        # <x_j, u_l>, of which the code keeps l = 1
         scores = stream["x"] @ stream["u"].T
         return stream | {"y": stream["y"] + scores @ stream["pos"][:, :1]}
 

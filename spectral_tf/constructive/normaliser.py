@@ -35,6 +35,7 @@ from spectral_tf.config import require
 
 def relative_error_bound(ratio: float, power: float = 0.5) -> float:
     """Largest relative error of the interpolant for knots with this ratio."""
+    # p (p + 1) / 8 (q - 1)^2 q^p
     return power * (power + 1) / 8 * (ratio - 1) ** 2 * ratio**power
 
 
@@ -106,6 +107,7 @@ class Normaliser:
     @property
     def coefficients(self) -> np.ndarray:
         """`[m]` the b_i, all >= 0."""
+        # b_i = sigma_i - sigma_{i-1}, b_m = -sigma_{m-1}
         slopes = np.diff(self.knots**-self.power) / np.diff(self.knots)
         return np.concatenate([[0.0], np.diff(slopes), [-slopes[-1]]])
 

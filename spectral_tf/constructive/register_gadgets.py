@@ -50,6 +50,7 @@ def centre(layout: ResidualLayout) -> Gadget:
     weight, x = layout.read("c"), layout.read("x")
 
     def semantics(stream: Stream) -> Stream:
+        # c_j sum_i c_i x_i = sum_i x_i / N
         mean = stream["c"] * (stream["c"].T @ stream["x"])
         return stream | {"x": stream["x"] - mean}
 
@@ -117,10 +118,12 @@ def multiply(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
         )
 
     def semantics(stream: Stream) -> Stream:
+        # w_j = sum_i x_i <x_i, u_j> = Sigma u_j
         image = stream["w"] + (stream["u"] @ stream["x"].T) @ stream["x"]
         if not is_accelerated:
             return stream | {"u": image} | zeros(stream, "w")
         b = stream["b"]
+        # (Sigma - b/2) u - (b^2/16) p
         image = image - b * stream["u"] / 2 - b**2 * stream["p"] / 16
         return stream | {"u": image, "p": stream["u"]} | zeros(stream, "w")
 
@@ -133,6 +136,7 @@ def normaliser_mlp(
     layout: ResidualLayout, normaliser: Normaliser, s: str, flag: str = "one"
 ) -> ReluMLP:
     """r += f(s) where `flag` is 1: a unit per knot; s <- 0 by one more, as s >= 0."""
+    # t_i - s, of which relu is taken; then f(s) = f(t_m) + sum_i b_i relu(t_i - s)
     hinges = normaliser.knots[:, None] * layout.read(flag) - layout.read(s)
     writes = [
         layout.write("r") * normaliser.coefficients[None],
@@ -175,6 +179,7 @@ def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         squared = stream["s"] + np.sum(stream["u"] ** 2, axis=-1, keepdims=True)
+        # r = f(|u|^2)
         inverse = stream["r"] + normaliser(squared)
         return stream | {"s": np.zeros_like(squared), "r": inverse}
 
@@ -223,6 +228,7 @@ def scale(
     past = {"p": {"y": 1.0}, "y": {}} if is_accelerated else {}
 
     def semantics(stream: Stream) -> Stream:
+        # u <- r u, and p <- r p with the same r
         after = stream | {"u": stream["w"] + stream["r"] * stream["u"]}
         if is_accelerated:
             after |= {"p": stream["y"] + stream["r"] * stream["p"]}
@@ -285,6 +291,7 @@ def deflate(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
         rows = stream["u"]
         # low[j, l] = 1[l >= j] on registers; data tokens have u = 0 anyway.
         is_open = 1.0 - stream["low"] @ stream["pos"].T
+        # u_j <- u_j - sum_{l<j} u_l <u_l, u_j>
         overlap = (rows @ rows.T) * is_open
         after = stream | {"u": rows + stream["w"] - overlap @ rows}
         if is_accelerated:
@@ -332,6 +339,7 @@ def polish(layout: ResidualLayout) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         squared = np.sum(stream["u"] ** 2, axis=-1, keepdims=True)
+        # (3 - |u|^2) u / 2
         cubed = stream["w"] + squared * stream["u"]
         return stream | {"u": 1.5 * stream["u"] - 0.5 * cubed} | zeros(stream, "w")
 
@@ -361,6 +369,7 @@ def image(layout: ResidualLayout) -> Gadget:
     u, x = layout.read("u"), layout.read("x")
 
     def semantics(stream: Stream) -> Stream:
+        # sum_i x_i <x_i, u> = Sigma u
         product = (stream["u"] @ stream["x"].T) @ stream["x"]
         return stream | {"w": stream["w"] + product}
 
@@ -398,6 +407,7 @@ def rayleigh(layout: ResidualLayout) -> Gadget:
 
     def semantics(stream: Stream) -> Stream:
         value = np.sum(stream["u"] * stream["w"], axis=-1, keepdims=True)
+        # <u, Sigma u> with |u| = 1
         return stream | {"lam": stream["lam"] + value} | zeros(stream, "w")
 
     return Gadget(
@@ -433,6 +443,7 @@ def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
     )
 
     def semantics(stream: Stream) -> Stream:
+        # sum_l 1[l = R] lam_l
         guard = stream["pos"][:, -1:].T @ stream["lam"]
         flag = np.sum(stream["pos"], axis=-1, keepdims=True)
         bound = stream["b"] + factor * flag * guard

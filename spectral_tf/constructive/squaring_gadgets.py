@@ -45,6 +45,7 @@ def diagonal_mlp(layout: ResidualLayout, row: str) -> ReluMLP:
     Source: ours; multiplication by a 0/1 code.
     """
     ones = np.ones((1, layout.size(row)))
+    # relu(a_j[m] - B 1[m != j]), summed over m, is a_jj
     up = layout.read(row) - layout.read("off", GATE)
     return ReluMLP(up=up, down=layout.write("s") @ ones)
 
@@ -105,6 +106,7 @@ def square(layout: ResidualLayout) -> Gadget:
     a = layout.read("a")
 
     def semantics(stream: Stream) -> Stream:
+        # (A A)_j = sum_i a_i a_ij
         product = stream["w"] + times(stream["a"], stream["id"], stream["a"])
         after = stream | {"w": product}
         trace = stream["s"] + _diagonal(after, "w")
@@ -145,6 +147,7 @@ def trace(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
     mlp = joined(divide, assign(layout, s={}))
 
     def semantics(stream: Stream) -> Stream:
+        # t = sum_j a_jj
         total = stream["t"] + stream["col"] * (stream["col"].T @ stream["s"])
         inverse = stream["r"] + stream["col"] * normaliser(total)
         return stream | {"r": inverse} | zeros(stream, "s", "t")
@@ -322,6 +325,7 @@ def halve(layout: ResidualLayout) -> Gadget:
     )
 
     def semantics(stream: Stream) -> Stream:
+        # z = B v - lam v / 2
         half = stream["work"] * stream["lam"] * stream["v"] / 2
         return stream | {"w": stream["w"] - half}
 
@@ -357,6 +361,7 @@ def deflate_columns(layout: ResidualLayout) -> Gadget:
     out = layout.write("base", -1.0)
 
     def semantics(stream: Stream) -> Stream:
+        # v z^T + z v^T, column i: v z_i + z v_i
         change = (stream["id"] @ stream["w"].T) @ stream["v"]
         change = change + (stream["id"] @ stream["v"].T) @ stream["w"]
         return _restarted(stream | {"base": stream["base"] - change})

@@ -110,6 +110,7 @@ def _angles(
     _, basis = top_eigenpairs(matrix, dim)
     coordinates = einsum("nd,id->ni", vectors, basis)
     others = jnp.ones((dim, dim), basis.dtype) - jnp.eye(dim, dtype=basis.dtype)
+    # tan theta_j = sqrt(sum_{i != j} c_i^2) / |c_j|
     outside = jnp.sqrt(einsum("ni,ij->nj", coordinates**2, others))
     is_zero = jnp.all(vectors == 0, axis=-1, keepdims=True)
     return jnp.where(is_zero, jnp.pi / 2, jnp.arctan2(outside, jnp.abs(coordinates)))

@@ -139,6 +139,7 @@ def _weight(kind: str, gate: np.ndarray, inner: Interval) -> Interval:
     up = relu(plus(exactly(gate), inner))
     if kind == "relu":
         return up
+    # relu(z + g) - relu(g - z), for z in the interval
     down = relu((gate - inner[1], gate - inner[0]))
     return up[0] - down[1], up[1] - down[0]
 

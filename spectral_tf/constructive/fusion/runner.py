@@ -219,9 +219,11 @@ class Runner:
             values = gates if head.kind == "linear" else np.maximum(gates, 0.0)
             return np.tensordot(head.factors, values, axes=1)
         if len(gates) > 1:
+            # sum_h factor_h relu(z + g_h)
             hinges = jax.nn.relu(score[None] + self.constant(gates))
             return self.einsum("h,hnm->nm", self.constant(head.factors), hinges)
         bias = self.constant(gates[0]) if gates.any() else None
+        # z + g, and for `soft` relu(z + g) - relu(g - z)
         plus = score if bias is None else score + bias
         if head.kind == "linear" or (head.kind == "soft" and bias is None):
             return plus
