@@ -283,8 +283,11 @@ def column_relative(
         return None
     if np.max(np.abs(known)) <= NEAR * float(np.ptp(known)):
         return None
-    is_words = isinstance(entries, np.ndarray) and entries.dtype.kind in "biuf"
-    if is_words and is_there.all():
+    if (
+        is_there.all()
+        and isinstance(entries, np.ndarray)
+        and entries.dtype.kind in "biuf"
+    ):
         return _words_relative(entries)
     if np.all(values[is_there] % 1 == 0) and max(map(len, map(str, entries))) < 16:
         return None  # whole numbers of up to 15 digits

@@ -14,6 +14,7 @@ import spectral_tf
 from spectral_tf.config import ConfigError
 from spectral_tf.constructive.assemble import assemble, block_params, model_config
 from spectral_tf.constructive.power_method import VARIANTS, power_method_composition
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
 from tests.problems import table
 
@@ -75,7 +76,9 @@ def test_parameter_trees_are_those_of_the_composition():
         params = assemble(composition, model_config(composition, 4, 2))
         named = network(name)[1]
         chex.assert_trees_all_equal(params, named)
-        chex.assert_trees_all_equal_structs(params, unroll(*network(name))[1])
+        chex.assert_trees_all_equal_structs(
+            params, unroll(Network(*network(name))).params
+        )
         chex.assert_tree_all_finite(params)
 
 

@@ -44,7 +44,7 @@ class Called(chex.TestCase):
     def test_it_answers_as_predict_does(self):
         network, x = network_of(PAIRS), table(12, 5)
         answer = self.variant(lambda rows: network(rows))(x)  # pyright: ignore
-        wanted = predict(*network, x)
+        wanted = predict(network.config, network.params, x)
         chex.assert_trees_all_close(answer, wanted, rtol=1e-6, atol=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_vmap_and_evaluate_take_it():
 def test_a_network_that_clusters_takes_the_number_of_classes():
     network, x = network_of(CLUSTERS), table(12, 3)
     answer = network(x, 2, num_starts=2)
-    wanted = predict_clusters(*network, x, 2, num_starts=2)
+    wanted = predict_clusters(network.config, network.params, x, 2, num_starts=2)
     chex.assert_trees_all_equal(answer, wanted)
 
 

@@ -1,10 +1,19 @@
 """The pieces of a figure as they are drawn: axes, tracks, charts, heat maps."""
 
 import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
 from typing import Literal
+
+import numpy as np
+
+from spectral_tf.report.page.words import number_text
 
 Position = float | str | None
 AxisKind = Literal["number", "log", "time", "names"]
+MOST_MARKED = 60
+"""Points of a line that are marked one by one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,8 +149,18 @@ class PreparedHeat:
         )
         return [
             [
-                f"{y_head}{row}\n{x_head}{column}\n{_value_text(value)}"
+                f"{y_head}{row}\n{x_head}{column}\n{value_text(value)}"
                 for column, value in zip(self.x.names, values, strict=True)
             ]
             for row, values in zip(self.y.names, self.values, strict=True)
         ]
+
+
+def value_text(value: float | None) -> str:
+    """What hovering shows of a value; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else number_text(value)
+
+
+def _runs(is_there: Sequence[bool]) -> list[list[int]]:
+    groups = itertools.groupby(range(len(is_there)), key=is_there.__getitem__)
+    return [list(group) for whole, group in groups if whole]

@@ -19,6 +19,7 @@ from spectral_tf.report.page.pieces import (
     PreparedChart,
     PreparedHeat,
     Track,
+    value_text,
 )
 from spectral_tf.report.page.words import (
     columns_of,
@@ -36,8 +37,6 @@ SIGNED_SHADES = ("#0a4a80", "#5c9fd0", "#ffffff", "#ee8a6b", "#a01c1c")
 MISSING = "#b7bbc2"
 CHART_HEIGHT = 400
 """Pixels, of a figure without names along its height."""
-MOST_MARKED = 60
-"""Points of a line that are marked one by one."""
 MOST_CELLS = 150
 MOST_CELL_COLUMNS = 12
 """Heat maps up to this size show their numbers."""
@@ -316,7 +315,7 @@ def _values(
     high: Sequence[float | None],
     lang: str,
 ) -> list[str]:
-    texts = list(map(_value_text, y))
+    texts = list(map(value_text, y))
     between = "〜" if lang == "ja" else " to "
     for index, (start, end) in enumerate(zip(low, high, strict=True)):
         if y[index] is not None and start is not None and end is not None:
@@ -325,21 +324,12 @@ def _values(
     return texts
 
 
-def _value_text(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else number_text(value)
-
-
 def _place_text(place: Position, scales: _Scales) -> str:
     if place is None:
         return "–"
     if isinstance(place, str):
         return place.replace("T", " ")
     return scales.names[int(place)] if scales.names else number_text(place)
-
-
-def _runs(is_there: Sequence[bool]) -> list[list[int]]:
-    groups = itertools.groupby(range(len(is_there)), key=is_there.__getitem__)
-    return [list(group) for whole, group in groups if whole]
 
 
 def _cell_text(value: float) -> str:
