@@ -27,9 +27,9 @@ from timing import Timing, record, time_compiled, time_host
 
 import spectral_tf
 from spectral_tf import spectra
+from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.constructive.fusion import runner
 from spectral_tf.model.transformer import default_start
-from spectral_tf.report.tables import plain_table
 
 try:
     from matfree import decomp, eig

@@ -22,9 +22,9 @@ from timing import BLAS_THREADS, Timing, record, time_compiled, time_host
 
 import spectral_tf
 from spectral_tf import EnsembleConfig, Instance, ModelConfig, spectra
+from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.model.describe import total_flops
 from spectral_tf.model.transformer import default_start
-from spectral_tf.report.tables import plain_table
 from spectral_tf.settings import random_key
 
 

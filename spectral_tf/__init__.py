@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spectral_tf import audit as audit
+    from spectral_tf import apps as apps
     from spectral_tf import certificate as certificate
     from spectral_tf import clustering as clustering
     from spectral_tf import config as config
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spectral_tf import sampling as sampling
     from spectral_tf import settings as settings
     from spectral_tf import spectra as spectra
+    from spectral_tf import tables as tables
     from spectral_tf import training as training
     from spectral_tf import weights as weights
     from spectral_tf.config import (
@@ -165,7 +166,7 @@ _HOMES = {
 """Public name -> the module, below this one, that defines it."""
 
 _ROOMS = (
-    "audit",
+    "apps",
     "certificate",
     "clustering",
     "config",
@@ -178,6 +179,7 @@ _ROOMS = (
     "sampling",
     "settings",
     "spectra",
+    "tables",
     "training",
     "weights",
 )

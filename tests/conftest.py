@@ -32,7 +32,7 @@ def pytest_collection() -> None:
     Without this a wrong type would raise beartype's error here and `ConfigError`
     outside the tests, and `exponent=2` would be refused only here.
     """
-    import spectral_tf.practice.commands  # noqa: F401 - defines configurations, too
+    import spectral_tf.apps.studies.commands  # noqa: F401 - defines configurations, too
     from spectral_tf.config import Config
 
     kinds = Config.__subclasses__()

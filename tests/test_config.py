@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectral_tf import cli
 from spectral_tf import config as configs
+from spectral_tf.apps import cli
+from spectral_tf.apps.demo import DemoConfig
 from spectral_tf.config import Config, ConfigError
-from spectral_tf.demo import DemoConfig
 from spectral_tf.model.presets import PRESETS, model_preset
 
 M, E, T = CONFIGS = configs.ModelConfig, configs.EnsembleConfig, configs.TrainConfig

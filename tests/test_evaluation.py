@@ -5,6 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from spectral_tf.apps.report.figures import (
+    Curve,
+    depth_figure,
+    eigenvalue_figure,
+)
+from spectral_tf.apps.report.tables import HEADER, Entry, plain_table, table_rows
 from spectral_tf.config import ConfigError, EnsembleConfig, ModelConfig
 from spectral_tf.evaluation import (
     Statistic,
@@ -13,12 +19,6 @@ from spectral_tf.evaluation import (
     orthogonal_iteration_predict,
 )
 from spectral_tf.model.transformer import Estimate
-from spectral_tf.report.figures import (
-    Curve,
-    depth_figure,
-    eigenvalue_figure,
-)
-from spectral_tf.report.tables import HEADER, Entry, plain_table, table_rows
 from spectral_tf.sampling.sampler import sample_batch
 
 ENSEMBLE = EnsembleConfig(dim=5, num_samples=20)

@@ -100,7 +100,7 @@ def test_a_child_of_a_process_that_used_jax_gets_one_clear_line():
 def test_a_child_of_a_process_that_only_imported_works():
     lines = said(
         """
-        import spectral_tf.cli
+        import spectral_tf.apps.cli
         from spectral_tf.estimators import SpectralPCA
 
         print(in_child(lambda: SpectralPCA(2).fit(x).engine_))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import spectral_tf
-from spectral_tf import cli
+from spectral_tf.apps import cli
 
 REPOSITORY = Path(__file__).parents[1]
 SLOW = {"pandas", "matplotlib", "sklearn", "rich", "tyro", "pyarrow", "plotly"}
@@ -93,7 +93,7 @@ def test_importing_takes_no_longer_than_what_it_is_built_on():
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_the_overview_takes_less_than_importing_jax(option):
-    run = "import contextlib\nfrom spectral_tf.cli import main\n"
+    run = "import contextlib\nfrom spectral_tf.apps.cli import main\n"
     run += f"with contextlib.suppress(SystemExit): main([{option!r}])"
     assert roots(run) & (SLOW - {"tyro", "rich"} | {"jax", "numpy"}) == set()
     # On a machine where importing JAX takes .6 s, this allows .3 s of the 1 s.

@@ -12,7 +12,7 @@ import pytest
 import tyro
 
 import spectral_tf
-from spectral_tf.cli import Command, main
+from spectral_tf.apps.cli import Command, main
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -61,7 +61,7 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch):
         if "mnist" in arguments:
             arguments += ["--svd", "0", "--num-components", "2"]
             arguments[arguments.index("mnist")] = "digits"
-        if arguments[0] == "demo":  # a minute; tests/test_demo.py runs it
+        if arguments[0] == "demo":  # a minute; tests/apps/test_demo.py runs it
             tyro.cli(Command, args=arguments)
             continue
         name = " ".join(arguments[: 2 if arguments[0] == "poc" else 1])

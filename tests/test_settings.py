@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_limits
 
 import spectral_tf
-from spectral_tf.cli import main
+from spectral_tf.apps.cli import main
 from spectral_tf.config import ClusterModelConfig, EnsembleConfig, TrainConfig
 from spectral_tf.estimators import (
     NetworkClusterer,
@@ -237,7 +237,14 @@ def test_the_limit_of_blas_threads_outlives_no_thread():
 
 def test_devices_that_are_not_there_are_one_line():
     done = subprocess.run(
-        [sys.executable, "-m", "spectral_tf.cli", "evaluate", "--num-instances", "1"],
+        [
+            sys.executable,
+            "-m",
+            "spectral_tf.apps.cli",
+            "evaluate",
+            "--num-instances",
+            "1",
+        ],
         capture_output=True,
         text=True,
         env=os.environ | {"JAX_PLATFORMS": "cuda"},

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spectral_tf.analysis.option_names import in_options, option_names
-from spectral_tf.cli import Command, main
+from spectral_tf.apps.analysis.option_names import in_options, option_names
+from spectral_tf.apps.cli import Command, main
 from spectral_tf.config.wording import agreed, counted, json_text, percent
 
 PACKAGE = Path(__file__).parents[1] / "spectral_tf"

@@ -20,13 +20,13 @@ import jax
 from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
+from spectral_tf.apps.watch.commands import write_curve
 from spectral_tf.config import TrainConfig
 from spectral_tf.model.expand import expand, without_idle_units
 from spectral_tf.model.network import Network
 from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.records import Progress
-from spectral_tf.watch.commands import write_curve
 from spectral_tf.weights import load_pretrained, save_pretrained
 
 RESULTS = Path(__file__).parent / "results"

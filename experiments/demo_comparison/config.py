@@ -14,7 +14,7 @@ Wall time: 8 minutes on 2 CPU cores that do nothing else, 12 as measured.
 
 from typing import Any
 
-from spectral_tf.demo import DemoConfig
+from spectral_tf.apps.demo import DemoConfig
 
 
 def demo_config(seed: int, *, smoke: bool = False) -> DemoConfig:

@@ -18,8 +18,8 @@ import jax
 from config import demo_config
 from scipy import stats
 
-from spectral_tf.demo import run_demo
-from spectral_tf.report.tables import plain_table
+from spectral_tf.apps.demo import run_demo
+from spectral_tf.apps.report.tables import plain_table
 
 RESULTS = Path(__file__).parent / "results"
 HEADER = ("instances", "network", "rank", "|cos|", "same by classic", "difference")

@@ -15,8 +15,8 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tables import drawn, read
 
-from spectral_tf.practice.methods import Method, forest, spectral
-from spectral_tf.report.tables import plain_table
+from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.studies.methods import Method, forest, spectral
 from spectral_tf.training.checkpoint import versions
 
 RESULTS = Path(__file__).parent / "results"

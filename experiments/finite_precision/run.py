@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from config import LEGEND, REFERENCE, SETTINGS, Setting, Study, study
 
+from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.config import ModelConfig
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.power_method import (
@@ -31,7 +32,6 @@ from spectral_tf.constructive.power_method import (
 )
 from spectral_tf.constructive.tolerance import deflating_normaliser
 from spectral_tf.model import dense, readout, transformer
-from spectral_tf.report.tables import plain_table
 from spectral_tf.spectra import covariance, largest_principal_angle, top_eigenpairs
 
 RESULTS = Path(__file__).parent / "results"

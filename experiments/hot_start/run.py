@@ -25,6 +25,7 @@ from measure import (
     shifted_predict,
 )
 
+from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.config import EnsembleConfig, ModelConfig, TrainConfig
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.evaluation import (
@@ -35,7 +36,6 @@ from spectral_tf.evaluation import (
 )
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import flatten_params
-from spectral_tf.report.tables import plain_table
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.settings import random_key

@@ -23,12 +23,12 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
+from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.clustering.baselines import (
     gaussian_mixture,
     k_means,
     spectral_clustering,
 )
-from spectral_tf.report.tables import plain_table
 from spectral_tf.weights import load_pretrained
 
 RESULTS = Path(__file__).parent / "results"

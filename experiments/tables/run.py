@@ -23,8 +23,8 @@ from measure import clusters, components, planted, top_rows
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
-from spectral_tf.cli import main as spectral_tf
-from spectral_tf.report.tables import plain_table
+from spectral_tf.apps.cli import main as spectral_tf
+from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.training.checkpoint import versions
 
 RESULTS = Path(__file__).parent / "results"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spectral_tf.config import DataError
-from spectral_tf.sampling.columns import listed
+from spectral_tf.tables.columns import listed
 
 _MOMENTS = (
     *(datetime.date, datetime.time, datetime.timedelta),

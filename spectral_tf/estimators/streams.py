@@ -9,15 +9,15 @@ import numpy as np
 
 from spectral_tf.config import DataError, require
 from spectral_tf.exact import side_by_side
-from spectral_tf.sampling.columns import LeftOut, numbered
-from spectral_tf.sampling.missing import (
+from spectral_tf.tables.columns import LeftOut, numbered
+from spectral_tf.tables.missing import (
     Codes,
     Missing,
     cleared,
     codes_of,
     suspicions,
 )
-from spectral_tf.sampling.parquet import (
+from spectral_tf.tables.parquet import (
     IS_INDEX,
     Field,
     entries_of,

@@ -12,14 +12,14 @@ import numpy as np
 
 from spectral_tf.config import DataError, TableConfig
 from spectral_tf.config.wording import counted
-from spectral_tf.sampling.columns import (
+from spectral_tf.tables.columns import (
     Columns,
     LeftOut,
     bad_counts,
     column_scaling,
     columns_digest,
 )
-from spectral_tf.sampling.tables import load_columns
+from spectral_tf.tables.load import load_columns
 
 MOST_NAMES = 20
 """Columns that a refusal names, at most."""

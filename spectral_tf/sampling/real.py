@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from spectral_tf.sampling.instance import Instance, make_instance
-from spectral_tf.sampling.tables import DataError
 from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import canonical_sign
+from spectral_tf.tables.load import DataError
 
 CHUNK_SIZE = 64
 """Blocks whose targets are computed at once; it bounds the memory."""

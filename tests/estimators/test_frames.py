@@ -17,7 +17,7 @@ from spectral_tf.estimators import (
     SpectralOutlierDetector,
     SpectralPCA,
 )
-from spectral_tf.sampling.tables import load_columns
+from spectral_tf.tables.load import load_columns
 
 polars = pytest.importorskip("polars")
 

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 
 from spectral_tf.config import DataError
 from spectral_tf.estimators import SpectralPCA, read_chunks
-from spectral_tf.sampling.tables import load_columns
+from spectral_tf.tables.load import load_columns
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 FRAME = pd.DataFrame(X, columns=["a", "b", "c"])

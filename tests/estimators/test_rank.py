@@ -7,7 +7,9 @@ from spectral_tf.estimators.rank import numerical_rank
 from spectral_tf.estimators.solution import Summary
 
 
-def dependent(rows: int, *, mean: float = 0.0, unit: float = 1.0, dtype=np.float64):
+def dependent(
+    rows: int, *, mean: float = 0.0, unit: float = 1.0, dtype: type = np.float64
+):
     """Four columns, their total, a part of it, and a copy in other units."""
     parts = (np.random.default_rng(rows).gamma(5, 20, (rows, 4)) + mean) * unit
     parts = parts.astype(dtype)

@@ -62,7 +62,7 @@ def test_standardised_columns(name, rows, robust):
     found = SpectralOutlierDetector(TABLES[name][0], robust=robust)
     assert_array_equal(found.fit_predict(scaler.transform(x)), 1)
     for scale in (20, 200):
-        new = scaler.transform(rows_of(name, 500, scale, seed=1))
+        new = np.asarray(scaler.transform(rows_of(name, 500, scale, seed=1)))
         assert_array_equal(found.predict(new), 1)
         new[:, 0] += 1e-3
         assert_array_equal(found.predict(new), -1)

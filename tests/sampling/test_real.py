@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spectral_tf.sampling.real import CHUNK_SIZE, row_blocks, svd_reduce
-from spectral_tf.sampling.tables import DataError
+from spectral_tf.tables.load import DataError
 
 # Reduction.
 

@@ -24,7 +24,7 @@ RUN += ["--model.num-components", "2", "--calls-per-save", "1"]
 def start(folder, devices, *more):
     flags = f"--xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "spectral_tf.cli", "pretrain", "--json"]
+    command = [sys.executable, "-m", "spectral_tf.apps.cli", "pretrain", "--json"]
     return subprocess.Popen(
         [*command, "--run-dir", str(folder), *RUN, *more],
         env=environment,

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.cli import main
+from spectral_tf.apps.cli import main
+from spectral_tf.apps.watch.fine_tuning import filled_in
+from spectral_tf.apps.watch.read import read_run
 from spectral_tf.config import ConfigError, DataError, TableConfig, TrainConfig
 from spectral_tf.estimators.networks import load_network, trained_on
 from spectral_tf.model.params import flatten_params, load_weights
@@ -26,8 +28,6 @@ from spectral_tf.training.checkpoint import (
 from spectral_tf.training.heldout import Heldout
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.state import init_state
-from spectral_tf.watch.fine_tuning import filled_in
-from spectral_tf.watch.read import read_run
 from tests.training.test_parallel import TINY, relative_difference
 
 ONE = jax.devices()[:1]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.cli import main
+from spectral_tf.apps.cli import main
 from spectral_tf.config import ModelConfig, TrainConfig
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.model.network import Network

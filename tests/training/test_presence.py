@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from spectral_tf.apps.watch.read import read_run
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.presence import PROCESS, RunLock, presence
 from spectral_tf.training.stopping import Interrupted
-from spectral_tf.watch.read import read_run
 from tests.training.test_parallel import TINY
 
 REPOSITORY = Path(__file__).parents[2]

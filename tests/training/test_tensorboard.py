@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2 as _event_pb2
 
+from spectral_tf.apps.watch.commands import write_curve
+from spectral_tf.apps.watch.read import read_run
 from spectral_tf.config import ConfigError, TrainConfig
 from spectral_tf.training.checkpoint import restore_latest
 from spectral_tf.training.loop import Progress, pretrain
 from spectral_tf.training.profile import ProfileWarning, profile
 from spectral_tf.training.tensorboard import LogWarning, TensorboardSink, scalars
-from spectral_tf.watch.commands import write_curve
-from spectral_tf.watch.read import read_run
 from tests.training.test_parallel import TINY
 
 # Made at import from descriptors: a type checker does not see its names.

@@ -1,0 +1,1 @@
+"""Programs and reports on top of the library; nothing below imports them."""
