@@ -82,7 +82,7 @@ COMMANDS = {
     "detect": Entry(
         "analysis.commands",
         "Detect",
-        "Outliers of a table: rows that its certified components cannot reconstruct.",
+        "Outliers of a table: rows far from its certified components, or far out.",
     ),
     "audit": Entry(
         "commands.groups",
@@ -141,10 +141,10 @@ def parse(arguments: Sequence[str]) -> Any:
     """
     import tyro
 
-    from spectral_tf.apps.analysis.option_names import parsed
-
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
+        from spectral_tf.apps.analysis.option_names import parsed
+
         prog = f"{PROGRAM} {name}"
         return parsed(COMMANDS[name].load(), list(arguments[1:]), prog)
     # The shell's completion lists every option of every command.
