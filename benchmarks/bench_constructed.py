@@ -80,7 +80,7 @@ def worst_cosine(vectors: Any, reference: np.ndarray) -> float:
 
 def fused(d: int, k: int, iters: int, variant: str) -> Callable[[Any], Any]:
     """`x [N, d] -> eigenvectors [k, d]` of a fused construction."""
-    function = spectral_tf.fuse(*spectral_tf.power_method_params(d, k, iters, variant))
+    function = spectral_tf.fuse(spectral_tf.power_method_params(d, k, iters, variant))
     return lambda x: function(x).eigenvectors
 
 

@@ -26,7 +26,6 @@ from spectral_tf.estimators import (
     SpectralPCA,
 )
 from spectral_tf.estimators.threads import blas_controller, one_blas_thread
-from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
 from spectral_tf.settings import GENERATOR
 from tests.problems import SMALL, random_params
@@ -187,7 +186,7 @@ def test_commands_and_audits_do_not_mind(tmp_path):
     """What was recorded under JAX's settings is confirmed under any others."""
     data, weights = tmp_path / "table.csv", tmp_path / "weights"
     np.savetxt(data, table(), delimiter=",", header="a,b,c,d,e", comments="")
-    save_weights(weights, Network(*FINDER))
+    save_weights(weights, FINDER)
     flags = ["--n-components", 2, "--engine", "pretrained", "--weights", weights]
     code, said = run("pca", data, *flags, "--out", tmp_path / "pca", "--json")
     assert code == 0, said

@@ -20,6 +20,7 @@ from spectral_tf.constructive import mixture_reference
 from spectral_tf.constructive.mixture import mixture_labels, mixture_params
 from spectral_tf.constructive.registers import start_rows
 from spectral_tf.estimators.lapack import top_pairs
+from spectral_tf.model.network import Network
 from spectral_tf.settings import random_key
 
 Method = Callable[[ClusterInstance], np.ndarray]
@@ -54,7 +55,7 @@ def network(dim: int, num_iters: int, variant: str) -> Method:
     config, params = mixture_params(dim, num_iters, variant)
 
     def one(x: jax.Array) -> jax.Array:
-        return mixture_labels(config, params, x).labels
+        return mixture_labels(Network(config, params), x).labels
 
     run = jax.jit(lambda rows: jax.lax.map(one, rows, batch_size=4))
     return lambda instances: np.asarray(run(instances.x))

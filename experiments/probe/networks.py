@@ -12,7 +12,6 @@ from jaxtyping import Array
 from spectral_tf.config import ModelConfig
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.subspace import subspace_iteration
-from spectral_tf.model.network import Network
 from spectral_tf.model.params import unroll
 from spectral_tf.model.transformer import (
     Intermediates,
@@ -57,7 +56,7 @@ class Subject:
 def power_method(products: int) -> Subject:
     """Orthogonal iteration, one product a block, without the blocks that finish."""
     written = equivariant_power_method(COMPONENTS, products, rounds=COMPONENTS - 1)
-    config, params = unroll(Network(*written))
+    config, params = unroll(written)
     blocks = jax.tree.map(lambda leaf: leaf[:products], params["blocks"])
     return Subject(POWER, config.replace(num_blocks=products), {"blocks": blocks})
 

@@ -179,7 +179,7 @@ def _first(batch: Instance, count: int) -> Instance:
 def constructed_for(config: DemoConfig, batch: Instance) -> Contestant:
     """Constructed weights for the set's d."""
     dim, k = int(batch.x.shape[2]), config.num_components
-    network = Network(*power_method_params(dim, k, config.num_iters))
+    network = power_method_params(dim, k, config.num_iters)
     return Contestant("constructed", network, config.num_iters, multiply=1)
 
 
@@ -187,7 +187,7 @@ def compare(contestant: Contestant, name: str, batch: Instance) -> list[Entry]:
     """The network, and orthogonal iteration with as many products with S."""
     network, products = contestant.network, contestant.products
     classic = orthogonal_iteration_predict(network.config, products)
-    ours = fuse(*network)
+    ours = fuse(network)
     steps = counted(products, "product")
     return [
         Entry(

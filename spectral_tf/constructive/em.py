@@ -96,6 +96,7 @@ from spectral_tf.constructive.em_gadgets import (
 )
 from spectral_tf.constructive.program import series
 from spectral_tf.model.inputs import check_rows
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import SpectralTransformer
 
 DEFAULT_KNOTS = 1024
@@ -183,16 +184,14 @@ def em_composition(
 
 
 def mixture_trace(
-    config: ModelConfig,
-    params: Any,
+    network: Network[ModelConfig],
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
 ) -> MixtureTrace:
     """Responsibilities and centres after every block of a `lloyd` or `em` network.
 
     Args:
-        config: of `mixture_params`.
-        params: of `mixture_params`.
+        network: of `mixture_params`.
         x: `[N, d]` rows.
         mask: `[N]` True for valid rows; None means all. Masked rows have
             responsibilities too, which nothing reads.
@@ -207,6 +206,7 @@ def mixture_trace(
 
     Source: ours.
     """
+    config, params = network
     require(
         config.attention == "softmax" and config.register_tokens is not None,
         "mixture_trace reads networks of variant 'lloyd' or 'em'; use "

@@ -47,6 +47,7 @@ from numpy.typing import ArrayLike
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.model import Sublayer
 from spectral_tf.constructive.program import series
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import parameter_shapes, unflatten_params
 from spectral_tf.settings import standard_settings
 
@@ -61,7 +62,7 @@ def equivariant_power_method(
     *,
     rounds: int = 2,
     shifts: ArrayLike | None = None,
-) -> tuple[ModelConfig, dict[str, Any]]:
+) -> Network[ModelConfig]:
     r"""Weights whose forward pass runs the power method with deflation, for every d.
 
     Args:
@@ -73,7 +74,7 @@ def equivariant_power_method(
             weights.
 
     Returns:
-        `(ModelConfig, params)` of an equivariant network of tau blocks, and k / rounds
+        The equivariant network of tau blocks, and k / rounds
         that finish, for `predict`, `predict_from_covariance`, `expand`, and as a start
         of training. Any d >= k, any N.
 
@@ -82,9 +83,9 @@ def equivariant_power_method(
 
     Example:
         >>> import jax, spectral_tf
-        >>> config, params = spectral_tf.equivariant_power_method(3, 60)
+        >>> network = spectral_tf.equivariant_power_method(3, 60)
         >>> x = jax.random.normal(jax.random.key(0), (100, 20))
-        >>> spectral_tf.predict(config, params, x).eigenvectors.shape
+        >>> network(x).eigenvectors.shape
         (3, 20)
 
     Source: ours; the network is that of DESIGN of the package, section 4.
@@ -127,7 +128,9 @@ def equivariant_power_method(
         for path, shape in parameter_shapes(config).items()
     }
     params = unflatten_params(flat)
-    return config, params if shifts is None else with_shifts(params, shifts)
+    if shifts is not None:
+        params = with_shifts(params, shifts)
+    return Network(config, params)
 
 
 def with_shifts(params: Any, shifts: ArrayLike) -> dict[str, Any]:

@@ -16,7 +16,6 @@ norm, ...) and dense ones in which they find no structure are evaluated as they 
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from jaxtyping import Array, Bool, Float
 
@@ -26,6 +25,7 @@ from spectral_tf.constructive.fusion.plan import make_plan
 from spectral_tf.constructive.fusion.records import Plan
 from spectral_tf.constructive.fusion.runner import Runner
 from spectral_tf.model.inputs import check_fits, check_rows, scaled_rows
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import check_params
 from spectral_tf.model.readout import read_tokens
 from spectral_tf.model.transformer import Estimate, predict
@@ -63,12 +63,12 @@ def is_covered(config: ModelConfig) -> bool:
 
 
 @standard_settings()
-def fuse(config: ModelConfig, params: Any) -> Fused:
+def fuse(network: Network[ModelConfig]) -> Fused:
     """A function equal to `predict` to rounding, fast where weights are constructed.
 
     Args:
-        config: any model.
-        params: its parameters; concrete (not traced): they are analysed here, once.
+        network: any that finds eigenpairs; its parameters are concrete (not traced):
+            they are analysed here, once.
 
     Returns:
         `(x [N, d], mask [N] | None = None) -> Estimate`, to be jitted or vmapped by the
@@ -79,16 +79,16 @@ def fuse(config: ModelConfig, params: Any) -> Fused:
 
     Example:
         >>> import jax, spectral_tf
-        >>> config, params = spectral_tf.power_method_params(10, 3, 60)
-        >>> fast = jax.jit(spectral_tf.fuse(config, params))
+        >>> fast = jax.jit(spectral_tf.fuse(spectral_tf.power_method_params(10, 3, 60)))
         >>> x = jax.random.normal(jax.random.key(0), (1000, 10))
         >>> fast(x).eigenvectors.shape
         (3, 10)
 
     Source: DESIGN of the package, section 5 (ours).
     """
+    config, params = network
     check_params(config, params)
-    plan = fusion_plan(config, params)
+    plan = fusion_plan(network)
     if plan is None:
         return lambda x, mask=None: predict(config, params, x, mask)
 
@@ -113,18 +113,18 @@ def fuse(config: ModelConfig, params: Any) -> Fused:
     return fused
 
 
-def fusion_plan(config: ModelConfig, params: Any) -> Plan | None:
+def fusion_plan(network: Network[ModelConfig]) -> Plan | None:
     """What `fuse` found; None if it evaluates the network as it is.
 
     Args:
-        config: any model.
-        params: its parameters.
+        network: any that finds eigenpairs.
 
     Returns:
         The plan, for those who want to look at it.
 
     Source: ours.
     """
+    config, params = network
     if not is_covered(config):
         return None
     plan = make_plan(config, params)

@@ -45,7 +45,8 @@ from spectral_tf.constructive.power_method import power_method_composition
 from spectral_tf.constructive.program import series
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
 from spectral_tf.model.inputs import check_rows
-from spectral_tf.model.transformer import SpectralTransformer, predict
+from spectral_tf.model.network import Network
+from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import centred, einsum
 
@@ -261,7 +262,7 @@ def mixture_params(
     num_classes: int = 2,
     sigma: float = 1.0,
     knots: int = DEFAULT_KNOTS,
-) -> tuple[ModelConfig, dict[str, Any]]:
+) -> Network[ModelConfig]:
     """Weights whose forward pass clusters the rows of a Gaussian mixture.
 
     Args:
@@ -277,16 +278,16 @@ def mixture_params(
         knots: `em` only: of the interpolated entropy; the bound is in `em.py`.
 
     Returns:
-        `(ModelConfig, params)` for `SpectralTransformer` and `mixture_labels`.
+        The network, for `mixture_labels`.
 
     Raises:
         ConfigError: for an unknown variant or a value out of bounds.
 
     Example:
         >>> import jax
-        >>> config, params = mixture_params(5, 20)
+        >>> network = mixture_params(5, 20)
         >>> x = jax.random.normal(jax.random.key(0), (40, 5))
-        >>> mixture_labels(config, params, x).labels.shape
+        >>> mixture_labels(network, x).labels.shape
         (40,)
 
     Source: He et al. (2025), arXiv:2501.01312 (two classes), and arXiv:2502.06007
@@ -301,21 +302,19 @@ def mixture_params(
         knots=knots,
     )
     config = model_config(composition, dim, 1)
-    return config, assemble(composition, config)
+    return Network(config, assemble(composition, config))
 
 
 @standard_settings()
 def mixture_labels(
-    config: ModelConfig,
-    params: Any,
+    network: Network[ModelConfig],
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
 ) -> MixtureLabels:
     """Labels of the rows of one instance by a constructed network; `vmap` for many.
 
     Args:
-        config: of `mixture_params`.
-        params: of `mixture_params`.
+        network: of `mixture_params`.
         x: `[N, d]` rows.
         mask: `[N]` True for valid rows; None means all.
 
@@ -329,8 +328,9 @@ def mixture_labels(
     Source: ours.
     """
     check_rows(x, mask)
+    config, params = network
     if config.attention == "softmax":
-        scores = mixture_trace(config, params, x, mask).responsibilities[-1]
+        scores = mixture_trace(network, x, mask).responsibilities[-1]
         labels = jnp.argmax(scores, axis=1)
     else:
         scores = _sides(config, params, x, mask)
@@ -340,8 +340,7 @@ def mixture_labels(
 
 
 def subspace_coordinates(
-    config: ModelConfig,
-    params: Any,
+    network: Network[ModelConfig],
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
 ) -> Float[Array, "N k"]:
@@ -353,8 +352,7 @@ def subspace_coordinates(
     A network for k columns then clusters the coordinates.
 
     Args:
-        config: of `power_method_params`, or of any other network of eigenpairs.
-        params: its parameters.
+        network: of `power_method_params`, or any other of eigenpairs.
         x: `[N, d]` rows.
         mask: `[N]` True for valid rows; None means all.
 
@@ -367,7 +365,7 @@ def subspace_coordinates(
 
     Source: Vempala & Wang (2004), A spectral algorithm for learning mixture models.
     """
-    vectors = predict(config, params, x, mask).eigenvectors
+    vectors = network(x, mask).eigenvectors
     return einsum("nd,kd->nk", centred(x, mask), vectors)
 
 

@@ -1,6 +1,6 @@
 """Weights whose forward pass runs the power method: the compositions by name."""
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.constructive import reference
@@ -17,6 +17,7 @@ from spectral_tf.constructive.registers import (
 from spectral_tf.constructive.squaring import squaring
 from spectral_tf.constructive.tolerance import Tolerance
 from spectral_tf.constructive.variant import Variant
+from spectral_tf.model.network import Network
 from spectral_tf.settings import standard_settings
 
 VARIANTS: dict[str, Variant] = {
@@ -114,7 +115,7 @@ def power_method_params(
     *,
     accuracy: float | None = None,
     smallest: float | None = None,
-) -> tuple[ModelConfig, dict[str, Any]]:
+) -> Network[ModelConfig]:
     r"""Weights whose forward pass runs the power method with deflation.
 
     Args:
@@ -135,8 +136,8 @@ def power_method_params(
             min(1e-3, 1 / (4 d)).
 
     Returns:
-        `(ModelConfig, params)` for `SpectralTransformer`, `predict` and `fuse`. Equal
-        blocks share their weights; `unroll` gives every place its own.
+        The network, for any N; `fuse` makes it fast. Equal blocks share their weights;
+        `unroll` gives every place its own.
 
     Raises:
         ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or an accuracy
@@ -144,7 +145,8 @@ def power_method_params(
 
     Example:
         >>> import spectral_tf
-        >>> config, params = spectral_tf.power_method_params(10, 3, 60)
+        >>> network = spectral_tf.power_method_params(10, 3, 60)
+        >>> config = network.config
         >>> config.num_blocks, config.num_unique_blocks, config.num_heads
         (291, 8, 2)
 
@@ -160,4 +162,4 @@ def power_method_params(
         smallest=smallest,
     )
     config = model_config(composition, dim, num_components)
-    return config, assemble(composition, config)
+    return Network(config, assemble(composition, config))

@@ -40,6 +40,7 @@ import numpy as np
 
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.model import Sublayer
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import parameter_shapes, unflatten_params
 from spectral_tf.settings import standard_settings
 
@@ -63,7 +64,7 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
     looped: bool = False,
     mlp_width: int = 16,
     scratch: int = 8,
-) -> tuple[ModelConfig, dict[str, Any]]:
+) -> Network[ModelConfig]:
     """Weights that run subspace iteration with Rayleigh-Ritz, for every d and N.
 
     Args:
@@ -77,16 +78,16 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
         scratch: scalar channels beside the codes, idle until they are trained.
 
     Returns:
-        `(ModelConfig, params)` of an equivariant network.
+        The equivariant network.
 
     Raises:
         ConfigError: for a count below its bound, or k > registers.
 
     Example:
         >>> import jax, spectral_tf
-        >>> config, params = spectral_tf.subspace_iteration(3, 12)
+        >>> network = spectral_tf.subspace_iteration(3, 12)
         >>> x = jax.random.normal(jax.random.key(0), (100, 20))
-        >>> spectral_tf.predict(config, params, x).eigenvectors.shape
+        >>> network(x).eigenvectors.shape
         (3, 20)
 
     Source: ours.
@@ -128,7 +129,7 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
         for where, what in entries:
             weights[where] = what
         flat[path] = jnp.asarray(weights, shape.dtype)
-    return config, unflatten_params(flat)
+    return Network(config, unflatten_params(flat))
 
 
 def order(inner: int, rounds: int) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.inputs import check_rows, scaled_rows
+from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import covariance, einsum, rayleigh_quotients, top_eigenpairs
@@ -44,16 +45,14 @@ class Trace(NamedTuple):
 
 @standard_settings()
 def trace(
-    config: ModelConfig,
-    params: Any,
+    network: Network[ModelConfig],
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
 ) -> Trace:
     """Follow the vectors of any network, constructed or trained, through its blocks.
 
     Args:
-        config: the model.
-        params: its parameters.
+        network: constructed or trained.
         x: `[N, d]` rows; any finite scale.
         mask: `[N]` True for valid rows; None means all.
 
@@ -70,17 +69,15 @@ def trace(
 
     Example:
         >>> import jax, spectral_tf
-        >>> config, params = spectral_tf.power_method_params(5, 2, 30)
+        >>> network = spectral_tf.power_method_params(5, 2, 30)
         >>> x = jax.random.normal(jax.random.key(0), (40, 5))
-        >>> spectral_tf.trace(config, params, x).angles.shape == (
-        ...     config.num_blocks, 2, 5
-        ... )
-        True
+        >>> spectral_tf.trace(network, x).angles.shape  # blocks, k, d
+        (126, 2, 5)
 
     Source: ours; Golub & Van Loan (2013), section 8.2, for the quotients.
     """
     check_rows(x, mask)
-    return _trace(config, params, x, mask)
+    return _trace(network.config, network.params, x, mask)
 
 
 @functools.partial(jax.jit, static_argnums=0)

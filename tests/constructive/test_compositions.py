@@ -197,7 +197,7 @@ def test_many_components():
 def test_sizes_are_those_of_the_docstrings():
     for k, tau in itertools.product((1, 3), (6, 31)):
         blocks = lambda variant, k=k, tau=tau: (
-            power_method_params(5, k, tau, variant)[0].num_blocks
+            power_method_params(5, k, tau, variant).config.num_blocks
         )
         # The paper's theorem: L = 1 + 2 tau + 4 k.
         assert blocks("columns") == 1 + 2 * tau + 4 * k
@@ -208,9 +208,11 @@ def test_sizes_are_those_of_the_docstrings():
         assert blocks("squaring") == 2 + k * (
             3 * tau + 13 + polish_steps(SQUARING_ACCURACY)
         )
-    columns = power_method_params(5, 2, 6, "columns")[0]
+    columns = power_method_params(5, 2, 6, "columns").config
     assert columns.block == ("attention",)
     assert columns.norm == "none"
     for variant in ("register", "rms", "accelerated", "squaring"):
-        heads = {power_method_params(d, 2, 3, variant)[0].num_heads for d in (3, 20)}
+        heads = {
+            power_method_params(d, 2, 3, variant).config.num_heads for d in (3, 20)
+        }
         assert len(heads) == 1, variant

@@ -11,6 +11,7 @@ from spectral_tf.config import ConfigError, DataError
 from spectral_tf.constructive.error_bound import error_bound
 from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import VARIANTS, power_method_params
+from spectral_tf.model.network import Network
 
 DIM, K = 5, 2
 BOUNDED = [name for name, variant in VARIANTS.items() if variant.bound is not None]
@@ -86,7 +87,7 @@ def network(num_iters, variant, dtype):
     """One compiled function for all families of a shape; weights in their type."""
     del dtype
     config, params = power_method_params(DIM, K, num_iters, variant)
-    return jax.jit(jax.vmap(fuse(config, params)))
+    return jax.jit(jax.vmap(fuse(Network(config, params))))
 
 
 def check_family(name, variant, dtype, count):

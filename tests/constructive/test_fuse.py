@@ -51,7 +51,7 @@ def assert_same(one, other, rtol=1e-5):
 def test_fused_equals_dense(variant, dim, k, num_samples):
     config, params = network(variant, dim, k)
     x = table(num_samples, dim) + 1.0
-    fused = jax.jit(fuse(config, params))
+    fused = jax.jit(fuse(Network(config, params)))
     assert_same(fused(x), dense_predict(config, params, x))
 
 
@@ -60,14 +60,14 @@ def test_fused_equals_dense(variant, dim, k, num_samples):
 def test_fused_equals_dense_in_float64(variant):
     config, params = power_method_params(6, 2, ITERS.get(variant, 7), variant)
     x = table(20, 6) + 1.0
-    fused = jax.jit(fuse(config, params))
+    fused = jax.jit(fuse(Network(config, params)))
     assert_same(fused(x), dense_predict(config, params, x), rtol=1e-11)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_under_vmap_and_with_a_mask(variant):
     config, params = network(variant)
-    fused = fuse(config, params)
+    fused = fuse(Network(config, params))
     batch = jnp.stack([table(9, 6, seed=seed) for seed in range(3)])
     mask = jnp.arange(9)[None] < jnp.array([9, 5, 7])[:, None]
     batch = batch.at[1, 5:].set(jnp.nan)
@@ -86,12 +86,12 @@ def test_under_vmap_and_with_a_mask(variant):
 )
 def test_unrolled_weights_are_found_to_be_equal(variant):
     shared = network(variant, 3, 1)
-    plan, other = fusion_plan(*shared), fusion_plan(*unroll(Network(*shared)))
+    plan, other = fusion_plan(shared), fusion_plan(unroll(shared))
     assert plan is not None
     assert other is not None
     assert plan.nodes == other.nodes
     x = table(20, 3)
-    assert_same(jax.jit(fuse(*unroll(Network(*shared))))(x), jax.jit(fuse(*shared))(x))
+    assert_same(jax.jit(fuse(unroll(shared)))(x), jax.jit(fuse(shared))(x))
 
 
 @pytest.mark.long
@@ -121,7 +121,7 @@ def shuffled(variant):
         small = config.replace(num_blocks=len(order), schedule=text)
         x = table(7, 6, seed=seed)
         # Repeats grow without bound out of order: compare in units of the largest.
-        ours, dense = fuse(small, chosen)(x), dense_predict(small, chosen, x)
+        ours, dense = fuse(Network(small, chosen))(x), dense_predict(small, chosen, x)
         for one, other in zip(ours, dense, strict=True):
             size = float(np.max(np.abs(other))) or 1.0
             np.testing.assert_allclose(one / size, other / size, atol=2e-4)
@@ -158,7 +158,7 @@ def test_changed_weights_are_still_evaluated_faithfully(variant, path):
     noise = np.random.default_rng(0).standard_normal(node[name].shape)
     node[name] = jnp.asarray(CHANGES[path](node[name], noise), jnp.float32)
     x = table(9, 4)
-    ours, dense = fuse(config, params)(x), dense_predict(config, params, x)
+    ours, dense = fuse(Network(config, params))(x), dense_predict(config, params, x)
     for one, other in zip(ours, dense, strict=True):
         size = float(np.max(np.abs(other))) or 1.0
         np.testing.assert_allclose(one / size, other / size, atol=1e-4)
@@ -196,7 +196,7 @@ def test_weights_that_mean_nothing(name):
     params = random_params(config, scale=0.3)
     x = table(9, config.dim or 6)
     mask = jnp.arange(9) < 7
-    fused = jax.jit(fuse(config, params))
+    fused = jax.jit(fuse(Network(config, params)))
     assert_same(fused(x), dense_predict(config, params, x), rtol=1e-4)
     assert_same(fused(x, mask), dense_predict(config, params, x, mask), rtol=1e-4)
 
@@ -204,7 +204,7 @@ def test_weights_that_mean_nothing(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_nothing_to_fuse_is_found_in_them(name):
     params = random_params(KINDS[name])
-    plan = fusion_plan(KINDS[name], params)
+    plan = fusion_plan(Network(KINDS[name], params))
     assert plan is None or KINDS[name].attention == "linear"
 
 
@@ -236,7 +236,7 @@ def loop_bodies(function, *args):
 def test_no_array_of_n_by_n_and_no_row_of_the_data_in_a_loop(variant):
     """Rules 2 and 3: re-association, and moments before the loop."""
     config, params = network(variant)
-    fused, x = fuse(config, params), jnp.ones((1999, 6))
+    fused, x = fuse(Network(config, params)), jnp.ones((1999, 6))
     assert largest_array(fused, x) <= 1999 * 8
     assert not [shape for shape in loop_bodies(fused, x) if 1999 in shape]
     dense = functools.partial(predict, config, params)
@@ -250,7 +250,7 @@ def test_few_vectors_and_many_columns_go_without_the_moment():
     shapes = {}
     for num_iters in (3, 60):
         config, params = power_method_params(64, 2, num_iters, "rms")
-        fused = fuse(config, params)
+        fused = fuse(Network(config, params))
         jaxpr = str(jax.make_jaxpr(fused)(x))
         shapes[num_iters] = "f32[64,64] = dot_general" in jaxpr
         assert_same(jax.jit(fused)(x), dense_predict(config, params, x))
@@ -262,7 +262,7 @@ def test_a_hundred_thousand_rows():
     x = table(100_000, 6) + 1.0
     values = np.linalg.eigvalsh(np.cov(np.asarray(x, np.float64).T, bias=True))[::-1]
     config, params = power_method_params(6, 2, 200)
-    estimate = jax.jit(fuse(config, params))(x)
+    estimate = jax.jit(fuse(Network(config, params)))(x)
     np.testing.assert_allclose(estimate.eigenvalues, values[:2], rtol=1e-4)
 
 
@@ -280,10 +280,10 @@ def test_pairs_are_linear_and_gated_pairs_are_soft():
     assert raw[1].linear.nnz == 3 * 6
     knots = raw[2].up.shape[0]
     assert 100 < knots < 500
-    columns = network("columns")
-    blocks, _ = distinct_blocks(*columns)
-    fixed, _ = cut_stream(*columns, [raw_block(columns[0], b) for b in blocks])
-    hinges = raw_block(columns[0], blocks[2], fixed).heads
+    config, params = network("columns")
+    blocks, _ = distinct_blocks(config, params)
+    fixed, _ = cut_stream(config, params, [raw_block(config, b) for b in blocks])
+    hinges = raw_block(config, blocks[2], fixed).heads
     assert sorted(len(head.gates) for head in hinges)[-1] > 100
     # The last head clears w as well: another value.
     assert len(hinges) <= 3
@@ -291,7 +291,7 @@ def test_pairs_are_linear_and_gated_pairs_are_soft():
 
 def test_what_is_computed_for_whom():
     """Rules 4 and 5: zeros, closed pairs, and rows that nobody reads are left out."""
-    plan = fusion_plan(*network("register"))
+    plan = fusion_plan(network("register"))
     assert plan is not None
     data, registers = plan.data, 0
     sites = {leaf.block: plan.sites[leaf.site] for leaf in leaves(plan.nodes)}
@@ -310,7 +310,7 @@ def test_what_is_computed_for_whom():
     spans = plan.partition.spans
     names = {(g, spans[span].start) for g, span in plan.live if g == data}
     assert names == {(data, 0), (data, 21)}
-    plan = fusion_plan(*network("squaring"))
+    plan = fusion_plan(network("squaring"))
     assert plan is not None
     assert [one.stop - one.start for one in plan.groups] == [2, 6, 1]
 
@@ -339,7 +339,7 @@ def test_loops_are_found(schedule, nodes):
 
 
 def test_bad_rows_are_refused():
-    fused = fuse(*network("register"))
+    fused = fuse(network("register"))
     with pytest.raises(DataError, match=r"x\[1, 2\] is nan"):
         fused(jnp.ones((3, 6)).at[1, 2].set(jnp.nan))
     with pytest.raises(ValueError, match=r"d=5 features, but these weights.*dim=6"):
@@ -347,7 +347,9 @@ def test_bad_rows_are_refused():
     config, params = network("register")
     with pytest.raises(ValueError, match="missing registers"):
         fuse(
-            config, {name: leaf for name, leaf in params.items() if name != "registers"}
+            Network(
+                config, {name: params[name] for name in params.keys() - {"registers"}}
+            )
         )
 
 
@@ -355,7 +357,7 @@ def test_bad_rows_are_refused():
 def test_gradients_flow():
     """A fused network is a function of x like any other."""
     config, params = network("register")
-    fused, x = fuse(config, params), table(20, 6)
+    fused, x = fuse(Network(config, params)), table(20, 6)
     one = jax.grad(lambda x: fused(x).eigenvalues[0])(x)
     other = jax.grad(lambda x: predict(config, params, x).eigenvalues[0])(x)
     np.testing.assert_allclose(one, other, atol=1e-4)

@@ -30,6 +30,7 @@ from spectral_tf.constructive.mixture import (
 from spectral_tf.constructive.power_method import power_method_params
 from spectral_tf.constructive.registers import start_rows
 from spectral_tf.model.inputs import embedded_rows, scaled_rows
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import check_params
 from tests.problems import forward
 
@@ -65,7 +66,7 @@ def spectral_disagreements(variant, count, num_samples, dim, iters):
     config, params = mixture_params(dim, iters, variant)
 
     def one(batch):
-        return mixture_labels(config, params, *batch).labels
+        return mixture_labels(Network(config, params), *batch).labels
 
     rows = jnp.asarray(x, jnp.result_type(float))
     run = jax.jit(lambda *batch: jax.lax.map(one, batch, batch_size=50))
@@ -166,7 +167,7 @@ def largest_errors(x, num_classes, iters, sigma, entropy=None, mask=None):
         sigma=sigma or 1.0,
         knots=knots,
     )
-    found = mixture_trace(config, params, x, mask)
+    found = mixture_trace(Network(config, params), x, mask)
     rows = np.asarray(x, np.float64)
     valid = np.ones(len(rows), bool) if mask is None else np.asarray(mask)
     rows = rows[valid]
@@ -223,16 +224,16 @@ def test_the_entropy_is_as_near_as_its_bound_says():
 def test_lloyd_ends_where_k_means_ends():
     x = classes(3, 60, 2, seed=1)
     config, params = mixture_params(2, 15, "lloyd", num_classes=3)
-    found = mixture_labels(config, params, x)
+    found = mixture_labels(Network(config, params), x)
     rows = np.asarray(x, np.float64)
     start: Any = rows[reference.farthest_rows(rows, 3)]
     oracle = KMeans(3, init=start, n_init="auto", max_iter=300, tol=0).fit(rows)
     np.testing.assert_array_equal(found.labels, oracle.labels_)
-    centres = mixture_trace(config, params, x).centres[-1]
+    centres = mixture_trace(Network(config, params), x).centres[-1]
     np.testing.assert_allclose(centres, oracle.cluster_centers_, atol=1e-5)
     # Equal rows, and a row that is alone: no NaN, and no row without a class.
     same = jnp.zeros((60, 2)).at[0].set(1.0)
-    odd = mixture_labels(config, params, same)
+    odd = mixture_labels(Network(config, params), same)
     np.testing.assert_allclose(jnp.sum(odd.scores, axis=1), 1.0)
     assert odd.labels[0] not in odd.labels[1:]
 
@@ -242,7 +243,7 @@ def test_in_many_dimensions_lloyd_is_better_off_in_the_subspace_of_the_means():
     config = ClusterConfig(num_classes=3, dim=32, num_samples=60, separation=0.15)
     batch = sample_clusters(jax.random.key(5), config, 40)
     power = power_method_params(32, 2, 30, "rms")
-    coordinates = jax.jit(jax.vmap(lambda x: subspace_coordinates(*power, x)))(batch.x)
+    coordinates = jax.jit(jax.vmap(lambda x: subspace_coordinates(power, x)))(batch.x)
     assert coordinates.shape == (40, 60, 2)
     wrong = []
     for rows in (batch.x, coordinates):
@@ -289,8 +290,8 @@ def test_bad_arguments_are_refused_with_a_remedy(arguments, message):
 def test_bad_rows_and_other_networks_are_refused():
     config, params = mixture_params(2, 1, "lloyd")
     with pytest.raises(DataError, match=r"5e\+06 from the mean .*Divide x"):
-        mixture_labels(config, params, jnp.array([[0.0, 0.0], [1e7, 0.0]]))
+        mixture_labels(Network(config, params), jnp.array([[0.0, 0.0], [1e7, 0.0]]))
     with pytest.raises(DataError, match="not finite"):
-        mixture_labels(config, params, jnp.array([[0.0, jnp.nan]]))
+        mixture_labels(Network(config, params), jnp.array([[0.0, jnp.nan]]))
     with pytest.raises(ConfigError, match=r"spectral_tf\.trace for the others"):
-        mixture_trace(*mixture_params(2, 1), jnp.ones((3, 2)))
+        mixture_trace(mixture_params(2, 1), jnp.ones((3, 2)))

@@ -29,6 +29,7 @@ from spectral_tf.constructive.tolerance import (
     polish_steps,
 )
 from spectral_tf.constructive.variant import Variant
+from spectral_tf.model.network import Network
 from spectral_tf.spectra import covariance, top_eigenpairs
 from tests.problems import forward, spectrum_table
 
@@ -98,11 +99,11 @@ def test_it_predicts_fuses_and_is_traced():
     values, vectors = top_eigenpairs(covariance(X), 3)
     for answer in (
         spectral_tf.predict(config, params, X),
-        jax.jit(spectral_tf.fuse(config, params))(X),
+        jax.jit(spectral_tf.fuse(Network(config, params)))(X),
     ):
         np.testing.assert_allclose(answer.eigenvalues, values, rtol=1e-4)
         np.testing.assert_allclose(answer.eigenvectors, vectors, atol=1e-3)
-    angles = spectral_tf.trace(config, params, X).angles
+    angles = spectral_tf.trace(Network(config, params), X).angles
     assert angles.shape == (config.num_blocks, 3, 6)
     places = power_method_composition(*SIZES, FULL).places("multiply")
     first = np.tan(np.asarray(angles[:, 0, 0], np.float64))[list(places)]
@@ -114,7 +115,7 @@ def test_it_is_explained():
     runs = {block["name"]: block["runs"] for block in blocks}
     assert (runs["multiply"], runs["deflate"]) == (30, 93)
     assert all(block["explain"] for block in blocks)
-    lines = summary(spectral_tf.power_method_params(*SIZES, FULL)[0])
+    lines = summary(spectral_tf.power_method_params(*SIZES, FULL).config)
     assert "8 with weights of their own" in lines[0]
 
 
@@ -122,7 +123,7 @@ def test_it_is_explained():
 def test_its_bound_is_kept_and_needs_its_rounds(num_iters):
     sizes = 6, 3, num_iters
     x = np.asarray(X, np.float32)
-    answer = spectral_tf.predict(*spectral_tf.power_method_params(*sizes, FULL), X)
+    answer = spectral_tf.power_method_params(*sizes, FULL)(X)
     bound = spectral_tf.error_bound(x, 3, num_iters, FULL)
     values = np.linalg.eigvalsh(np.cov(x.T.astype(np.float64), bias=True))[::-1][:3]
     assert np.all(np.abs(answer.eigenvalues - values) <= bound.eigenvalue)

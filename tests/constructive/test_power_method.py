@@ -16,6 +16,7 @@ from spectral_tf.evaluation import (
     orthogonal_iteration_predict,
 )
 from spectral_tf.model.inputs import check_rows
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import check_params, flatten_params
 from spectral_tf.model.transformer import default_start, predict
 from spectral_tf.sampling.sampler import sample_batch
@@ -43,7 +44,7 @@ ENOUGH = {"columns": 400, "squaring": 12}
 @functools.cache
 def compiled(variant):
     """Fused, which equals dense by `test_fuse`: 200 iterations cost nothing."""
-    return jax.jit(fuse(*power_method_params(8, 2, ENOUGH.get(variant, 200), variant)))
+    return jax.jit(fuse(power_method_params(8, 2, ENOUGH.get(variant, 200), variant)))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -109,7 +110,7 @@ def test_a_thousand_instances_equal_orthogonal_iteration(variant):
     config, params = power_method_params(10, 3, 60, variant)
     ensemble = EnsembleConfig(dim=10, num_samples=100)
     batch = sample_batch(jax.random.key(1), ensemble, 1000)
-    ours = evaluate(fuse(config, params), batch)
+    ours = evaluate(fuse(Network(config, params)), batch)
     classic = evaluate(orthogonal_iteration_predict(config, 60), batch)
     for one, other in zip(ours.cosine, classic.cosine, strict=True):
         assert one.mean == pytest.approx(other.mean, abs=1e-4)
@@ -120,21 +121,21 @@ def test_a_thousand_instances_equal_orthogonal_iteration(variant):
 def test_few_iterations_equal_orthogonal_iteration_too(num_iters):
     """The rounds at the end make parallel deflation Gram-Schmidt, converged or not."""
     x = table(60, 10, seed=3)
-    start = default_start(power_method_params(10, 4, 1)[0], 10, x.dtype)
+    start = default_start(power_method_params(10, 4, 1).config, 10, x.dtype)
     want = orthogonal_iteration(covariance(x), start, num_iters=num_iters)
     for variant in ("register", "rms"):
-        estimate = predict(*power_method_params(10, 4, num_iters, variant), x)
+        estimate = power_method_params(10, 4, num_iters, variant)(x)
         np.testing.assert_allclose(estimate.eigenvalues, want[0], rtol=1e-4)
         np.testing.assert_allclose(estimate.eigenvectors, want[1], atol=1e-4)
 
 
 def test_squaring_is_that_many_power_steps():
     x = table(60, 10, seed=3)
-    start = default_start(power_method_params(10, 1, 1)[0], 10, x.dtype)
+    start = default_start(power_method_params(10, 1, 1).config, 10, x.dtype)
     want = orthogonal_iteration(covariance(x), start, num_iters=2**4 + 1)
-    estimate = predict(*power_method_params(10, 1, 4, "squaring"), x)
+    estimate = power_method_params(10, 1, 4, "squaring")(x)
     np.testing.assert_allclose(estimate.eigenvectors, want[1], atol=1e-5)
-    columns = predict(*power_method_params(10, 1, 17, "columns"), x)
+    columns = power_method_params(10, 1, 17, "columns")(x)
     np.testing.assert_allclose(columns.eigenvectors, want[1], atol=1e-5)
 
 
@@ -144,7 +145,7 @@ def test_acceleration_needs_fewer_iterations_for_small_gaps():
     angle = {
         variant: float(
             largest_principal_angle(
-                predict(*power_method_params(20, 2, 100, variant), x).eigenvectors,
+                power_method_params(20, 2, 100, variant)(x).eigenvectors,
                 vectors,
             )
         )

@@ -7,6 +7,7 @@ import pytest
 import spectral_tf
 from spectral_tf.constructive.power_method import power_method_composition
 from spectral_tf.constructive.tolerance import columns_normaliser, deflating_normaliser
+from spectral_tf.model.network import Network
 from spectral_tf.spectra import covariance, top_eigenpairs
 from tests.problems import random_params, spectrum_table, table
 
@@ -18,7 +19,9 @@ ITERS = {"register": 45, "rms": 45, "accelerated": 30, "columns": 120, "squaring
 @pytest.mark.parametrize("variant", ITERS)
 def test_quotients_end_at_the_eigenvalues_and_lengths_at_one(variant):
     config, params = spectral_tf.power_method_params(8, 3, ITERS[variant], variant)
-    found = spectral_tf.trace(config, params, 5 * spectrum_table(SPECTRUM, 30) + 3)
+    found = spectral_tf.trace(
+        Network(config, params), 5 * spectrum_table(SPECTRUM, 30) + 3
+    )
     assert found.rayleigh.shape == found.length_error.shape == (config.num_blocks, 3)
     assert found.angles.shape == (config.num_blocks, 3, 8)
     np.testing.assert_allclose(found.rayleigh[-1], 25 * SPECTRUM[:3], rtol=1e-6)
@@ -35,7 +38,7 @@ def test_quotients_end_at_the_eigenvalues_and_lengths_at_one(variant):
 def test_the_angle_of_the_first_vector_falls_with_every_product():
     sizes = 8, 3, 45
     config, params = spectral_tf.power_method_params(*sizes)
-    found = spectral_tf.trace(config, params, spectrum_table(SPECTRUM, 30))
+    found = spectral_tf.trace(Network(config, params), spectrum_table(SPECTRUM, 30))
     own = np.tan(np.asarray(found.angles[:, 0, 0]))
     after = np.array(power_method_composition(*sizes).places("multiply"))
     # tan of the angle shrinks by at least the ratio of the first two eigenvalues,
@@ -57,7 +60,7 @@ def test_length_error_after_scale_is_within_the_proven_bound(variant, registers)
     sizes = 8, 3, 20, variant
     composition = power_method_composition(*sizes)
     config, params = spectral_tf.power_method_params(*sizes)
-    found = spectral_tf.trace(config, params, spectrum_table(SPECTRUM, 30))
+    found = spectral_tf.trace(Network(config, params), spectrum_table(SPECTRUM, 30))
     after = np.array(composition.places("scale"))
     bound = deflating_normaliser(8, registers).error_bound
     assert len(after) > 20
@@ -69,8 +72,8 @@ def test_any_weights_and_masked_rows():
     config = spectral_tf.ModelConfig(num_blocks=2, num_components=2)
     x, mask = table(20, 5), jnp.arange(20) < 12
     params = random_params(config)
-    masked = spectral_tf.trace(config, params, x.at[12:].set(jnp.nan), mask)
-    alone = spectral_tf.trace(config, params, x[:12])
+    masked = spectral_tf.trace(Network(config, params), x.at[12:].set(jnp.nan), mask)
+    alone = spectral_tf.trace(Network(config, params), x[:12])
     for one, other in zip(masked, alone, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
     assert np.max(masked.length_error) <= 1e-6
@@ -87,8 +90,8 @@ def test_any_weights_and_masked_rows():
 def test_any_scale_of_the_rows(scale):
     config, params = spectral_tf.power_method_params(5, 2, 30)
     x = spectrum_table(2.0 ** -np.arange(5), 20)
-    plain = spectral_tf.trace(config, params, x)
-    found = spectral_tf.trace(config, params, scale * x)
+    plain = spectral_tf.trace(Network(config, params), x)
+    found = spectral_tf.trace(Network(config, params), scale * x)
     np.testing.assert_allclose(found.angles, plain.angles, atol=1e-4)
     np.testing.assert_allclose(
         found.rayleigh, scale**2 * np.asarray(plain.rayleigh), rtol=1e-4
@@ -97,17 +100,17 @@ def test_any_scale_of_the_rows(scale):
 
 def test_zero_vectors_are_at_a_right_angle_to_everything():
     config, params = spectral_tf.power_method_params(5, 2, 6, "columns")
-    found = spectral_tf.trace(config, params, table(20, 5))
+    found = spectral_tf.trace(Network(config, params), table(20, 5))
     np.testing.assert_array_equal(found.angles[0, 1], np.float32(np.pi / 2))
     assert found.rayleigh[0, 1] == 0
     assert found.length_error[0, 1] == 1
-    nothing = spectral_tf.trace(config, params, jnp.ones((20, 5)))
+    nothing = spectral_tf.trace(Network(config, params), jnp.ones((20, 5)))
     assert not any(np.isnan(leaf).any() for leaf in nothing)
 
 
 def test_bad_rows_are_refused():
     config, params = spectral_tf.power_method_params(5, 2, 6)
     with pytest.raises(spectral_tf.DataError, match="not finite"):
-        spectral_tf.trace(config, params, table(20, 5).at[1, 2].set(jnp.inf))
+        spectral_tf.trace(Network(config, params), table(20, 5).at[1, 2].set(jnp.inf))
     with pytest.raises(spectral_tf.ConfigError, match="x has d=4"):
-        spectral_tf.trace(config, params, table(20, 4))
+        spectral_tf.trace(Network(config, params), table(20, 4))

@@ -34,7 +34,7 @@ class TestPublicFunctions(chex.TestCase):
     @EVERYWHERE
     def test_fuse(self):
         x = table(12, 4)
-        answer = self.variant(spectral_tf.fuse(*network()))(x)
+        answer = self.variant(spectral_tf.fuse(network()))(x)
         wanted = jax.jit(spectral_tf.predict, static_argnums=0)(*network(), x)
         chex.assert_trees_all_close(answer, wanted, atol=1e-5, rtol=1e-5)
 
@@ -45,7 +45,7 @@ class TestPublicFunctions(chex.TestCase):
         chex.assert_shape(answer.rayleigh, (config.num_blocks, 2))
         chex.assert_shape(answer.angles, (config.num_blocks, 2, 4))
         chex.assert_tree_all_finite(answer)
-        wanted = spectral_tf.trace(config, params, x)
+        wanted = spectral_tf.trace(Network(config, params), x)
         chex.assert_trees_all_close(answer, wanted, atol=1e-4, rtol=1e-4)
 
     @EVERYWHERE
@@ -59,7 +59,7 @@ class TestPublicFunctions(chex.TestCase):
 
 def test_a_second_table_of_the_same_shape_is_not_compiled_again():
     config, params = network()
-    fused = spectral_tf.fuse(config, params)
+    fused = spectral_tf.fuse(Network(config, params))
     fast = jax.jit(chex.assert_max_traces(fused, n=1))
     first, second = fast(table(12, 4)), fast(table(12, 4, seed=1))
     assert not np.allclose(first.eigenvalues, second.eigenvalues)
@@ -74,11 +74,9 @@ def test_parameter_trees_are_those_of_the_composition():
     for name, variant in VARIANTS.items():
         composition = power_method_composition(*SIZES, variant)
         params = assemble(composition, model_config(composition, 4, 2))
-        named = network(name)[1]
+        named = network(name).params
         chex.assert_trees_all_equal(params, named)
-        chex.assert_trees_all_equal_structs(
-            params, unroll(Network(*network(name))).params
-        )
+        chex.assert_trees_all_equal_structs(params, unroll(network(name)).params)
         chex.assert_tree_all_finite(params)
 
 
@@ -107,4 +105,4 @@ def test_weights_beyond_float32_are_refused_and_fit_float64(variant):
     fits = spectral_tf.power_method_params(*sizes, smallest=1e-12, accuracy=0.1)
     with jax.enable_x64(True):
         large = spectral_tf.power_method_params(*sizes, smallest=1e-15, accuracy=0.1)
-        chex.assert_tree_all_finite([fits[1], large[1]])
+        chex.assert_tree_all_finite([fits.params, large.params])

@@ -146,7 +146,7 @@ def test_trainable_unrolls_a_schedule_and_leaves_other_networks_alone():
 
 def other_k(params):
     del params
-    return trainable(Network(*power_method_params(DIM, 1, ITERS, "rms"))).params
+    return trainable(power_method_params(DIM, 1, ITERS, "rms")).params
 
 
 def without_registers(params):
@@ -208,7 +208,7 @@ def test_the_command_constructs_and_resumes(capsys, tmp_path):
     hot = f"--init constructed --init-iters {ITERS} --shapes {DIM} 8"
     assert command(capsys, tmp_path, hot)[0] == 0
     restored = restore_latest(tmp_path / "run")
-    model, params = trainable(Network(*power_method_params(DIM, K, ITERS, "rms")))
+    model, params = trainable(power_method_params(DIM, K, ITERS, "rms"))
     assert restored.config.model == model
     old, new = flatten_params(params), flatten_params(restored.state.params)
     assert all(np.max(np.abs(new[path] - old[path])) < 0.01 for path in old)

@@ -79,12 +79,11 @@ class Evaluate:
         from spectral_tf.apps.report.tables import HEADER, plain_table, table_rows
         from spectral_tf.constructive.power_method import power_method_params
         from spectral_tf.estimators.networks import load_network
-        from spectral_tf.model.network import Network
 
         if self.weights is None:
             name, batch = self._instances(self.num_components)
             sizes = batch.x.shape[2], self.num_components, self.num_iters
-            network = Network(*power_method_params(*sizes))
+            network = power_method_params(*sizes)
             chosen = Contestant("constructed", network, self.num_iters)
         else:
             network = load_network(self.weights)

@@ -44,7 +44,7 @@ def computation(x: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
     """
     rows = jnp.asarray(x - x.mean(axis=0), jnp.float32)
     k = min(COMPONENTS, rows.shape[1] - 1)
-    constructed = Network(*power_method_params(rows.shape[1], k, ITERATIONS))
+    constructed = power_method_params(rows.shape[1], k, ITERATIONS)
     known, params = load_network(NETWORK)
     trained = Network(with_components(known, k), params)
     return {
@@ -66,7 +66,7 @@ def computation(x: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
 
 def _angles(network: Network[Any], rows: Any, k: int) -> list[list[float]]:
     """`[L, k]` degrees."""
-    found = np.degrees(np.asarray(trace(network.config, network.params, rows).angles))
+    found = np.degrees(np.asarray(trace(network, rows).angles))
     return [[float(block[j, j]) for j in range(k)] for block in found]
 
 
