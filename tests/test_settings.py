@@ -62,7 +62,7 @@ PARSED = [pytest.param(SETTINGS[name], id=name) for name in SETTINGS]
 
 TINY = ClusterModelConfig(num_blocks=1)
 CLUSTERER = TINY, random_params(TINY)
-FINDER = SMALL, random_params(SMALL)
+FINDER = Network(SMALL, random_params(SMALL))
 RUN = TrainConfig(
     model=SMALL.replace(num_components=2, register_tokens=3),
     shapes=((4, 8),),
@@ -152,7 +152,7 @@ def library() -> dict[str, Any]:
     network = spectral_tf.equivariant_power_method(2, 20)
     clusters = spectral_tf.predict_clusters(*CLUSTERER, x, 2, num_starts=1)
     return {
-        "eigenvalues": spectral_tf.predict(*network, x).eigenvalues,
+        "eigenvalues": network(x).eigenvalues,
         "clusters": jnp.exp(clusters.log_probabilities),
         "batch": spectral_tf.sample_batch(key, EnsembleConfig(dim=4), 2).x.shape,
     }

@@ -212,7 +212,7 @@ def test_a_network_that_is_right_is_certified(rows):
         assert pca.certificate_ is not None
         assert pca.certificate_.is_certified
         assert_allclose(angles(pca.components_, x), 0, atol=1e-8)
-        assert pca.n_iter_ == weights[0].replace(num_components=k).num_products
+        assert pca.n_iter_ == weights.config.replace(num_components=k).num_products
 
 
 def test_weights_from_folders(trained, tmp_path):

@@ -52,7 +52,9 @@ def test_mask_and_start_go_through():
     network, x = network_of(PAIRS), table(12, 5)
     mask, start = jnp.arange(12) < 9, jnp.eye(5)[:2]
     answer = network(x, mask, start)
-    chex.assert_trees_all_close(answer, predict(*network, x, mask, start=start))
+    chex.assert_trees_all_close(
+        answer, predict(network.config, network.params, x, mask, start=start)
+    )
     by_name = network(x, mask=mask, start=start)
     chex.assert_trees_all_equal(answer, by_name)
 

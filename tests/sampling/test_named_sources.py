@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from tests.sampling.test_tables import refusal
 
-from spectral_tf.sampling import tables
+from spectral_tf.tables import load as tables
 from spectral_tf.tables.load import load_table
+from tests.tables.test_tables import refusal
 
 
 def idx_bytes(images, magic=0x803):
