@@ -59,8 +59,6 @@ class Report:
         cosine: per rank, |cos| to the eigenvector of the oracle.
         eigenvalue_error: per rank, |lambda_hat - lambda| / lambda.
         angle: largest principal angle between the k-spans, radians.
-
-    Source: ours.
     """
 
     num_instances: int
@@ -116,8 +114,6 @@ def evaluate(
         >>> report = spectral_tf.evaluate(eigh_predict(3), batch)
         >>> report.cosine[0].mean > 0.9999
         True
-
-    Source: ours.
     """
     count = instances.x.shape[0]
     require(count >= 1, "evaluate needs at least one instance; it was given none.")

@@ -58,8 +58,6 @@ class Moments:
         second: `[d, d]` sum of their outer products; the upper triangle.
         parts: in how many parts the rows came.
         part_rows: rows of the longest part.
-
-    Source: ours.
     """
 
     count: int
@@ -110,8 +108,6 @@ class Moments:
 
         Returns:
             New moments.
-
-        Source: ours.
         """
         count, total = self.count, self.total
         second = np.array(self.second, order="F")
@@ -152,8 +148,6 @@ def moments_of(chunks: Iterable[np.ndarray]) -> Moments:
 
     Raises:
         DataError: if there is no chunk.
-
-    Source: ours.
     """
     moments: Moments | None = None
     for chunk in chunks:
@@ -174,8 +168,6 @@ def empty_moments(rows: np.ndarray) -> Moments:
 
     Raises:
         DataError: if there is not memory enough.
-
-    Source: ours.
     """
     first = next(iter(split(rows)))
     shift, scale = shift_and_scale(first)
@@ -195,8 +187,6 @@ def check_memory(count: int, dim: int, what: str) -> None:
 
     Raises:
         DataError: naming the memory that is needed and the ways out.
-
-    Source: ours.
     """
     needed, free = 8 * COPIES * count * dim, free_memory()
     if free is not None and needed > free:
@@ -236,8 +226,6 @@ def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns:
         `(shift [d], scale)`; scale is 1 where all rows are equal.
-
-    Source: ours.
     """
     halves = np.asarray(rows, np.float64) / 2  # halves cannot overflow
     shift = halves.mean(axis=0) * 2 if _is_moderate(halves) else 2 * halves[0]
@@ -275,8 +263,6 @@ def fitted_part(
 
     Returns:
         `(rows, scale)`; another scale where these need it.
-
-    Source: ours.
     """
     shifted = scaled_part(rows, shift, scale)
     flat = shifted.reshape(-1)
@@ -299,8 +285,6 @@ def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray
 
     Returns:
         `[n, d]`, a new array, row after row in memory; infinite where that overflows.
-
-    Source: ours.
     """
     with np.errstate(over="ignore"):
         if is_beyond_float(rows):
@@ -336,8 +320,6 @@ def split(rows: np.ndarray) -> Iterator[np.ndarray]:
 
     Returns:
         Views of the rows, in order.
-
-    Source: ours.
     """
     dim = max(1, rows.shape[1])
     most = min(MOST_ROWS, max(dim, PART_BYTES // (8 * dim)))

@@ -58,8 +58,6 @@ def unit(vectors: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
 
     Returns:
         `[..., d]` unit vectors (or zeros).
-
-    Source: ours.
     """
     squared = jnp.sum(vectors**2, axis=-1, keepdims=True)
     is_zero = squared == 0
@@ -77,8 +75,6 @@ def centred(
 
     Returns:
         `[N, d]` centred rows, zero where masked. If no row is valid, zeros.
-
-    Source: ours.
     """
     if mask is None:
         return x - jnp.mean(x, axis=0, keepdims=True)
@@ -285,8 +281,6 @@ def abs_cosine(
 
     Returns:
         `[...]` in [0, 1].
-
-    Source: ours.
     """
     cosine = jnp.sum(unit(vectors) * unit(reference), axis=-1)
     return jnp.minimum(jnp.abs(cosine), 1.0)

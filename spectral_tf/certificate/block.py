@@ -208,8 +208,6 @@ def ritz(
     Returns:
         `(Q [d, m], S Q, Q^T S Q symmetric, slack)`; slack bounds what rounding and the
         loss of orthonormality change in the Ritz values and in the residual norm.
-
-    Source: ours.
     """
     basis = np.linalg.qr(rows.T)[0]
     size = basis.shape[1]

@@ -137,8 +137,6 @@ def moments_source(moments: Moments) -> Matrix:
 
     Returns:
         The source.
-
-    Source: ours.
     """
     return Matrix(moments.scaled_covariance, moments.scaled_error, True)
 

@@ -170,8 +170,6 @@ def baselines(
     Returns:
         Name -> method. The Bayes rule is not among them: it is no method of the rows
         alone, and `evaluate` adds it.
-
-    Source: ours.
     """
     methods: dict[str, Method] = {
         "mixture, best of 10": gaussian_mixture(10, covariance),

@@ -39,8 +39,6 @@ class ClusterReport:
         num_instances: B.
         scores: name of a score (see `Scores`) -> its statistic over instances; None
             where the method does not answer what the score needs.
-
-    Source: ours.
     """
 
     num_instances: int
@@ -55,8 +53,6 @@ class ClusterReport:
 
         Returns:
             The report; a score that is NaN on every instance is None.
-
-        Source: ours.
         """
         table = np.array(scores, np.float64)
         columns = zip(Scores._fields, table.T, strict=True)
@@ -96,8 +92,6 @@ def each_instance(instances: ClusterInstance) -> Iterator[ClusterInstance]:
 
     Raises:
         ConfigError: if there are no instances.
-
-    Source: ours.
     """
     fields = jax.tree.map(np.asarray, instances)
     require(
@@ -128,8 +122,6 @@ def evaluate_answers(
     Raises:
         ConfigError: if there are no instances, or another number of answers.
         DataError: if an answer does not fit its instance.
-
-    Source: ours.
     """
     truths = list(each_instance(instances))
     require(
@@ -172,8 +164,6 @@ def evaluate_methods(
         >>> reports = evaluate_methods({"k-means": k_means}, batch)
         >>> reports["k-means"].scores["misclassification"].mean < 0.01
         True
-
-    Source: ours.
     """
     require(
         BAYES not in methods,

@@ -42,8 +42,6 @@ class ClusterInstance(NamedTuple):
             class that is not there (`min_classes`).
         degrees_of_freedom: `[]` of the noise; infinity if normal.
         closest: `[]` largest cosine between two of the means.
-
-    Source: ours.
     """
 
     x: Array
@@ -240,8 +238,6 @@ def sample_clusters(
         >>> config = ClusterConfig(dim=2, num_classes=3, num_samples=20)
         >>> sample_clusters(jax.random.key(0), config, 8).means.shape
         (8, 3, 2)
-
-    Source: ours.
     """
     require(
         batch_size >= 1, f"batch_size={batch_size} must be >= 1; ask for at least one."

@@ -46,8 +46,6 @@ class ClusterAnswer:
         weights: `[K]` >= 0, sum 1; None as above.
         degrees_of_freedom: of the noise, infinity if normal; with a finite one
             `covariances` are the squared scales of a multivariate t.
-
-    Source: ours.
     """
 
     labels: np.ndarray
@@ -71,8 +69,6 @@ class Scores(NamedTuple):
         weight_error: mean absolute difference of a weight from its own.
         log_likelihood: of the answer's mixture, nats per row.
         log_likelihood_gap: of the true mixture, minus that; nats per row.
-
-    Source: ours.
     """
 
     misclassification: float
@@ -126,8 +122,6 @@ def counts_of(
 
     Raises:
         DataError: if the lengths differ, there is no row, or a label is negative.
-
-    Source: ours.
     """
     if len(found) != len(truth) or len(truth) == 0:
         raise DataError(
@@ -180,8 +174,6 @@ def matched_parameters(
     Returns:
         `[K]` the permutation with the least sum of squared distances; None if the
         answer has no means, or another number of them.
-
-    Source: ours.
     """
     if answer.means is None or answer.means.shape != means.shape:
         return None

@@ -27,10 +27,7 @@ NEVER = 1e3
 
 
 class Matched(NamedTuple):
-    """The best renaming: `classes [K]` (cluster j is class classes[j]), `cost []`.
-
-    Source: ours.
-    """
+    """The best renaming: `classes [K]` (cluster j is class classes[j]), `cost []`."""
 
     classes: Array
     cost: Array
@@ -47,8 +44,6 @@ def class_costs(
 
     Returns:
         `[K, K]`; the sum along a renaming is the mean cross-entropy of all rows.
-
-    Source: ours.
     """
     is_class = jax.nn.one_hot(labels, log_probabilities.shape[1])
     count = jnp.maximum(jnp.sum(labels >= 0), 1)
@@ -93,8 +88,6 @@ def renamed(
 
     Returns:
         See `best_renaming`.
-
-    Source: ours.
     """
     costs = class_costs(log_probabilities, instance.labels)
     there = instance.weights > 0

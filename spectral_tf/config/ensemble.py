@@ -41,8 +41,6 @@ def imported_family(spectrum: str) -> Callable[..., Any]:
 
     Raises:
         ConfigError: if the module or the function is missing, or is not callable.
-
-    Source: ours.
     """
     said = f"EnsembleConfig.spectrum={spectrum!r}"
     place, _, name = spectrum.partition(":")
@@ -199,10 +197,7 @@ class EnsembleConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MixturePart(Config):
-    """One family of a mixture, and how often it is drawn.
-
-    Source: ours.
-    """
+    """One family of a mixture, and how often it is drawn."""
 
     # The family; its d, N and k are overruled by the run's shapes and model.
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
@@ -226,8 +221,6 @@ def check_weights(parts: Sequence[MixturePart]) -> None:
 
     Raises:
         ConfigError: if all weights are zero.
-
-    Source: ours.
     """
     first = [part.weight for part in parts]
     last = [p.weight if p.final_weight is None else p.final_weight for p in parts]

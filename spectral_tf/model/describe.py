@@ -48,7 +48,7 @@ def cost_table(
         >>> cost_table(config, num_samples=50)[0].name
         'block: attention'
 
-    Source: ours; checked against XLA's cost analysis by test.
+    A test compares it with XLA's cost analysis.
     """
     require(num_samples >= 1, f"num_samples={num_samples} must be >= 1.")
     dim = config.dim if dim is None else dim

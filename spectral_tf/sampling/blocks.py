@@ -90,8 +90,6 @@ def is_synthetic(indices: Int[Array, " B"], share: float) -> Bool[Array, " B"]:
 
     Returns:
         `[B]`; of the first n indices `floor(share * n)` are True.
-
-    Source: ours.
     """
     # The margin makes up for what float32 loses of a share.
     passed = lambda count: jnp.floor(share * count.astype(jnp.float32) + 1e-4)
@@ -122,8 +120,6 @@ def block_batch(
     Returns:
         `Instance` with a leading axis B on every field. The synthetic ones are those
         that a run without a table would have at the same indices.
-
-    Source: ours.
     """
     config, share = parts[0].ensemble, table.synthetic_share
 

@@ -56,8 +56,6 @@ def family(config: EnsembleConfig) -> Family:
 
     Returns:
         `(key, config) -> x [N, d]`.
-
-    Source: ours.
     """
     if config.spectrum in ENSEMBLES:
         return ENSEMBLES[config.spectrum]
@@ -82,8 +80,6 @@ def sample_instance(key: Array, config: EnsembleConfig) -> Instance:
 
     Returns:
         The instance, targets from `eigh` of its own sample covariance.
-
-    Source: ours.
     """
     key_rows, key_count = jax.random.split(key)
     x = family(config)(key_rows, config)

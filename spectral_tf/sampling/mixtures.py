@@ -34,8 +34,6 @@ def mixture_weights(
 
     Raises:
         ConfigError: if all weights are zero at the start or at the end.
-
-    Source: ours.
     """
     check_weights(parts)
     first = np.array([part.weight for part in parts], np.float32)
@@ -108,8 +106,6 @@ def sample_mixture(
     Raises:
         ConfigError: if there is no part, if their sizes differ, or if all weights
             are zero.
-
-    Source: ours.
     """
     x, mask = mixture_rows(key, parts, progress)
     return make_instance(x, mask, parts[0].ensemble.num_components)
@@ -130,8 +126,6 @@ def mixture_rows(
 
     Raises:
         ConfigError: as `sample_mixture`.
-
-    Source: ours.
     """
     _require_same_sizes(parts)
     configs = [part.ensemble for part in parts]

@@ -124,8 +124,6 @@ def oriented(key: Array, rows: Rows, config: EnsembleConfig) -> Rows:
 
     Returns:
         `[N, d]`.
-
-    Source: ours.
     """
     if config.orientation == "reflections":
         return mixed(key, rows)

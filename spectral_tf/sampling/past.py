@@ -35,8 +35,6 @@ class PastTable(NamedTuple):
         columns: names of the D columns.
         digest: sha256 of the numbers and names of the source, before any scaling.
         notes: one sentence for each thing that was left out or is doubtful.
-
-    Source: ours.
     """
 
     name: str
@@ -71,8 +69,6 @@ def load_past(config: TableConfig) -> PastTable:
     Raises:
         DataError: if the source cannot be read, has a missing or infinite number, has
             too few rows to be split, or no column varies.
-
-    Source: ours.
     """
     read = load_columns(config.source)
     _refuse_gaps(read)
@@ -119,8 +115,6 @@ def check_past(past: PastTable, config: TableConfig, shapes: Any) -> None:
     Raises:
         DataError: if a shape has more columns than the table, or more rows than
             either part of it.
-
-    Source: ours.
     """
     most, held = past.training.shape[1], len(past.heldout)
     rows = held if config.replacement else min(held, len(past.training))

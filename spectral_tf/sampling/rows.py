@@ -96,8 +96,6 @@ def correlated(key: Array, config: EnsembleConfig) -> Rows:
 
     Returns:
         `[N, d]`; each row alone is distributed as a row of `authors`.
-
-    Source: ours.
     """
     coefficient: float | Array | None = config.autocorrelation
     if coefficient is None:
@@ -116,8 +114,6 @@ def scaled(key: Array, config: EnsembleConfig) -> Rows:
 
     Returns:
         `[N, d]`; `x / std` has the correlations of a random factor `I + G / sqrt(d)`.
-
-    Source: ours.
     """
     key_factor, key_rows = jax.random.split(key)
     key_scale = jax.random.fold_in(key, 2)

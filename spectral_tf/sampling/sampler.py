@@ -70,8 +70,6 @@ def mixture_batch_at(
     Raises:
         ConfigError: if there is no part, if their sizes differ, or if all weights
             are zero.
-
-    Source: ours.
     """
     keys = instance_keys(key, step, indices)
     return jax.vmap(lambda one: sample_mixture(one, parts, progress))(keys)
@@ -105,8 +103,6 @@ def sample_batch(key: Array, config: EnsembleConfig, batch_size: int) -> Instanc
         >>> config = spectral_tf.EnsembleConfig(dim=4, num_samples=20)
         >>> spectral_tf.sample_batch(jax.random.key(0), config, 8).x.shape
         (8, 20, 4)
-
-    Source: ours.
     """
     require(
         batch_size >= 1, f"batch_size={batch_size} must be >= 1; ask for at least one."

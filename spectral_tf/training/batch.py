@@ -37,8 +37,6 @@ class Draw(NamedTuple):
         step: of the run.
         progress: of the run, in [0, 1].
         rows: `[R, D]` of the run's table, or None without one.
-
-    Source: ours.
     """
 
     key: Array
@@ -55,8 +53,6 @@ class Part(NamedTuple):
         families: to draw from; one of them is drawn for each instance.
         rank_weights: `[k]`, summing to 1.
         table: how blocks of the run's table are drawn, if it has one.
-
-    Source: ours.
     """
 
     model: ModelConfig
@@ -209,8 +205,6 @@ def batch_loss(
 
     Returns:
         `(sum of losses, name -> [k] sums over the instances that have that rank)`.
-
-    Source: ours.
     """
     total, sums = jnp.zeros(()), []
     start_key = jax.random.fold_in(drawn.key, START_STREAM)

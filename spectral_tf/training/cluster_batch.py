@@ -22,8 +22,6 @@ class ClusterPart(NamedTuple):
         families: to draw from; one of them is drawn for each instance.
         dim: d.
         num_classes: the largest K.
-
-    Source: ours.
     """
 
     families: tuple[ClusterFamily, ...]
@@ -71,8 +69,6 @@ def draw_clusters(
 
     Returns:
         With a leading axis B on every field; K is that of the part.
-
-    Source: ours.
     """
     shares = jnp.log(jnp.array([family.weight for family in part.families]))
 
@@ -160,8 +156,6 @@ def cluster_batch_loss(
 
     Returns:
         `(sum of losses, name -> [number of shapes] sums)`.
-
-    Source: ours.
     """
     total, sums = jnp.zeros(()), []
     start_key = jax.random.fold_in(drawn.key, START_STREAM)

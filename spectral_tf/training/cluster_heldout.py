@@ -29,8 +29,6 @@ class ClusterHeldout:
     Args:
         config: `shapes`, `families`, `eval_instances` of each shape and `seed` are
             read.
-
-    Source: ours.
     """
 
     def __init__(self, config: ClusterTrainConfig) -> None:
@@ -52,8 +50,6 @@ class ClusterHeldout:
         Returns:
             JSON-ready: `loss`, the mean over shapes; `cross_entropy`, `accuracy` and
             `confidence_error`, of each shape.
-
-        Source: ours.
         """
         params = jax.tree.map(jnp.asarray, params)
         found = [

@@ -54,8 +54,6 @@ class Guardian:
 
     Attributes:
         process: the second process; it ends when this one does.
-
-    Source: ours.
     """
 
     def __init__(self, run_dir: Path | None) -> None:
@@ -153,8 +151,6 @@ def stops_with_the_others() -> Iterator[None]:
 
     Yields:
         Nothing.
-
-    Source: ours.
     """
     try:
         yield

@@ -40,8 +40,6 @@ class Heldout:
         >>> import jax
         >>> sorted(Heldout(config)(init_params(config.model, jax.random.key(0))))
         ['cosine', 'eigenvalue_error', 'loss', 'shapes']
-
-    Source: ours.
     """
 
     def __init__(self, config: TrainConfig, rows: np.ndarray | None = None) -> None:
@@ -68,8 +66,6 @@ class Heldout:
             JSON-ready: `loss`, the mean over shapes; `cosine` and `eigenvalue_error`,
             per rank, means over the shapes that have it; `shapes`, the same for each
             shape, by its name `d=10 N=50`.
-
-        Source: ours.
         """
         params = jax.tree.map(jnp.asarray, params)
         shapes: dict[str, dict[str, Any]] = {}

@@ -25,8 +25,6 @@ class ProgressLines:
     Args:
         write: takes a line of text.
         seconds: between two lines.
-
-    Source: ours.
     """
 
     def __init__(
@@ -65,8 +63,6 @@ def described(progress: Progress) -> str:
 
     Returns:
         A line without its end: `1,234 instances/s  loss 0.1234  |cos| 0.998 0.987`.
-
-    Source: ours.
     """
     metrics = progress.metrics
     text = f"{progress.instances_per_second:,.0f} instances/s"

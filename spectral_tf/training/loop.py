@@ -119,8 +119,6 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
         ...     batch_size=4)
         >>> int(spectral_tf.pretrain(config).step)
         2
-
-    Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
     check_run_dir(folder)
@@ -149,8 +147,6 @@ def calls_ahead(devices: Sequence[Device]) -> int:
     Returns:
         1, so that an accelerator never waits for the host; 0 on the CPU, where calls in
         flight on several virtual devices can deadlock in an all-reduce.
-
-    Source: ours.
     """
     return 0 if any(one.platform == "cpu" for one in devices) else 1
 

@@ -138,8 +138,6 @@ def parallel_steps(
 
     Raises:
         ConfigError: if the devices do not divide `batch_size`.
-
-    Source: ours.
     """
     devices = tuple(jax.devices() if devices is None else devices)
     require(
@@ -163,8 +161,6 @@ def on_rows(
     Returns:
         `(state, key, horizon) -> (state, metrics)`. The rows are an argument of the
         compiled program: another table of the same size compiles nothing.
-
-    Source: ours.
     """
     mesh = Mesh(list(jax.devices() if devices is None else devices), (AXIS,))
     placed = replicated(rows, NamedSharding(mesh, PartitionSpec()))

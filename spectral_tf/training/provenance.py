@@ -63,8 +63,6 @@ def source_commit(folder: Path = SOURCE) -> dict[str, Any] | None:
     Returns:
         `{"commit": str, "dirty": bool}`; dirty means that a tracked file has changed.
         None if it is no checkout or there is no git.
-
-    Source: ours.
     """
     if not _git(folder, "ls-files", "."):
         return None
@@ -85,8 +83,6 @@ def provenance(config: AnyRun, step: int) -> dict[str, Any]:
     Returns:
         JSON-ready: configuration, versions, git commit, state of the data (the next
         step to draw), instances so far, devices and processes.
-
-    Source: ours.
     """
     rule = DATA_RULE + (TABLE_RULE if config.source else "")
     return {

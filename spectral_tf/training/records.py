@@ -55,8 +55,6 @@ def check_run_dir(folder: Path | None) -> None:
 
     Raises:
         CheckpointError: if it is or lies below a file, or may not be written to.
-
-    Source: ours.
     """
     if folder is None:
         return
@@ -110,8 +108,6 @@ class Records:
     Args:
         run_dir: None keeps nothing.
         config: of the run.
-
-    Source: ours.
     """
 
     def __init__(self, run_dir: Path | None, config: AnyRun) -> None:
@@ -130,8 +126,6 @@ class Records:
 
         Raises:
             CheckpointError: if the folder cannot be written.
-
-        Source: ours.
         """
         folder = self._folder
         if folder is None:
@@ -159,8 +153,6 @@ class Records:
 
         Raises:
             CheckpointError: if it cannot be written.
-
-        Source: ours.
         """
         if self._folder is None:
             return

@@ -55,8 +55,6 @@ def gradients(  # noqa: PLR0913 - half of them are keywords with a default
 
     Returns:
         `(gradients, metrics)`, equal on every device.
-
-    Source: ours.
     """
     local = config.batch_size // num_shards
     shard = 0 if axis_name is None else jax.lax.axis_index(axis_name)
@@ -126,8 +124,6 @@ def train_step(  # noqa: PLR0913 - half of them are keywords with a default
     Returns:
         `(state, metrics)`: loss, |cos| per rank, eigenvalue error per rank, learning
         rate and the global norms of gradient, update and parameters.
-
-    Source: ours.
     """
     axis = {"axis_name": axis_name, "num_shards": num_shards}
     grads, metrics = gradients(config, state, key, horizon, rows=rows, **axis)

@@ -109,8 +109,6 @@ def agree(code: int) -> Array | None:
     Returns:
         `[]` int32 on the devices, the largest code of all; None if there is no other
         process. It is fetched with the metrics, so that no device waits for it.
-
-    Source: ours.
     """
     if jax.process_count() == 1:
         return None

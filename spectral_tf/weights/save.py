@@ -44,8 +44,6 @@ def save_pretrained(
         FileExistsError: if a file exists and `overwrite` is False.
         PretrainedError: for a name, parameters or a record that cannot be used, or if
             the files cannot be written; what was there before is left as it was.
-
-    Source: ours.
     """
     check_name(name)
     config, params = network
