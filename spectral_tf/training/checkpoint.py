@@ -91,11 +91,11 @@ def fault_of(folder: Path) -> str | None:
         wanted = json.loads((folder / MANIFEST).read_text())["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{MANIFEST} is missing or unreadable ({type(error).__name__})"
-    found = _digests(folder)
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found:
+    digests = _digests(folder)
+    for name in sorted(wanted.keys() | digests.keys()):
+        if name not in digests:
             return f"{name} is missing"
-        if wanted.get(name) != found[name]:
+        if wanted.get(name) != digests[name]:
             return f"{name} does not match its sha256"
     return None
 
@@ -105,8 +105,8 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
     root = run_dir / "checkpoints"
     if not root.is_dir():
         return []
-    found = [path for path in root.iterdir() if path.is_dir() and path.name.isdigit()]
-    return sorted(found, key=lambda path: int(path.name), reverse=True)
+    folders = [path for path in root.iterdir() if path.is_dir() and path.name.isdigit()]
+    return sorted(folders, key=lambda path: int(path.name), reverse=True)
 
 
 def heldout_loss(folder: Path) -> float:

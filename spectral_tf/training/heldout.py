@@ -70,12 +70,12 @@ class Heldout:
         params = jax.tree.map(jnp.asarray, params)
         shapes: dict[str, dict[str, Any]] = {}
         for place, (dim, num_samples) in enumerate(self.config.shapes):
-            found = _scores(self.config, place, params, self.batches[place])
-            means = {name: np.asarray(leaf).tolist() for name, leaf in found.items()}
+            scores = _scores(self.config, place, params, self.batches[place])
+            means = {name: np.asarray(leaf).tolist() for name, leaf in scores.items()}
             shapes[f"d={dim} N={num_samples}"] = means
         ranked = ("cosine", "eigenvalue_error")
         return {
-            "loss": float(np.mean([one["loss"] for one in shapes.values()])),
+            "loss": float(np.mean([shape["loss"] for shape in shapes.values()])),
             **{name: _by_rank([x[name] for x in shapes.values()]) for name in ranked},
             "shapes": shapes,
         }
@@ -85,16 +85,19 @@ class Heldout:
 def _scores(config: TrainConfig, place: int, params: Any, batch: Any) -> Metrics:
     part = parts_of(config)[place]
 
-    def one(instance: Any) -> dict[str, Array]:
+    def score(instance: Any) -> dict[str, Array]:
         loss, metrics = instance_loss(config, part, params, instance, None)
         return metrics | {"loss": loss}
 
-    found = jax.lax.map(one, batch, batch_size=CHUNK)
-    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
+    scores = jax.lax.map(score, batch, batch_size=CHUNK)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)
 
 
 def _by_rank(lists: list[list[float]]) -> list[float]:
     """Mean over the shapes that have each rank."""
     most = max(map(len, lists))
-    have = [[one[rank] for one in lists if rank < len(one)] for rank in range(most)]
+    have = [
+        [per_rank[rank] for per_rank in lists if rank < len(per_rank)]
+        for rank in range(most)
+    ]
     return [float(np.mean(values)) for values in have]

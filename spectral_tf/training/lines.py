@@ -31,16 +31,16 @@ class ProgressLines:
         self, write: Callable[[str], Any] = on_stderr, seconds: float = SECONDS
     ) -> None:
         self.write, self.seconds = write, seconds
-        self.said = -math.inf
+        self.last_written = -math.inf
         self.first: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Say where the run is, if it is time."""
         self.first = self.first or progress
         now = time.monotonic()
-        if progress.step < progress.horizon and now - self.said < self.seconds:
+        if progress.step < progress.horizon and now - self.last_written < self.seconds:
             return
-        self.said = now
+        self.last_written = now
         self.write(
             f"step {progress.step:,}/{progress.horizon:,}  {described(progress)}"
             f"{self._left(progress)}"

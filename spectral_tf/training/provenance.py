@@ -32,8 +32,8 @@ DATA_RULE = (
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide the numbers."""
     modules = {"jax": jax, "flax": flax, "optax": optax, "numpy": np, "orbax": ocp}
-    found = {name: module.__version__ for name, module in modules.items()}
-    return found | {"python": platform.python_version()}
+    libraries = {name: module.__version__ for name, module in modules.items()}
+    return libraries | {"python": platform.python_version()}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

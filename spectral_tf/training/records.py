@@ -140,8 +140,8 @@ class Records:
             path = folder / "metrics.jsonl"
             # After a resume, what was logged beyond the checkpoint is logged again.
             text = path.read_text("utf-8", errors="replace") if path.exists() else ""
-            kept = [line for line in text.splitlines() if _step_of(line) <= step]
-            _replace(path, "".join(f"{line}\n" for line in kept))
+            lines = [line for line in text.splitlines() if _step_of(line) <= step]
+            _replace(path, "".join(f"{line}\n" for line in lines))
             best = best_folder(checkpoint_folders(folder))
         self.best_loss = math.inf if best is None else heldout_loss(best)
 

@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-from tests.test_cli import TINY as TINY_OPTIONS
 
 from spectral_tf.apps.cli import main
 from spectral_tf.apps.watch.live import Watch
@@ -13,6 +12,7 @@ from spectral_tf.training import lines
 from spectral_tf.training.lines import ProgressLines
 from spectral_tf.training.loop import pretrain
 from spectral_tf.training.records import Progress
+from tests.apps.test_cli import TINY as TINY_OPTIONS
 from tests.training.test_parallel import TINY
 
 LINE = r"step 2/8  [\d,]+ instances/s  loss \d\.\d{4}  \|cos\|( \d\.\d{3})+"
