@@ -17,7 +17,7 @@ from spectral_tf.config import EnsembleConfig
 from spectral_tf.config.ensemble import imported_family
 from spectral_tf.sampling import prescribed as laws
 from spectral_tf.sampling.instance import Instance, make_instance
-from spectral_tf.sampling.orientation import Rows
+from spectral_tf.sampling.orientation import Sample
 from spectral_tf.sampling.prescribed import Turned, prescribed
 from spectral_tf.sampling.rows import (
     authors,
@@ -27,7 +27,7 @@ from spectral_tf.sampling.rows import (
     whitened_straight,
 )
 
-Family = Callable[[Array, EnsembleConfig], Rows]
+Family = Callable[[Array, EnsembleConfig], Sample]
 
 ENSEMBLES: dict[str, Family] = {
     "authors": authors,

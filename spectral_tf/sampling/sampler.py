@@ -37,11 +37,11 @@ def batch_at(
     Returns:
         `Instance` with a leading axis B on every field.
 
-    Source: ours; the two-fold `fold_in` is the JAX documentation's advice for
-    reproducible data-parallel sampling.
+    Source: JAX documentation, which advises the two-fold `fold_in` for reproducible
+    data-parallel sampling.
     """
     keys = instance_keys(key, step, indices)
-    return jax.vmap(lambda one: sample_instance(one, config))(keys)
+    return jax.vmap(lambda instance_key: sample_instance(instance_key, config))(keys)
 
 
 @functools.partial(jax.jit, static_argnames="parts")
@@ -72,7 +72,8 @@ def mixture_batch_at(
             are zero.
     """
     keys = instance_keys(key, step, indices)
-    return jax.vmap(lambda one: sample_mixture(one, parts, progress))(keys)
+    sample = lambda instance_key: sample_mixture(instance_key, parts, progress)
+    return jax.vmap(sample)(keys)
 
 
 def instance_keys(
