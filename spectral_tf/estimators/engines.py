@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.certificate.sources import Matrix, Rows, Source
+from spectral_tf.certificate.sources import CentredRows, Matrix, Source
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.wording import counted
 from spectral_tf.constructive.equivariant import (
@@ -143,7 +143,7 @@ def choose_engine(
 
 def rank_limit(source: Source) -> int:
     """How many eigenvalues can differ from zero."""
-    return min(source.x.shape) if isinstance(source, Rows) else source.dim
+    return min(source.x.shape) if isinstance(source, CentredRows) else source.dim
 
 
 def propose(
