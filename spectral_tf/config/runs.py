@@ -185,10 +185,10 @@ class TrainConfig(RunConfig):
                 f"TrainConfig.ensemble.min_samples={least} must be <= N={samples} of "
                 f"every shape; shapes has (d={dim}, N={samples}).",
             )
-            for name, given in (("dim", dim), ("num_samples", samples)):
+            for name, size in (("dim", dim), ("num_samples", samples)):
                 fixed = getattr(self.model, name)
                 require(
-                    fixed is None or fixed == given,
+                    fixed is None or fixed == size,
                     f"TrainConfig.shapes has (d={dim}, N={samples}), but the model is "
                     f"made for {name}={fixed} only; use shapes that agree.",
                 )

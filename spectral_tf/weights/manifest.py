@@ -55,7 +55,7 @@ class PretrainedError(ValueError):
 
 
 def digest(data: bytes) -> str:
-    """Sha256 in hexadecimal digits."""
+    """sha256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -155,29 +155,29 @@ def read_manifest(data: bytes, where: str) -> dict[str, Any]:
         PretrainedError: for anything else than a manifest of a known version.
     """
     try:
-        found = json.loads(data)
+        manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise PretrainedError(
             f"{where} is no manifest of a checkpoint ({error}); take the file that "
             "`save_pretrained` wrote, or install the package again."
         ) from error
-    if not isinstance(found, dict) or type(found.get("format")) is not int:
+    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
         raise PretrainedError(
             f"{where} is no manifest of a checkpoint (it has no number 'format'); take "
             "the .json that `save_pretrained` wrote."
         )
-    if found["format"] != FORMAT:
+    if manifest["format"] != FORMAT:
         raise PretrainedError(
-            f"{where} has format {found['format']}, and this version of spectral_tf "
+            f"{where} has format {manifest['format']}, and this version of spectral_tf "
             f"reads format {FORMAT}; install the version that wrote it, or a newer one."
         )
     for name, kind in FIELDS.items():
-        if type(found.get(name)) is not kind:
+        if type(manifest.get(name)) is not kind:
             raise PretrainedError(
                 f"{where}: field {name!r} is missing or is no {kind.__name__}; the "
                 "manifest is damaged: fetch it again, or install the package again."
             )
-    return found
+    return manifest
 
 
 def check_digest(manifest: Mapping[str, Any], data: bytes, where: str) -> None:

@@ -51,10 +51,10 @@ def save_pretrained(
     count = count_params(params)
     manifest = manifest_bytes(name, config.to_dict(), count, data, record)
     files = {f"{name}{TENSORS}": data, f"{name}{MANIFEST}": manifest}
-    there = [folder / file for file in files if (folder / file).exists()]
-    if there and not overwrite:
+    existing = [folder / file for file in files if (folder / file).exists()]
+    if existing and not overwrite:
         raise FileExistsError(
-            f"{there[0]} exists; choose another name, or pass overwrite=True."
+            f"{existing[0]} exists; choose another name, or pass overwrite=True."
         )
     try:
         _write_all(folder, files)

@@ -85,7 +85,7 @@ def to_bytes(config: AnyModel, params: Mapping[str, Any], name: str) -> bytes:
     Raises:
         PretrainedError: if params are not finite weights of the model.
 
-    Source: the safetensors format; the choice of what is in it is ours.
+    Source: the safetensors format.
     """
     flat = flatten_params(params)
     check_tensors(config, flat, f"params of {name!r}")
