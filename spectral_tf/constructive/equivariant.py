@@ -34,8 +34,6 @@ partial product grows or falls by many orders of magnitude.
 
 Nothing is approximate, so the iterations can be continued: the answer, given as start
 vectors, goes on where it stopped.
-
-Source: ours.
 """
 
 from typing import Any
@@ -86,8 +84,6 @@ def equivariant_power_method(
         >>> x = jax.random.normal(jax.random.key(0), (100, 20))
         >>> spectral_tf.predict(config, params, x).eigenvectors.shape
         (3, 20)
-
-    Source: ours; the network is that of DESIGN of the package, section 4.
     """
     require(
         num_components >= 1,
@@ -142,8 +138,6 @@ def with_shifts(params: Any, shifts: ArrayLike) -> dict[str, Any]:
 
     Raises:
         ConfigError: if there are more shifts than blocks.
-
-    Source: ours.
     """
     shifts = np.asarray(shifts, np.float64)
     skip = np.array(params["blocks"]["0_cross"]["skip"])

@@ -43,8 +43,6 @@ def is_covered(config: ModelConfig) -> bool:
 
     Returns:
         Whether `fuse` can do more than evaluate the network as it is.
-
-    Source: ours.
     """
     return (
         config.parameterisation == "dense"
@@ -84,8 +82,6 @@ def fuse(config: ModelConfig, params: Any) -> Fused:
         >>> x = jax.random.normal(jax.random.key(0), (1000, 10))
         >>> fast(x).eigenvectors.shape
         (3, 10)
-
-    Source: DESIGN of the package, section 5 (ours).
     """
     check_params(config, params)
     plan = fusion_plan(config, params)
@@ -122,8 +118,6 @@ def fusion_plan(config: ModelConfig, params: Any) -> Plan | None:
 
     Returns:
         The plan, for those who want to look at it.
-
-    Source: ours.
     """
     if not is_covered(config):
         return None

@@ -75,8 +75,6 @@ class MixtureLabels(NamedTuple):
         labels: `[N]` 0 to K - 1; -1 for masked rows.
         scores: spectral: `[N]` <x_i, u>, label 1 where it is negative; `lloyd` and
             `em`: `[N, K]` responsibilities.
-
-    Source: ours.
     """
 
     labels: Array
@@ -96,8 +94,7 @@ def side(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget.
 
-    Source: He et al. (2025), arXiv:2501.01312, clustering by transformers; ours as a
-    gadget.
+    Source: He et al. (2025), arXiv:2501.01312, clustering by transformers.
     """
     first = layout.read("pos")[:1]
 
@@ -127,8 +124,6 @@ def widened(composition: Composition, **rows: int) -> Composition:
 
     Returns:
         The composition, with zeros in the new places of all maps.
-
-    Source: ours.
     """
     more = sum(rows.values())
     wide = lambda matrix: np.pad(matrix, ((0, 0), (0, more)))
@@ -290,7 +285,7 @@ def mixture_params(
         (40,)
 
     Source: He et al. (2025), arXiv:2501.01312 (two classes), and arXiv:2502.06007
-    (Lloyd and EM steps by softmax attention); the gadgets are ours.
+    (Lloyd and EM steps by softmax attention).
     """
     composition = mixture_composition(
         dim,
@@ -325,8 +320,6 @@ def mixture_labels(
     Raises:
         ConfigError: if x has another d than the weights are made for.
         DataError: if x has no (valid) row, or NaN or infinity in one.
-
-    Source: ours.
     """
     check_rows(x, mask)
     if config.attention == "softmax":

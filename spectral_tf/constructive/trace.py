@@ -33,8 +33,6 @@ class Trace(NamedTuple):
             ignored; pi/2 for a zero vector.
         length_error: `[L, k]` | |u| - 1 |; 0 to rounding where the read-out makes unit
             vectors, in constructed networks the error of the normaliser.
-
-    Source: ours.
     """
 
     rayleigh: Array
@@ -77,7 +75,7 @@ def trace(
         ... )
         True
 
-    Source: ours; Golub & Van Loan (2013), section 8.2, for the quotients.
+    Source: Golub & Van Loan (2013), section 8.2, for the quotients.
     """
     check_rows(x, mask)
     return _trace(config, params, x, mask)
