@@ -119,10 +119,10 @@ def evaluate(
     require(count >= 1, "evaluate needs at least one instance; it was given none.")
     require(chunk_size >= 1, f"chunk_size={chunk_size} must be >= 1.")
 
-    def one(instance: Instance) -> _Scores:
+    def score_of(instance: Instance) -> _Scores:
         return score(predict_fn(instance.x, instance.mask), instance)
 
-    run = jax.jit(lambda batch: jax.lax.map(one, batch, batch_size=chunk_size))
+    run = jax.jit(lambda batch: jax.lax.map(score_of, batch, batch_size=chunk_size))
     scores = jax.tree.map(np.asarray, run(instances))
     return Report(
         num_instances=count,

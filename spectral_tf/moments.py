@@ -70,21 +70,24 @@ class Moments:
 
     @property
     def dim(self) -> int:
-        """D."""
+        """d, the number of features."""
         return len(self.shift)
 
     @property
     def mean(self) -> np.ndarray:
         """`[d]` mean of the rows."""
+        # x_i = shift + scale y_i, and `total` is sum_i y_i.
         return self.shift + self.scale * (self.total / self.count)
 
     @property
     def scaled_covariance(self) -> np.ndarray:
         """`[d, d]` covariance (1/N) of the rows divided by `scale`; symmetric."""
+        # (1/N) sum_i y_i y_i^T - m m^T with m the mean of the y_i.
         mean = self.total / self.count
         values = self.second / self.count
         (syr,) = get_blas_funcs(("syr",), (values,))
         values = syr(-1.0, mean, a=values, overwrite_a=1)
+        # BLAS has written the upper triangle only; the lower one is its mirror.
         for low in range(0, self.dim, MIRRORED):
             part = slice(low, low + MIRRORED)
             lower = np.tril(values[part, low:].T)
@@ -95,6 +98,7 @@ class Moments:
     @property
     def scaled_error(self) -> float:
         """Bound on the 2-norm of the rounding error of `scaled_covariance`."""
+        # |error|_2 <= gamma_n sum_i |y_i|^2 / N, for sums of n terms, taken in parts.
         steps = 2.1 * (self.part_rows + self.parts) + 12
         trace = float(np.trace(self.second))
         rounding = 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
@@ -118,11 +122,14 @@ class Moments:
             is_first = not second.any() if count else True
             shifted, needed = fitted_part(part, self.shift, scale, is_first)
             if needed != scale:
+                # Powers of two, so nothing is rounded; twice for y y^T, as the square
+                # of the ratio could overflow.
                 total = total * (scale / needed)
                 second *= scale / needed
                 second *= scale / needed
                 scale = needed
             total = total + shifted.sum(axis=0)
+            # second += sum_i y_i y_i^T over the rows of this part.
             second = syrk(1.0, shifted.T, 1.0, second, overwrite_c=1)
             count, parts = count + len(part), parts + 1
             longest = max(longest, len(part))
@@ -307,6 +314,7 @@ def is_beyond_float(rows: np.ndarray) -> bool:
 
 def less(rows: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """`rows - shift` of whole numbers, without rounding where the shift is whole."""
+    # Whole numbers beyond 2^53 are subtracted as such, and then rounded once.
     centres = [exact_number(value) or 0 for value in shift.tolist()]
     pairs = zip(rows.T, centres, strict=True)
     return np.stack([differences(column, centre) for column, centre in pairs], axis=1)

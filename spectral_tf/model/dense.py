@@ -139,7 +139,7 @@ class MLP(nn.Module):
 class Residual(nn.Module):
     """One sublayer with its skip path, norm and gain, on (data, registers).
 
-    Source: DESIGN of the package; Xiong et al. (2020) for pre and post.
+    Source: Xiong et al. (2020) for pre and post.
     """
 
     config: ModelConfig

@@ -56,8 +56,6 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
         >>> network = spectral_tf.load_pretrained("pca-small")
         >>> spectral_tf.expand(network, 5).config.parameterisation
         'dense'
-
-    Source: DESIGN of the package, section 4.
     """
     config, params = network
     require(
