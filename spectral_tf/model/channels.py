@@ -363,8 +363,9 @@ def skip_inits(
         if config.initialisation == "random":
             return gain
         if kind == "cross":
-            return gain.at[-1].set(0.0)
+            return gain.at[-1].set(0.0)  # S u is written anew
         if is_last and kind == "mlp":
+            # `move` writes image -> 0 -> 1 -> ...: of the old only the image stays.
             return jnp.zeros(shape, dtype).at[-1].set(1.0)
         return gain
 

@@ -217,6 +217,7 @@ class ClusterTransformer(nn.Module):
         is_active = jnp.ones(len(start), bool) if active is None else active
         count = jnp.maximum(jnp.sum(rows.mask), 1).astype(rows.x.dtype)
         sizes = context(jnp.sum(is_active), rows.dim, count).astype(rows.x.dtype)
+        # Rows of mean squared length d: unit variance in each column, on average.
         return Tokens(rows.x * rows.dim**0.5, rows.mask, is_active, sizes, count)
 
     def _first_state(self, data: Tokens, start: Array) -> ClusterState:
@@ -230,6 +231,7 @@ class ClusterTransformer(nn.Module):
         # Two steps of the power method, S s / |S s| each: where clusters lie apart.
         first = image(unit(start))
         second = image(first)
+        # Registers begin apart: relative to their mean, and 0.7 sqrt(d) long.
         centre = unit(second - mean_of(second, data.active)[None]) * (0.7 * dim**0.5)
         vectors = jnp.zeros((count, cfg.vector_channels, dim), data.x.dtype)
         vectors = vectors.at[:, :2].set(centre[:, None])
@@ -390,6 +392,7 @@ def predict_clusters(
     rows, new_rows, starts = in_common_type(params, table.x, table.asked, starts)
     table = ClusterTable(rows, table.mask, new_rows)
     answer = _surest(config, params, table, starts)
+    # Nothing in the network orders the clusters; the answer does.
     order = jnp.argsort(-answer.log_weights)
     return answer._replace(
         log_probabilities=answer.log_probabilities[:, order],

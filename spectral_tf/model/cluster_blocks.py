@@ -236,6 +236,7 @@ class TokenUpdate(nn.Module):
         offered = einsum("kc,chr->khr", normed(state.scalars), value)
         # Shares sum to 1 over the registers: a mean of what these offer.
         read = einsum("hkn,khr->nhr", shares, offered)
+        # Mean squared distance of a row from the registers, by its shares, over d.
         near = einsum("hkn,hkn->nh", shares, apart) / data.x.shape[1]
         features = [
             normed(state.tokens),
@@ -283,6 +284,7 @@ class Fit(nn.Module):
         heads, big, small = cfg.num_heads, cfg.vector_channels, cfg.scalar_channels
         shape = (cfg.token_channels, heads)
         opening = self.param("open", nn.initializers.normal(0.02), shape)
+        # A token can close itself to the M step; it begins open, sigmoid(2) = 0.88.
         opened = einsum("ns,sh->nh", normed(state.tokens), opening)
         opened += self.param("open_bias", constant(2.0), (heads,))[None]
         opened = jax.nn.sigmoid(opened)
@@ -315,6 +317,7 @@ class Fit(nn.Module):
     ) -> Fitted:
         """Mass and spread per head; of head 0 the axes, one step of iteration on."""
         einsum, eps = contraction(self.config), self.config.norm_eps
+        # sum_n w |x_n - m|^2 / d: the variance of one coordinate.
         spread = jnp.sum(weights * squared_distances(data.x, means, einsum), axis=-1)
         log_spread = jnp.log(spread / data.x.shape[1] + LEAST).T
         first, centre = weights[0], means[:, 0]
@@ -430,6 +433,7 @@ class RegisterMLP(nn.Module):
         down = self.param("down", normal(0.3 * hidden**-0.5), (hidden, small))
         gate = self.param("gate", normal(0.02 * hidden**-0.5), (hidden, big, big))
         mixing = einsum("km,mce->kce", act, gate)
+        # v_e <- v_e + sum_c mixing_ce v_c, at most LONGEST sqrt(d) long.
         vectors = state.vectors + einsum("kcd,kce->ked", state.vectors, mixing)
         length = jnp.sqrt(jnp.sum(vectors**2, axis=-1, keepdims=True) + cfg.norm_eps)
         vectors = vectors * jnp.minimum(1.0, LONGEST * dim**0.5 / length)

@@ -148,6 +148,8 @@ HIDDEN_AXES = {
 
 def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
     big, small = config.vector_channels, config.scalar_channels
+    # Each hidden unit gates C d features and adds to scalars; C d constant units move
+    # channels; two units, of either sign, make each product v_ci v_ei.
     units = config.mlp_width * (big * dim + 1) + big * dim + 2 * big * big * dim
     return config.replace(
         parameterisation="dense",
@@ -175,6 +177,7 @@ def _outer(config: ModelConfig, dim: int) -> Flat:
     start = register_starts(config, dim, jnp.result_type(float))
     registers[:, :dim] = np.asarray(start)
     registers[:, big * dim :] = np.asarray(register_codes(config))[:count]
+    # Channel 0 is the first d features: x goes in there, and vectors come out of it.
     first = np.eye(dim, width)
     return {
         "embed_kernel": first,
@@ -245,6 +248,7 @@ def _self(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
     width, head = big * dim + config.scalar_channels, dim + config.register_rows
 
     def scores(role: str) -> np.ndarray:
+        # <v, v'> in the first d features of a head, <s, s'> in those behind them.
         vectors = _place(_spread(leaves[f"attention/{role}"], dim), 0, 0, width)
         gates = _place(leaves[f"attention/gate_{role}"], 0, big * dim, width)
         return _place(vectors, 2, 0, head) + _place(gates, 2, dim, head)

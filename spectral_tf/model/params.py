@@ -106,6 +106,7 @@ def init_params(config: AnyModel, key: jax.Array) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnums=0)
 def _jitted_init(config: AnyModel, key: jax.Array) -> dict[str, Any]:
     if isinstance(config, ClusterModelConfig):
+        # No parameter has a size of the table: three rows of two columns will do.
         rows = jnp.ones((3, 2)).at[0].set(0.0)
         return unfreeze(ClusterTransformer(config).init(key, rows, rows[1:]))["params"]
     x = jnp.ones((config.num_samples or 2, config.dim or config.num_components))

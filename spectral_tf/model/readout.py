@@ -99,6 +99,7 @@ def read_tokens(
         The estimate.
     """
     einsum, k = contraction(config), config.num_components
+    # u_j = W_u h_j and lambda_j = <w, h_j> + b of register j.
     vectors = einsum("tD,Dd->td", tokens, kernels["vector_kernel"])
     vectors = vectors.reshape(k, rows.x.shape[1])
     if config.readout == "rayleigh":

@@ -94,6 +94,7 @@ def register_starts(
     Returns:
         `[min(R, d), d]` unit rows, orthonormal with `orthogonal_start`.
     """
+    # More than d registers would be linearly dependent.
     count = min(config.num_registers, dim)
     rows = gaussian_start(config, count, dim, dtype)
     if start is not None:
@@ -198,6 +199,7 @@ class SpectralTransformer(nn.Module):
         shape = (features.shape[1], width)
         kernel = self.param("embed_kernel", fan_in(shape[0]), shape)
         bias = self.param("embed_bias", nn.initializers.zeros, (width,))
+        # h_i = W x_i + b. Without positions the order of the rows does not matter.
         data = contraction(cfg)("nf,fD->nD", features, kernel) + bias[None]
         if cfg.positions == "learned":
             shape = (rows.x.shape[0], width)

@@ -125,6 +125,7 @@ def warm_start(key: Array, start: Float[Array, "R d"], instance: Instance) -> Ar
     """
     size = 10.0 ** jax.random.uniform(key, minval=-4.0, maxval=0.0)
     count = min(len(instance.eigenvectors), len(start))
+    # |g| / sqrt(d) is about 1, so epsilon is the tangent of the angle.
     noise = size * start[:count] * start.shape[1] ** -0.5
     return start.at[:count].set(instance.eigenvectors[:count] + noise)
 
@@ -185,6 +186,7 @@ def instance_loss(
     estimate = answer(config, part, params, inputs, start)
     weights = jnp.asarray(part.rank_weights)
     error = eigenvalue_loss(estimate, instance)
+    # sum_j w_j loss_j + eigenvalue_weight sum_j w_j ((lambda^ - lambda) / lambda)^2.
     loss = jnp.sum(weights * LOSSES[config.loss](estimate, instance))
     if config.eigenvalue_weight:
         loss += config.eigenvalue_weight * jnp.sum(weights * error)

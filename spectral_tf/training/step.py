@@ -144,5 +144,6 @@ def train_step(  # noqa: PLR0913 - half of them are keywords with a default
         "param_norm": optax.tree.norm(params),
         "learning_rate": rate,
     }
+    # Averaged weights are what held-out instances are scored with.
     ema = moving_average(config, state.ema, params, state.step)
     return TrainState(state.step + 1, params, opt_state, ema), metrics | norms
