@@ -257,9 +257,9 @@ def apparent_angle(
     gaps = np.abs(np.diff(values))
     if len(values) == k:  # all of them: nothing below the last
         gaps = np.append(gaps, math.inf)
-    own = np.minimum(np.r_[math.inf, gaps[: k - 1]], gaps[:k])
+    nearest = np.minimum(np.r_[math.inf, gaps[: k - 1]], gaps[:k])
     with np.errstate(divide="ignore", invalid="ignore"):
-        angles = left[:k] / own
+        angles = left[:k] / nearest
     return float(np.max(np.where(left[:k] == 0, 0.0, angles)))
 
 
@@ -308,8 +308,8 @@ class Forward:
         with jax.enable_x64(True):
             wide = (len(start), self.data.shape[1])
             vectors = jnp.asarray(padded(start, wide, self.dtype))
-            found = _forward(config, params, self.data, self.mask, vectors)
-            values, rows = (np.asarray(leaf, np.float64) for leaf in found)
+            estimate = _forward(config, params, self.data, self.mask, vectors)
+            values, rows = (np.asarray(leaf, np.float64) for leaf in estimate)
         return values, rows[:, : self.dim]
 
 
@@ -318,10 +318,10 @@ def _forward(
     config: ModelConfig, params: Any, data: Any, mask: Any, start: Any
 ) -> tuple[Any, Any]:
     if mask is None:
-        found = predict_from_covariance(config, params, data, start)
+        estimate = predict_from_covariance(config, params, data, start)
     else:
-        found = predict(config, params, data, mask, start=start)
-    return found.eigenvalues, found.eigenvectors
+        estimate = predict(config, params, data, mask, start=start)
+    return estimate.eigenvalues, estimate.eigenvectors
 
 
 def bucket(size: int) -> int:

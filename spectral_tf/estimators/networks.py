@@ -84,7 +84,7 @@ def load_network(weights: Weights, kind: str = "eigenpairs") -> Network[Any]:
     if isinstance(weights, str | Path):
         network, where = _read(weights, kind), f"weights={str(weights)!r}"
     else:
-        network, where = _given(weights), "weights="
+        network, where = _from_value(weights), "weights="
     require(
         network.config.kind == kind,
         f"{where} is a network that {_ANSWERS[network.config.kind]}, and one that "
@@ -101,7 +101,7 @@ def _shipped(kind: str) -> str:
     return ", ".join(pretrained_names(kind)) or "none in this version"
 
 
-def _given(weights: Any) -> Network[Any]:
+def _from_value(weights: Any) -> Network[Any]:
     """A network, or a pair, that was given as a value."""
     if isinstance(weights, Network):
         weights = tuple(weights)

@@ -25,7 +25,7 @@ from spectral_tf.estimators.engines import (
     propose,
     rank_limit,
 )
-from spectral_tf.estimators.floor import Rounding, made
+from spectral_tf.estimators.floor import Rounding, entry_rounding
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import proven_floor
 from spectral_tf.estimators.robust import lengths
@@ -149,7 +149,7 @@ class Summary:
             values: `[k]` its largest eigenvalues.
             dtype: of the rows as they came.
         """
-        entry = made(np.hypot(self.spread, self.mean / self.scale), dtype)
+        entry = entry_rounding(np.hypot(self.spread, self.mean / self.scale), dtype)
         return Rounding.of(self.source, self.spread, entry, self.count, values)
 
 

@@ -173,9 +173,9 @@ def chosen_fields(
     if not chosen:
         raise DataError(f"{path.name} has no column of numbers.")
     if columns is None and index:
-        said = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
+        reasons = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
         warnings.warn(
-            f"{path.name}: {said} To read it, name it in columns=[...].",
+            f"{path.name}: {reasons} To read it, name it in columns=[...].",
             UserWarning,
             stacklevel=3,
         )

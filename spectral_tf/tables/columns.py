@@ -119,7 +119,7 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         name or default
         for name, default in zip(names, numbered(len(names)), strict=True)
     ]
-    taken, found, notes = set(wanted), [], []
+    taken, unique, notes = set(wanted), [], []
     seen: set[str] = set()
     for name in wanted:
         chosen, count = name, 1
@@ -129,8 +129,8 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         if chosen != name:
             notes.append(f"Two columns are called {name!r}; one is now {chosen!r}.")
         seen.add(chosen)
-        found.append(chosen)
-    return tuple(found), notes
+        unique.append(chosen)
+    return tuple(unique), notes
 
 
 def columns_digest(read: Columns) -> str:
@@ -144,9 +144,9 @@ def columns_digest(read: Columns) -> str:
 
     Source: ours.
     """
-    found = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
-    found.update(np.ascontiguousarray(read.x, "<f8").tobytes())
-    return found.hexdigest()
+    digest = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
+    digest.update(np.ascontiguousarray(read.x, "<f8").tobytes())
+    return digest.hexdigest()
 
 
 def bad_counts(columns: Sequence[str], is_bad: np.ndarray, most: int) -> str:
@@ -187,13 +187,13 @@ def column_scaling(
     unit = x / np.where(peak > 0, peak, 1.0)  # tiny numbers have squares, too
     spread = unit.std(axis=0)
     reasons: list[str | None] = []
-    for index, each in enumerate(spread.tolist()):
+    for index, deviation in enumerate(spread.tolist()):
         reason = None
         if is_empty[index]:
             reason = "it is empty"
         elif np.ptp(x[:, index]) == 0:
             reason = f"it is constant ({x[0, index]:g})"
-        elif each <= LAST_DIGITS:
+        elif deviation <= LAST_DIGITS:
             reason = "it varies in its last digits only"
         reasons.append(reason)
     return unit.mean(axis=0) * peak, spread * peak, reasons

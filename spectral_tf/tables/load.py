@@ -290,7 +290,7 @@ def _finished(source: str, read: Columns) -> Table:
         "subtract a constant from it."
         for j in np.flatnonzero(lost).tolist()
     )
-    left_out = tuple(one.sentence() for one in read.left_out)
+    left_out = tuple(column.sentence() for column in read.left_out)
     return Table(read.name, rounded, columns, (*read.notes, *left_out, *lossy))
 
 

@@ -256,7 +256,11 @@ def suspects(x: np.ndarray, columns: Sequence[str]) -> list[Suspect]:
     counts: dict[float, list[int]] = {}
     for suspect in suspected:
         counts.setdefault(suspect.value, []).append(suspect.cells)
-    return [one for one in suspected if _is_repeated(one.value, counts[one.value])]
+    return [
+        suspect
+        for suspect in suspected
+        if _is_repeated(suspect.value, counts[suspect.value])
+    ]
 
 
 def _is_repeated(value: float, counts: Sequence[int]) -> bool:

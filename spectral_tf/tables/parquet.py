@@ -220,21 +220,21 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
         raise DataError(f"{path} is empty; it needs at least one row of numbers.")
     fields, notes = fields_of(table.schema)
     codes = codes_of(options.missing)
-    kept, columns, left_out, exact = [], [], [], {}
+    features, columns, left_out, exact = [], [], [], {}
     for field, column in zip(fields, table.itercolumns(), strict=True):
         values, reason = _feature(field, column, keep_index=options.keep_index)
         if reason is not None:
             left_out.append(LeftOut(field.name, reason))
             continue
-        kept.append(values)
+        features.append(values)
         columns.append(field.name)
         relative = relative_of(column, marked(values, codes))
         exact |= {} if relative is None else {field.name: relative}
-    if not kept:
-        raise DataError(f"{path} has no numeric column. {_said(left_out)}")
+    if not features:
+        raise DataError(f"{path} has no numeric column. {_reasons(left_out)}")
     return Columns(
         name=path.name,
-        x=np.column_stack(kept),
+        x=np.column_stack(features),
         columns=tuple(columns),
         left_out=tuple(left_out),
         notes=tuple(notes),
@@ -242,7 +242,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
     )
 
 
-def _said(left_out: Sequence[LeftOut]) -> str:
+def _reasons(left_out: Sequence[LeftOut]) -> str:
     return " ".join(column.sentence() for column in left_out)
 
 
