@@ -15,7 +15,7 @@ from spectral_tf.constructive.power_method import VARIANTS, power_method_composi
 PACKAGE = Path(spectral_tf.__file__).parent
 ROOMS = (
     *("config", "model", "weights", "sampling", "clustering", "training"),
-    *("certificate", "constructive"),
+    *("certificate", "constructive", "tables", "estimators"),
 )
 """Folders whose names are nouns of the field, beside the modules of the package."""
 FILES = [

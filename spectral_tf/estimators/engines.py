@@ -105,8 +105,6 @@ def choose_engine(
     Raises:
         ConfigError: for an unknown engine, or `pretrained` without weights that fit.
         PretrainedError: for an unknown or damaged checkpoint.
-
-    Source: ours.
     """
     require(
         engine in ENGINES,
@@ -167,8 +165,6 @@ def propose(
 
     Returns:
         The proposal.
-
-    Source: ours.
     """
     if choice.engine == "exact":
         return exact(source, k)

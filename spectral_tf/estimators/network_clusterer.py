@@ -62,7 +62,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         >>> len(set(labels[::2])), len(set(labels[1::2]))
         (1, 1)
 
-    Source: He et al. (2025), arXiv:2501.01312, for the question; the network is ours.
+    Source: He et al. (2025), arXiv:2501.01312, for the question.
     """
 
     def __init__(

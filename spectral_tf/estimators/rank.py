@@ -50,8 +50,6 @@ def numerical_rank(eigenvalues: np.ndarray, floor: float | np.ndarray) -> int:
 
     Returns:
         0 to k.
-
-    Source: ours.
     """
     is_null = np.append(np.asarray(eigenvalues) <= floor, True)
     return int(np.argmax(is_null))

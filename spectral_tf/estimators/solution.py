@@ -184,8 +184,6 @@ def start_vectors(dim: int, count: int, random_state: Any) -> np.ndarray:
 
     Returns:
         Rows.
-
-    Source: ours.
     """
     rng = np.random.default_rng(seed_of(random_state))
     rows = rng.standard_normal((count, dim))
@@ -208,8 +206,6 @@ def solve(
 
     Raises:
         ConfigError: if the engine cannot propose k pairs of this table.
-
-    Source: ours.
     """
     source = summary.source
     if k == 0:
@@ -278,8 +274,6 @@ def checked(
 
     Returns:
         `(proposal, certificate)`.
-
-    Source: ours.
     """
     values, vectors = proposal.eigenvalues, proposal.eigenvectors
     certificate = certified(source, values, vectors, options.tol)
@@ -302,8 +296,6 @@ def judge(solution: Solution, options: Options) -> None:
 
     Warns:
         CertificateWarning: with `fallback="warn"`.
-
-    Source: ours.
     """
     certificate = solution.certificate
     if certificate is None or options.fallback == "eigh":

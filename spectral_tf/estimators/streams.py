@@ -61,8 +61,6 @@ def read_chunks(
     Example:
         >>> from spectral_tf.estimators import SpectralPCA, read_chunks
         >>> pca = SpectralPCA(3).partial_fit(read_chunks("big.npy"))  # doctest: +SKIP
-
-    Source: ours.
     """
     require(rows >= 1, f"rows={rows} must be >= 1.")
     codes = codes_of(missing)
@@ -148,8 +146,6 @@ def chosen_fields(
 
     Warns:
         UserWarning: for a pandas index that is left out.
-
-    Source: ours.
     """
     fields, _ = fields_of(schema)
     known = {field.name: field for field in fields}

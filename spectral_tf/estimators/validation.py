@@ -141,8 +141,6 @@ def seed_of(random_state: Any) -> int:
 
     Raises:
         ConfigError: for anything else.
-
-    Source: ours.
     """
     if random_state is None:
         return 0

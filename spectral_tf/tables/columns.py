@@ -112,8 +112,6 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
     Returns:
         `(names, notes)`, a note for each name that was changed.
-
-    Source: ours.
     """
     wanted = [
         name or default
@@ -141,8 +139,6 @@ def columns_digest(read: Columns) -> str:
 
     Returns:
         Sha256 of the names, the shape and the numbers, little-endian.
-
-    Source: ours.
     """
     digest = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
     digest.update(np.ascontiguousarray(read.x, "<f8").tobytes())
@@ -159,8 +155,6 @@ def bad_counts(columns: Sequence[str], is_bad: np.ndarray, most: int) -> str:
 
     Returns:
         `'a': 2, 'b': 1`; empty if there is none.
-
-    Source: ours.
     """
     counts = np.sum(is_bad, axis=0).tolist()
     pairs = zip(columns, counts, strict=True)
@@ -178,8 +172,6 @@ def column_scaling(
     Returns:
         `(mean, scale, reasons)`: 1/N deviations; why a column is no feature (it is
         empty, constant, or varies in its last digits only), or None.
-
-    Source: ours.
     """
     is_empty = np.asarray(np.all(np.isnan(x), axis=0))
     x = np.where(is_empty, 0.0, x)

@@ -69,8 +69,6 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
         DataError: if it is not readable, or becomes so meanwhile, or if pyarrow is not
             installed.
-
-    Source: ours.
     """
     try:
         import pyarrow
@@ -142,8 +140,6 @@ def entries_of(column: Any) -> np.ndarray:
 
     Returns:
         `[rows]`; decimals without gaps are objects, all else as from `numbers_of`.
-
-    Source: ours.
     """
     from pyarrow import types
 
@@ -161,8 +157,6 @@ def relative_of(column: Any, values: np.ndarray) -> Relative | None:
 
     Returns:
         The column; None if its float64 numbers are as good.
-
-    Source: ours.
     """
     from pyarrow import types
 
@@ -182,8 +176,6 @@ def numbers_of(column: Any) -> np.ndarray:
 
     Returns:
         `[rows]`; integers without gaps stay integers.
-
-    Source: ours.
     """
     import pyarrow
     from pyarrow import types
@@ -211,8 +203,6 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
     Raises:
         DataError: if the file is empty, not readable, or has no numeric column, or
             pyarrow is not installed.
-
-    Source: ours.
     """
     with opened(path) as file:
         table = file.read()

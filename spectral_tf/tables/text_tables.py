@@ -83,8 +83,6 @@ def read_text(path: Path, options: ReadOptions) -> Columns:
 
     Raises:
         DataError: if the file is empty, ragged, malformed, or has no numeric column.
-
-    Source: ours.
     """
     return numeric_columns(_records(path, options), options)
 
@@ -102,8 +100,6 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
 
     Raises:
         DataError: if there are names and no rows, or no numeric column.
-
-    Source: ours.
     """
     path, lines = records.path, records.lines
     codes = codes_of(options.missing)
