@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from tests.sampling.test_tables import refusal
+from tests.tables.test_tables import refusal
 
 from spectral_tf.sampling import tables
 from spectral_tf.tables.load import load_table
