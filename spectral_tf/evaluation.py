@@ -59,8 +59,6 @@ class Report:
         cosine: per rank, |cos| to the eigenvector of the oracle.
         eigenvalue_error: per rank, |lambda_hat - lambda| / lambda.
         angle: largest principal angle between the k-spans, radians.
-
-    Source: ours.
     """
 
     num_instances: int
@@ -116,17 +114,15 @@ def evaluate(
         >>> report = spectral_tf.evaluate(eigh_predict(3), batch)
         >>> report.cosine[0].mean > 0.9999
         True
-
-    Source: ours.
     """
     count = instances.x.shape[0]
     require(count >= 1, "evaluate needs at least one instance; it was given none.")
     require(chunk_size >= 1, f"chunk_size={chunk_size} must be >= 1.")
 
-    def one(instance: Instance) -> _Scores:
+    def score_of(instance: Instance) -> _Scores:
         return score(predict_fn(instance.x, instance.mask), instance)
 
-    run = jax.jit(lambda batch: jax.lax.map(one, batch, batch_size=chunk_size))
+    run = jax.jit(lambda batch: jax.lax.map(score_of, batch, batch_size=chunk_size))
     scores = jax.tree.map(np.asarray, run(instances))
     return Report(
         num_instances=count,

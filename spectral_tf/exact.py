@@ -244,8 +244,6 @@ def shifted(
 
     Returns:
         `(values, origin)`; the values themselves and None where nothing is subtracted.
-
-    Source: ours.
     """
     wide = dict(exact_columns(table)) if choose or origin else {}
     if choose:
@@ -274,8 +272,6 @@ def column_relative(
 
     Returns:
         The column; None if its own float64 numbers are as good.
-
-    Source: ours.
     """
     is_there = ~np.isnan(values)
     known = values[is_there] / 2  # halves do not overflow
@@ -322,8 +318,6 @@ def side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
 
     Returns:
         `[N, d]`.
-
-    Source: ours.
     """
     kinds = {column.dtype.kind for column in columns}
     is_mixed = len({column.dtype for column in columns}) > 1
@@ -347,8 +341,6 @@ def columns_relative(
 
     Returns:
         `(x, origin)`; x itself and None where there is none.
-
-    Source: ours.
     """
     if not any(name in exact for name in names):
         return x, None

@@ -58,8 +58,6 @@ class Moments:
         second: `[d, d]` sum of their outer products; the upper triangle.
         parts: in how many parts the rows came.
         part_rows: rows of the longest part.
-
-    Source: ours.
     """
 
     count: int
@@ -72,21 +70,24 @@ class Moments:
 
     @property
     def dim(self) -> int:
-        """D."""
+        """d, the number of features."""
         return len(self.shift)
 
     @property
     def mean(self) -> np.ndarray:
         """`[d]` mean of the rows."""
+        # x_i = shift + scale y_i, and `total` is sum_i y_i.
         return self.shift + self.scale * (self.total / self.count)
 
     @property
     def scaled_covariance(self) -> np.ndarray:
         """`[d, d]` covariance (1/N) of the rows divided by `scale`; symmetric."""
+        # (1/N) sum_i y_i y_i^T - m m^T with m the mean of the y_i.
         mean = self.total / self.count
         values = self.second / self.count
         (syr,) = get_blas_funcs(("syr",), (values,))
         values = syr(-1.0, mean, a=values, overwrite_a=1)
+        # BLAS has written the upper triangle only; the lower one is its mirror.
         for low in range(0, self.dim, MIRRORED):
             part = slice(low, low + MIRRORED)
             lower = np.tril(values[part, low:].T)
@@ -97,6 +98,7 @@ class Moments:
     @property
     def scaled_error(self) -> float:
         """Bound on the 2-norm of the rounding error of `scaled_covariance`."""
+        # |error|_2 <= gamma_n sum_i |y_i|^2 / N, for sums of n terms, taken in parts.
         steps = 2.1 * (self.part_rows + self.parts) + 12
         trace = float(np.trace(self.second))
         rounding = 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
@@ -110,8 +112,6 @@ class Moments:
 
         Returns:
             New moments.
-
-        Source: ours.
         """
         count, total = self.count, self.total
         second = np.array(self.second, order="F")
@@ -122,11 +122,14 @@ class Moments:
             is_first = not second.any() if count else True
             shifted, needed = fitted_part(part, self.shift, scale, is_first)
             if needed != scale:
+                # Powers of two, so nothing is rounded; twice for y y^T, as the square
+                # of the ratio could overflow.
                 total = total * (scale / needed)
                 second *= scale / needed
                 second *= scale / needed
                 scale = needed
             total = total + shifted.sum(axis=0)
+            # second += sum_i y_i y_i^T over the rows of this part.
             second = syrk(1.0, shifted.T, 1.0, second, overwrite_c=1)
             count, parts = count + len(part), parts + 1
             longest = max(longest, len(part))
@@ -152,8 +155,6 @@ def moments_of(chunks: Iterable[np.ndarray]) -> Moments:
 
     Raises:
         DataError: if there is no chunk.
-
-    Source: ours.
     """
     moments: Moments | None = None
     for chunk in chunks:
@@ -174,8 +175,6 @@ def empty_moments(rows: np.ndarray) -> Moments:
 
     Raises:
         DataError: if there is not memory enough.
-
-    Source: ours.
     """
     first = next(iter(split(rows)))
     shift, scale = shift_and_scale(first)
@@ -195,8 +194,6 @@ def check_memory(count: int, dim: int, what: str) -> None:
 
     Raises:
         DataError: naming the memory that is needed and the ways out.
-
-    Source: ours.
     """
     needed, free = 8 * COPIES * count * dim, free_memory()
     if free is not None and needed > free:
@@ -236,8 +233,6 @@ def shift_and_scale(rows: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns:
         `(shift [d], scale)`; scale is 1 where all rows are equal.
-
-    Source: ours.
     """
     halves = np.asarray(rows, np.float64) / 2  # halves cannot overflow
     shift = halves.mean(axis=0) * 2 if _is_moderate(halves) else 2 * halves[0]
@@ -275,8 +270,6 @@ def fitted_part(
 
     Returns:
         `(rows, scale)`; another scale where these need it.
-
-    Source: ours.
     """
     shifted = scaled_part(rows, shift, scale)
     flat = shifted.reshape(-1)
@@ -299,8 +292,6 @@ def scaled_part(rows: np.ndarray, shift: np.ndarray, scale: float) -> np.ndarray
 
     Returns:
         `[n, d]`, a new array, row after row in memory; infinite where that overflows.
-
-    Source: ours.
     """
     with np.errstate(over="ignore"):
         if is_beyond_float(rows):
@@ -323,6 +314,7 @@ def is_beyond_float(rows: np.ndarray) -> bool:
 
 def less(rows: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """`rows - shift` of whole numbers, without rounding where the shift is whole."""
+    # Whole numbers beyond 2^53 are subtracted as such, and then rounded once.
     centres = [exact_number(value) or 0 for value in shift.tolist()]
     pairs = zip(rows.T, centres, strict=True)
     return np.stack([differences(column, centre) for column, centre in pairs], axis=1)
@@ -336,8 +328,6 @@ def split(rows: np.ndarray) -> Iterator[np.ndarray]:
 
     Returns:
         Views of the rows, in order.
-
-    Source: ours.
     """
     dim = max(1, rows.shape[1])
     most = min(MOST_ROWS, max(dim, PART_BYTES // (8 * dim)))

@@ -26,9 +26,7 @@ def cosine_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
         instance: with k targets.
 
     Returns:
-        `[k]` in [0, 1]; smooth in the vectors, gradient zero at the target.
-
-    Source: ours; sin^2 of the angle.
+        `[k]` sin^2 of the angle, in [0, 1]; smooth, gradient zero at the target.
     """
     cosine = jnp.sum(unit(estimate.eigenvectors) * instance.eigenvectors, axis=-1)
     return 1 - cosine**2
@@ -50,12 +48,14 @@ def projector_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]
     Source: Edelman, Arias, Smith (1998), section 4.3 (projection F-norm).
     """
     rows, target = unit(estimate.eigenvectors), instance.eigenvectors
+    # leading[j] is 1 on the entries of the leading j x j block.
     lower = jnp.tril(jnp.ones((rows.shape[0],) * 2, rows.dtype))
     leading = lower[:, :, None] * lower[:, None, :]
-    own = einsum("id,jd->ij", rows, rows) ** 2
+    # |E^T E - F^T F|_F^2 = |E E^T|_F^2 - 2 |E F^T|_F^2 + |F F^T|_F^2; the last is j.
+    gram = einsum("id,jd->ij", rows, rows) ** 2
     cross = einsum("id,jd->ij", rows, target) ** 2
     count = jnp.arange(1, rows.shape[0] + 1, dtype=rows.dtype)
-    squares = jnp.sum(leading * (own - 2 * cross)[None], axis=(1, 2))
+    squares = jnp.sum(leading * (gram - 2 * cross)[None], axis=(1, 2))
     return 0.5 * (squares + count)
 
 
@@ -79,6 +79,7 @@ def rayleigh_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
     """
     rows = gram_schmidt(estimate.eigenvectors)
     matrix = covariance(instance.x, instance.mask)
+    # tr(Q S Q^T) of the first j rows, and the most that j orthonormal rows can have.
     captured = jnp.cumsum(einsum("kd,de,ke->k", rows, matrix, rows))
     most = jnp.cumsum(instance.eigenvalues)
     return (most - captured) / jnp.maximum(most, jnp.finfo(rows.dtype).tiny)
@@ -96,7 +97,7 @@ def signed_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"]:
 
     Source: He et al. (2025), the authors' code.
     """
-    rows = unit(estimate.eigenvectors)
+    rows = unit(estimate.eigenvectors)  # no square: the sign counts
     return 1 - jnp.sum(rows * instance.eigenvectors, axis=-1)
 
 
@@ -115,6 +116,7 @@ def eigenvalue_loss(estimate: Estimate, instance: Instance) -> Float[Array, " k"
     """
     true = instance.eigenvalues
     largest = jnp.max(jnp.abs(true))
+    # Below the floor lambda is rounding: the error is relative to lambda_1 there.
     floor = 100 * jnp.finfo(true.dtype).eps * largest
     scale = jnp.where(jnp.abs(true) > floor, jnp.abs(true), largest)
     return ((estimate.eigenvalues - true) / jnp.where(scale > 0, scale, 1.0)) ** 2

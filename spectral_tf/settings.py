@@ -41,7 +41,7 @@ def random_key(seed: int) -> Array:
     Returns:
         Typed PRNG key.
 
-    Source: ours; Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
+    Source: Salmon et al. (2011), Parallel random numbers: as easy as 1, 2, 3.
     """
     offset = CONFIG.jax_random_seed_offset  # which JAX adds to every seed
     return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)

@@ -39,8 +39,7 @@ def canonical_sign(vectors: Float[Array, "*batch d"]) -> Float[Array, "*batch d"
     Returns:
         `[..., d]` vectors, each multiplied by +1 or -1.
 
-    Source: scikit-learn's `svd_flip`, whose ties are decided by rounding; the rest is
-    ours.
+    Source: scikit-learn's `svd_flip`, where rounding decides ties.
     """
     size = jnp.abs(vectors)
     largest = jnp.max(size, axis=-1, keepdims=True)
@@ -58,9 +57,8 @@ def unit(vectors: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
 
     Returns:
         `[..., d]` unit vectors (or zeros).
-
-    Source: ours.
     """
+    # v / |v|; 1 in place of |v|^2 = 0 keeps the derivative of rsqrt finite.
     squared = jnp.sum(vectors**2, axis=-1, keepdims=True)
     is_zero = squared == 0
     return jnp.where(is_zero, 0.0, vectors * jax.lax.rsqrt(squared + is_zero))
@@ -77,8 +75,6 @@ def centred(
 
     Returns:
         `[N, d]` centred rows, zero where masked. If no row is valid, zeros.
-
-    Source: ours.
     """
     if mask is None:
         return x - jnp.mean(x, axis=0, keepdims=True)
@@ -102,15 +98,16 @@ def covariance(
 
     Returns:
         `[d, d]` symmetric positive semi-definite matrix, units of x squared.
-
-    Source: DESIGN of the package ("1/N", as the authors' ensemble).
     """
     rows = centred(x, mask)
     count = x.shape[0] if mask is None else jnp.maximum(jnp.sum(mask), 1)
+    # S = (1/N) sum_i (x_i - mean) (x_i - mean)^T.
     return einsum("ni,nj->ij", rows, rows) / count
 
 
-_one_by_one = jax.custom_batching.sequential_vmap(lambda one: jnp.linalg.eigh(one))
+_sequential_eigh = jax.custom_batching.sequential_vmap(
+    lambda matrix: jnp.linalg.eigh(matrix)
+)
 
 
 def symmetric_eigh(
@@ -129,10 +126,10 @@ def symmetric_eigh(
     Returns:
         `(values [d] ascending, vectors [d, d] as columns)`, as `jnp.linalg.eigh`.
 
-    Source: ours; the kernel is `ParallelBatchMap` of jaxlib's `lapack_kernels.cc`.
+    Source: `ParallelBatchMap` in jaxlib's `lapack_kernels.cc`.
     """
     return jax.lax.platform_dependent(
-        matrix, cpu=_one_by_one, default=lambda one: jnp.linalg.eigh(one)
+        matrix, cpu=_sequential_eigh, default=lambda matrix: jnp.linalg.eigh(matrix)
     )
 
 
@@ -163,6 +160,7 @@ def top_eigenpairs(
             f"matrix; ask for fewer components."
         )
     values, columns = symmetric_eigh(matrix)
+    # LAPACK ascends and has columns; here they descend, as rows.
     rows = jnp.flip(columns.T, axis=0)[:num_components]
     return jnp.flip(values)[:num_components], canonical_sign(rows)
 
@@ -176,6 +174,7 @@ def _project_row(j: Array, basis: Float[Array, "k d"]) -> Float[Array, "k d"]:
         # The barrier: XLA may else compute the row anew where it is read, each time
         # with other roundings, and the second pass corrects another row's error.
         row = jax.lax.optimization_barrier(row)
+        # v_j <- unit(v_j - sum_{l < j} <v_l, v_j> v_l).
         overlap = einsum("kd,d->k", basis, row) * before
         row = unit(row - einsum("k,kd->d", overlap, basis))
     return basis.at[j].set(row)
@@ -214,7 +213,7 @@ def rayleigh_quotients(
     Source: Golub & Van Loan (2013), section 8.2.
     """
     rows = unit(vectors)
-    return einsum("ki,ij,kj->k", rows, matrix, rows)
+    return einsum("ki,ij,kj->k", rows, matrix, rows)  # v^T S v, |v| = 1
 
 
 def orthogonal_iteration(
@@ -243,6 +242,7 @@ def orthogonal_iteration(
     scaled = matrix / jnp.where(scale > 0, scale, 1.0)  # keeps squares in range
 
     def step(_: Array, rows: Float[Array, "k d"]) -> Float[Array, "k d"]:
+        # V <- GS(S V); S / tr S has the same vectors.
         return gram_schmidt(einsum("ij,kj->ki", scaled, rows))
 
     rows = jax.lax.fori_loop(0, num_iters, step, unit(start))
@@ -285,8 +285,6 @@ def abs_cosine(
 
     Returns:
         `[...]` in [0, 1].
-
-    Source: ours.
     """
     cosine = jnp.sum(unit(vectors) * unit(reference), axis=-1)
     return jnp.minimum(jnp.abs(cosine), 1.0)
@@ -310,6 +308,7 @@ def largest_principal_angle(
     Source: Knyazev & Argentati (2002), SIAM J. Sci. Comput. 23(6), eq. (3.1).
     """
     basis = gram_schmidt(vectors)
+    # sin theta = |(I - F^T F) E^T|_2, with E and F the two bases as rows.
     inside = einsum("kd,ld->kl", basis, reference)
     outside = basis - einsum("kl,ld->kd", inside, reference)
     sine = jnp.linalg.norm(outside, ord=2)
@@ -337,5 +336,6 @@ def residuals(
 
     Source: Parlett (1998), The Symmetric Eigenvalue Problem, theorem 4.5.1.
     """
+    # |S v_j - lambda_j v_j|.
     image = einsum("ij,kj->ki", matrix, eigenvectors)
     return jnp.linalg.norm(image - eigenvalues[:, None] * eigenvectors, axis=-1)

@@ -136,8 +136,6 @@ def parse(arguments: Sequence[str]) -> Any:
 
     Raises:
         SystemExit: for `--help` (0), and for arguments that do not fit (2).
-
-    Source: ours.
     """
     import tyro
 
@@ -257,8 +255,6 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit code.
-
-    Source: ours.
     """
     with readable_streams():
         try:

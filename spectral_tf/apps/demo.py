@@ -212,8 +212,6 @@ def depth_curves(contestant: Contestant, batch: Instance) -> tuple[Curve, Curve]
 
     Returns:
         `(network, orthogonal iteration)`.
-
-    Source: ours.
     """
     network, products, multiply = contestant[1:]
     config, (_, num_samples, dim) = network.config, batch.x.shape
@@ -265,8 +263,6 @@ def run_demo(
         DataError: if the data cannot be read; before any training.
         FileExistsError: if the folder exists and is not empty.
         Interrupted: after Ctrl-C, with a checkpoint in `folder/train`.
-
-    Source: ours.
     """
     begin = time.perf_counter()
     say = on_stage or (lambda _: None)

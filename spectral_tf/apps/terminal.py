@@ -51,8 +51,6 @@ def readable_streams() -> Iterator[None]:
 
     Yields:
         Nothing.
-
-    Source: ours.
     """
     streams = [
         stream
@@ -80,8 +78,6 @@ def abandon(*streams: Any) -> bool:
 
     Returns:
         True if everything was written.
-
-    Source: ours.
     """
     is_whole = True
     for stream in streams:

@@ -11,17 +11,11 @@ Status = Literal["certified", "loose", "replaced"]
 
 
 class CertificateWarning(UserWarning):
-    """Some components are not certified, and were kept.
-
-    Source: ours.
-    """
+    """Some components are not certified, and were kept."""
 
 
 class CertificateError(ValueError):
-    """Some components are not certified, and the caller asked to refuse them.
-
-    Source: ours.
-    """
+    """Some components are not certified, and the caller asked to refuse them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +35,6 @@ class Entry:
             the norm of their joint residual; units of S.
         gap: proven distance from every other eigenvalue; 0 if none is proven.
         angle_bound: radians; pi/2 says nothing.
-
-    Source: ours.
     """
 
     rank: int
@@ -74,8 +66,6 @@ class Certificate:
         next_bound: proven upper bound of the eigenvalue of rank `num_leading` + 1.
         num_leading: the pairs that the bounds of others rest on: k, or fewer where the
             last claims are poor.
-
-    Source: ours.
     """
 
     entries: tuple[Entry, ...]
@@ -128,8 +118,6 @@ class Certificate:
 
         Returns:
             A new certificate.
-
-        Source: ours.
         """
         mark = lambda entry: (
             dataclasses.replace(entry, status="replaced")
@@ -146,8 +134,6 @@ class Certificate:
 
         Returns:
             A new certificate.
-
-        Source: ours.
         """
         entries = tuple(
             dataclasses.replace(

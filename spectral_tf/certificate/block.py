@@ -65,10 +65,12 @@ class Claim:
         peaks = np.max(np.abs(vectors), axis=1, keepdims=True)
         if not np.all(np.isfinite(peaks)) or not np.all(peaks > 0):
             return None
+        # By the largest entry first, so that no square overflows or vanishes.
         rows = vectors / peaks
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         images = source.product(rows.T).T
         quotients = np.sum(rows * images, axis=1)
+        # |S v - q v| + slack >= the exact residual.
         left = images - quotients[:, None] * rows
         residuals = np.linalg.norm(left, axis=1) + source.slack
         return cls(rows, quotients, residuals)
@@ -77,8 +79,8 @@ class Claim:
         """Leading claims that look right: residuals small beside their gaps."""
         q, r = self.quotients, self.residuals
         gaps = q[:-1] - q[1:]
-        own = np.minimum(np.r_[np.inf, gaps], np.r_[gaps, 0.0])
-        return int(np.argmin(np.r_[r[:-1] <= tol * own[:-1], False]))
+        nearest = np.minimum(np.r_[np.inf, gaps], np.r_[gaps, 0.0])
+        return int(np.argmin(np.r_[r[:-1] <= tol * nearest[:-1], False]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Block:
 
     @property
     def size(self) -> int:
-        """M."""
+        """m, the vectors of the block."""
         return len(self.middle)
 
     @classmethod
@@ -114,8 +116,11 @@ class Block:
             rest = Complement(-math.inf, "inertia")
         else:
             rest = source.complement(basis, image, float(middle[-1]))
+        # Cauchy: theta_i <= lambda_i.
         lower = middle - slack
         gap = lower - rest.bound
+        # lambda_i <= theta_i + 2 r^2 / (g + sqrt(g^2 + 4 r^2)). For g <= 0 the equal
+        # form (sqrt(g^2 + 4 r^2) - g) / 2 does not divide by a difference.
         with np.errstate(invalid="ignore", divide="ignore"):
             over = (np.hypot(gap, 2 * left) - gap) / 2
             safe = 2 * left**2 / (gap + np.hypot(gap, 2 * left))
@@ -127,7 +132,7 @@ class Block:
     def entries(self, claim: Claim, tol: float) -> list[Entry]:
         """What follows for each of the first m claims; eigenvalues are left NaN."""
         gaps = self._own_gaps(claim)
-        found = [
+        entries = [
             Entry(
                 rank=j + 1,
                 status="loose",
@@ -141,26 +146,27 @@ class Block:
             for j in range(self.size)
         ]
         for first, last in self._near_equal(tol):
-            if all(entry.angle_bound <= tol for entry in found[first : last + 1]):
+            if all(entry.angle_bound <= tol for entry in entries[first : last + 1]):
                 continue
             residual, gap, angle = self._joint(claim, first, last)
             if angle <= tol:
                 for j in range(first, last + 1):
-                    if found[j].angle_bound > tol:
-                        found[j] = dataclasses.replace(
-                            found[j],
+                    if entries[j].angle_bound > tol:
+                        entries[j] = dataclasses.replace(
+                            entries[j],
                             ranks=(first + 1, last + 1),
                             residual=residual,
                             gap=gap,
                             angle_bound=angle,
                         )
         return [
-            dataclasses.replace(entry, status=_status(entry, tol)) for entry in found
+            dataclasses.replace(entry, status=_status(entry, tol)) for entry in entries
         ]
 
     def _own_gaps(self, claim: Claim) -> np.ndarray:
         """`[m]` distance of each Rayleigh quotient from all other eigenvalues."""
         q = claim.quotients[: self.size, None]
+        # |q_j - lambda_i| for i != j, from the enclosures; the rest lies below beta.
         away = np.maximum(self.lower[None] - q, q - self.upper[None])
         away[np.diag_indices(self.size)] = np.inf
         nearest = np.minimum(away.min(axis=1), q[:, 0] - self.rest.bound)
@@ -168,6 +174,7 @@ class Block:
 
     def _near_equal(self, tol: float) -> list[tuple[int, int]]:
         """Runs (first, last) of ranks closer than tol, or than rounding can tell."""
+        # theta_i - theta_{i+1} <= max(tol theta_i, slack / tol).
         closest = np.maximum(tol * np.abs(self.middle[:-1]), self.source.slack / tol)
         is_close = self.middle[:-1] - self.middle[1:] <= closest
         runs, first = [], 0
@@ -184,12 +191,14 @@ class Block:
         basis, image, inner, slack = ritz(self.source, rows)
         values = np.linalg.eigvalsh(inner)
         low, high = float(values[0]) - slack, float(values[-1]) + slack
+        # g: how far the eigenvalues of ranks outside first..last are from the interval.
         above = self.lower[first - 1] - high if first > 0 else math.inf
         is_last = last == self.size - 1
         below = low - (self.rest.bound if is_last else self.upper[last + 1])
         gap = max(float(min(above, below)), 0.0)
         residual = float(np.linalg.norm(image - basis @ inner, 2)) + slack
-        # The span of the basis against that of the claimed rows.
+        # sin Theta <= |S Q_g - Q_g H_g| / g; then the span of the basis against that of
+        # the claimed rows.
         smallest = float(np.linalg.svd(rows, compute_uv=False)[-1])
         off = float(np.linalg.norm(rows.T - basis @ (basis.T @ rows.T)))
         off += 8 * rows.shape[1] * UNIT_ROUNDOFF
@@ -208,14 +217,13 @@ def ritz(
     Returns:
         `(Q [d, m], S Q, Q^T S Q symmetric, slack)`; slack bounds what rounding and the
         loss of orthonormality change in the Ritz values and in the residual norm.
-
-    Source: ours.
     """
     basis = np.linalg.qr(rows.T)[0]
     size = basis.shape[1]
     image = source.product(basis)
     inner = basis.T @ image
     inner = (inner + inner.T) / 2
+    # |Q^T Q - I|: what the basis is off an orthonormal one.
     loss = float(np.linalg.norm(basis.T @ basis - np.eye(size)))
     steps = source.dim + 4 * size + 8
     loss += 2 * steps * UNIT_ROUNDOFF * math.sqrt(size)
@@ -227,6 +235,7 @@ def angle_of(residual: float, gap: float) -> float:
     """arcsin(residual / gap), a right angle where that proves nothing."""
     if not 0 <= residual < gap:
         return RIGHT
+    # sin angle <= rho / g.
     return math.asin(residual / gap) * (1 + 8 * UNIT_ROUNDOFF)
 
 
@@ -264,6 +273,7 @@ def certify_source(
         return _nothing(values, tol)
     block = Block.of(source, claim, k)
     entries = block.entries(claim, tol)
+    # A bad last claim widens r for all: the good leading ones are tried alone.
     fewer = claim.promising(tol)
     if 0 < fewer < k and _num_certified(entries) < k:
         smaller = Block.of(source, claim, fewer)
@@ -296,6 +306,7 @@ def _error(block: Block, j: int, value: float) -> float:
     """Bound on the distance of a claimed eigenvalue from the one of its rank."""
     if j >= block.size:
         return math.inf
+    # |value - lambda_j| is largest at an end of the enclosure.
     far = max(abs(value - block.lower[j]), abs(value - block.upper[j]))
     return float(far * (1 + 4 * UNIT_ROUNDOFF))
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from spectral_tf.certificate.answer import Certificate
 from spectral_tf.certificate.block import certify_source
-from spectral_tf.certificate.sources import Matrix, Rows, Source
+from spectral_tf.certificate.sources import CentredRows, Matrix, Source
 from spectral_tf.config import DataError
 from spectral_tf.exact import shifted
 from spectral_tf.moments import (
@@ -57,7 +57,7 @@ def certify_covariance(
         ('certified',)
 
     Source: Parlett (1998), The Symmetric Eigenvalue Problem; Davis & Kahan (1970);
-    Rump (2006); the combination is ours.
+    Rump (2006).
     """
     matrix = np.asarray(covariance, np.float64)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
@@ -66,6 +66,7 @@ def certify_covariance(
         raise DataError("covariance has NaN or infinity; expected finite numbers.")
     peak = float(np.max(np.abs(matrix)))
     exponent = min(max(math.frexp(peak)[1], -1000), 1000) if peak > 0 else 0
+    # A power of two divides without rounding.
     scale = math.ldexp(1.0, exponent)
     matrix = matrix / scale
     uneven = float(np.linalg.norm(matrix - matrix.T))
@@ -74,6 +75,7 @@ def certify_covariance(
             "covariance is not symmetric: it differs from its transpose by "
             f"{uneven / np.linalg.norm(matrix):.2g} of its norm. Give (S + S.T) / 2."
         )
+    # The symmetric part; what it differs by is an error of the source.
     matrix = (matrix + matrix.T) / 2
     source = Matrix(matrix, error / scale + uneven, is_semidefinite)
     return _in_units(source, eigenvalues, eigenvectors, tol, scale)
@@ -104,14 +106,14 @@ def certify(
 
     Source: as `certify_covariance`.
     """
-    given, x = x, np.asarray(x)
+    original, x = x, np.asarray(x)
     x = x.astype(np.float64) if x.dtype.kind == "O" else x
     if x.ndim != 2 or 0 in x.shape or not np.all(np.isfinite(x)):
         raise DataError(
             f"x has shape {x.shape}; expected a table [N, d] of finite numbers."
         )
     wide = x if x.dtype == np.float32 else x.astype(np.float64, copy=False)
-    x, _ = shifted(given, wide, choose=True)
+    x, _ = shifted(original, wide, choose=True)
     if len(x) < x.shape[1]:
         source, scale, _ = rows_source(x)
     else:
@@ -137,13 +139,11 @@ def moments_source(moments: Moments) -> Matrix:
 
     Returns:
         The source.
-
-    Source: ours.
     """
     return Matrix(moments.scaled_covariance, moments.scaled_error, True)
 
 
-def rows_source(x: np.ndarray) -> tuple[Rows, float, np.ndarray]:
+def rows_source(x: np.ndarray) -> tuple[CentredRows, float, np.ndarray]:
     """A table with few rows, centred and scaled.
 
     Args:
@@ -153,8 +153,8 @@ def rows_source(x: np.ndarray) -> tuple[Rows, float, np.ndarray]:
         `(rows, scale, mean [d])`: eigenvalues of x are scale^2 times those of these
         rows.
 
-    Source: ours; the mean is taken twice, so that what is left of it is rounding.
     """
+    # The mean is taken twice, so that what is left of it is rounding.
     shift, scale = shift_and_scale(next(iter(split(x))))
     rows = scaled_part(x, shift, scale)
     centre = rows.mean(axis=0)
@@ -163,4 +163,4 @@ def rows_source(x: np.ndarray) -> tuple[Rows, float, np.ndarray]:
     # Rows relative to their own mean: y - left; S differs by |left|^2, entries by u.
     trace = float(np.linalg.norm(rows) ** 2 / len(rows))
     error = float(left @ left) * (1 + 1e-12) + 8 * UNIT_ROUNDOFF * trace
-    return Rows(rows, error), scale, shift + scale * centre
+    return CentredRows(rows, error), scale, shift + scale * centre

@@ -1,8 +1,8 @@
 r"""A symmetric matrix as a certificate sees it: products, a norm, a bound on the rest.
 
-`Matrix` holds S itself; `Rows` a table with fewer rows than columns, whose S is never
-formed. What both must answer, for columns Q that are (nearly) orthonormal, is an upper
-bound of the largest eigenvalue of S on the orthogonal complement of their span.
+`Matrix` holds S itself; `CentredRows` a table with fewer rows than columns, whose S is
+never formed. What both must answer, for columns Q that are (nearly) orthonormal, is an
+upper bound of the largest eigenvalue of S on the orthogonal complement of their span.
 
 *From a Cholesky factor.* Let :math:`A = \sigma I - S + Q C Q^\top` for any symmetric C.
 If A is positive definite, then :math:`x^\top S x < \sigma |x|^2` for every x orthogonal
@@ -47,7 +47,7 @@ class Complement(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Matrix:
-    """S, given as it is.
+    """S as it is.
 
     Attributes:
         values: `[d, d]` exactly symmetric.
@@ -61,7 +61,7 @@ class Matrix:
 
     @property
     def dim(self) -> int:
-        """D."""
+        """d, the number of features."""
         return len(self.values)
 
     @functools.cached_property
@@ -87,6 +87,7 @@ class Matrix:
         self, basis: np.ndarray, image: np.ndarray, target: float
     ) -> Complement:
         """A bound of S on the complement of `basis`."""
+        # |P S P|_F^2 = |S|_F^2 - 2 |S Q|_F^2 + |Q^T S Q|_F^2, P = I - Q Q^T.
         inner = basis.T @ image
         top = float(np.linalg.norm(inner))
         rest = self.norm**2 - 2 * np.linalg.norm(image) ** 2 + top**2
@@ -94,13 +95,15 @@ class Matrix:
         rest += 16 * (self.dim + 4) * UNIT_ROUNDOFF * self.norm**2
         left = math.sqrt(max(rest, 0.0))
         if self.is_semidefinite:
+            # lambda_1(P S P) <= tr(P S P) = tr S - tr Q^T S Q.
             trace = self.trace - float(np.trace(inner))
             rounding = 4 * self.dim * UNIT_ROUNDOFF * self.trace
             left = min(left, trace + rounding + self.dim * self.slack)
         cheap = Complement(left + self.slack, "trace")
         if self.dim > LARGEST_FACTOR or self.dim == basis.shape[1]:
             return cheap
-        # The span itself is moved down, far enough below the target.
+        # The span itself is moved down, far enough below the target: A = sigma I - S +
+        # Q C Q^T with C = Q^T S Q + lift I.
         lift = max(top, self.norm / self.dim) if target > 0 else self.norm
         spread = basis @ (inner + lift * np.eye(len(inner)))
 
@@ -114,7 +117,7 @@ class Matrix:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class CentredRows:
     """A centred table X with N < d; S = X^T X / N is not formed.
 
     Attributes:
@@ -127,7 +130,7 @@ class Rows:
 
     @property
     def dim(self) -> int:
-        """D."""
+        """d, the number of features."""
         return self.x.shape[1]
 
     @functools.cached_property
@@ -154,10 +157,12 @@ class Rows:
         self, basis: np.ndarray, image: np.ndarray, target: float
     ) -> Complement:
         """A bound of S on the complement of `basis`."""
+        # lambda_1(P S P) <= tr S - tr Q^T S Q, with S semi-definite by its form.
         trace = self.norm - float(np.trace(basis.T @ image))
         cheap = Complement(max(trace, 0.0) + (self.dim + 1) * self.slack, "trace")
         if len(self.x) > LARGEST_FACTOR:
             return cheap
+        # P S P and G - W W^T have the same non-zero eigenvalues; part is sqrt(N) W.
         part = self.x @ basis
 
         def deflated() -> np.ndarray:
@@ -168,7 +173,7 @@ class Rows:
         return proven(deflated, 2 * self.slack, target, cheap)
 
 
-Source = Matrix | Rows
+Source = Matrix | CentredRows
 """Whose `dim`, `norm` (at least that of |S|), `slack` (rounding of a product and the
 error of S), `product` and `complement` a certificate is made of."""
 
@@ -198,6 +203,7 @@ def proven(
     estimate = -smallest_eigenvalue(shifted)
     spread = max(float(np.linalg.norm(shifted)) / size, abs(estimate)) or 1.0
     floor = estimate + 1e-6 * spread
+    # Sigma must lie above lambda_1, by little for a tight bound, by more to succeed.
     if size <= SMALL:
         tries = [estimate + 1e-10 * spread, floor, estimate + 1e-3 * spread]
     else:
@@ -212,6 +218,7 @@ def proven(
         shifted = None
         if total <= 0 or is_bad:
             continue
+        # It ran to completion: lambda_1 <= sigma + gamma_{n+1} tr A + rounding.
         steps = (size + 2) * UNIT_ROUNDOFF
         bound = sigma + 1.1 * steps * total + 2 * UNIT_ROUNDOFF * spread + rounding
         bound += 2 * UNIT_ROUNDOFF * abs(sigma)
@@ -238,7 +245,7 @@ def smallest_eigenvalue(matrix: np.ndarray) -> float:
     for _ in range(LANCZOS_STEPS):
         image = matrix @ basis[-1]
         alphas.append(float(image @ basis[-1]))
-        for _ in range(2):
+        for _ in range(2):  # Gram-Schmidt, twice is enough
             for other in basis:
                 image -= (image @ other) * other
         length = float(np.linalg.norm(image))

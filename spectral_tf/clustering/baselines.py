@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 from spectral_tf.clustering.metrics import ClusterAnswer
 from spectral_tf.config import require
 
-Rows = Shaped[np.ndarray, "n d"]
+Points = Shaped[np.ndarray, "n d"]
 Method = Callable[[np.ndarray, int, int], ClusterAnswer]
 """`(x [n, d], K, seed) -> ClusterAnswer` of the n rows; sees valid rows alone."""
 
@@ -52,7 +52,7 @@ def gaussian_mixture(
     Source: Dempster, Laird & Rubin (1977); scikit-learn's `GaussianMixture`.
     """
 
-    def method(x: Rows, num_classes: int, seed: int) -> ClusterAnswer:
+    def method(x: Points, num_classes: int, seed: int) -> ClusterAnswer:
         x = np.asarray(x, np.float64)
         model = GaussianMixture(
             num_classes,
@@ -79,7 +79,7 @@ def gaussian_mixture(
     return method
 
 
-def k_means(x: Rows, num_classes: int, seed: int) -> ClusterAnswer:
+def k_means(x: Points, num_classes: int, seed: int) -> ClusterAnswer:
     """Lloyd's algorithm from k-means++ starts, the best of 10.
 
     Args:
@@ -102,7 +102,7 @@ def k_means(x: Rows, num_classes: int, seed: int) -> ClusterAnswer:
     )
 
 
-def spectral_clustering(x: Rows, num_classes: int, seed: int) -> ClusterAnswer:
+def spectral_clustering(x: Points, num_classes: int, seed: int) -> ClusterAnswer:
     """Normalised cuts of the graph of nearest neighbours.
 
     The graph of neighbours, and not the Gaussian kernel, since that needs a width in
@@ -143,7 +143,7 @@ def leading_direction(*, centre: bool = True) -> Method:
     Zhang & Zhou (2021), arXiv:1911.00538, for its optimality.
     """
 
-    def method(x: Rows, num_classes: int, seed: int) -> ClusterAnswer:
+    def method(x: Points, num_classes: int, seed: int) -> ClusterAnswer:
         del seed
         require(
             num_classes == 2,
@@ -170,8 +170,6 @@ def baselines(
     Returns:
         Name -> method. The Bayes rule is not among them: it is no method of the rows
         alone, and `evaluate` adds it.
-
-    Source: ours.
     """
     methods: dict[str, Method] = {
         "mixture, best of 10": gaussian_mixture(10, covariance),

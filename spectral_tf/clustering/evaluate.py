@@ -39,8 +39,6 @@ class ClusterReport:
         num_instances: B.
         scores: name of a score (see `Scores`) -> its statistic over instances; None
             where the method does not answer what the score needs.
-
-    Source: ours.
     """
 
     num_instances: int
@@ -55,8 +53,6 @@ class ClusterReport:
 
         Returns:
             The report; a score that is NaN on every instance is None.
-
-        Source: ours.
         """
         table = np.array(scores, np.float64)
         columns = zip(Scores._fields, table.T, strict=True)
@@ -74,12 +70,12 @@ class ClusterReport:
         return {
             "num_instances": self.num_instances,
             "scores": {
-                name: one
+                name: statistic
                 and {
-                    "mean": finite(one.mean),
-                    "half_width": finite(one.half_width),
+                    "mean": finite(statistic.mean),
+                    "half_width": finite(statistic.half_width),
                 }
-                for name, one in self.scores.items()
+                for name, statistic in self.scores.items()
             },
         }
 
@@ -96,8 +92,6 @@ def each_instance(instances: ClusterInstance) -> Iterator[ClusterInstance]:
 
     Raises:
         ConfigError: if there are no instances.
-
-    Source: ours.
     """
     fields = jax.tree.map(np.asarray, instances)
     require(
@@ -106,10 +100,12 @@ def each_instance(instances: ClusterInstance) -> Iterator[ClusterInstance]:
         "as sample_clusters makes it.",
     )
     for index in range(len(fields.x)):
-        one = ClusterInstance(*(field[index] for field in fields))
-        there = one.weights > 0
-        yield one._replace(
-            means=one.means[there], scales=one.scales[there], weights=one.weights[there]
+        instance = ClusterInstance(*(field[index] for field in fields))
+        is_present = instance.weights > 0
+        yield instance._replace(
+            means=instance.means[is_present],
+            scales=instance.scales[is_present],
+            weights=instance.weights[is_present],
         )
 
 
@@ -128,8 +124,6 @@ def evaluate_answers(
     Raises:
         ConfigError: if there are no instances, or another number of answers.
         DataError: if an answer does not fit its instance.
-
-    Source: ours.
     """
     truths = list(each_instance(instances))
     require(
@@ -172,21 +166,19 @@ def evaluate_methods(
         >>> reports = evaluate_methods({"k-means": k_means}, batch)
         >>> reports["k-means"].scores["misclassification"].mean < 0.01
         True
-
-    Source: ours.
     """
     require(
         BAYES not in methods,
         f"a method is named {BAYES!r}, which is the row of the true parameters; "
         "rename it.",
     )
-    found: dict[str, list[Scores]] = {BAYES: [], **{name: [] for name in methods}}
+    by_method: dict[str, list[Scores]] = {BAYES: [], **{name: [] for name in methods}}
     with threadpool_limits(limits=1):
         for index, truth in enumerate(each_instance(instances)):
             best = bayes_rule(truth)
             rows, _ = valid_part(truth)
-            found[BAYES].append(score(best, truth, best))
+            by_method[BAYES].append(score(best, truth, best))
             for name, method in methods.items():
                 answer = method(rows, len(truth.weights), seed + index)
-                found[name].append(score(answer, truth, best))
-    return {name: ClusterReport.of(scores) for name, scores in found.items()}
+                by_method[name].append(score(answer, truth, best))
+    return {name: ClusterReport.of(scores) for name, scores in by_method.items()}

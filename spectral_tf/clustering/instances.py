@@ -42,8 +42,6 @@ class ClusterInstance(NamedTuple):
             class that is not there (`min_classes`).
         degrees_of_freedom: `[]` of the noise; infinity if normal.
         closest: `[]` largest cosine between two of the means.
-
-    Source: ours.
     """
 
     x: Array
@@ -66,21 +64,21 @@ def apart_means(key: Array, config: ClusterConfig) -> Float[Array, "K d"]:
     Returns:
         `[K, d]`; see the top of this file for what happens when no draw fits.
 
-    Source: arXiv:2505.11918 (TGMM) for the law; bounded one mean at a time, ours.
+    Source: arXiv:2505.11918 (TGMM) for the law.
     """
     classes = config.num_classes
     shape = (classes, config.proposals, config.dim)
     draws = jax.random.uniform(key, shape, minval=-config.box, maxval=config.box)
 
-    def place(found: Array, step: tuple[Array, Array]) -> tuple[Array, None]:
+    def place(means: Array, step: tuple[Array, Array]) -> tuple[Array, None]:
         index, proposals = step
-        cosine = einsum("pd,kd->pk", unit(proposals), unit(found))
+        cosine = einsum("pd,kd->pk", unit(proposals), unit(means))
         is_before = (jnp.arange(classes) < index)[None]
         largest = jnp.max(jnp.where(is_before, cosine, -1.0), axis=1)
         fits = largest < config.max_cosine
         # The first that fits; where none does, the one that comes nearest to it.
         choice = jnp.where(jnp.any(fits), jnp.argmax(fits), jnp.argmin(largest))
-        return found.at[index].set(proposals[choice]), None
+        return means.at[index].set(proposals[choice]), None
 
     start = jnp.zeros((classes, config.dim))
     return jax.lax.scan(place, start, (jnp.arange(classes), draws))[0]
@@ -212,10 +210,11 @@ def cluster_batch_at(
     Returns:
         `ClusterInstance` with a leading axis B on every field.
 
-    Source: ours; as `sampling.sampler.batch_at`.
+    Source: as `sampling.sampler.batch_at`.
     """
     keys = instance_keys(key, step, indices)
-    return jax.vmap(lambda one: sample_cluster_instance(one, config))(keys)
+    sample = lambda instance_key: sample_cluster_instance(instance_key, config)
+    return jax.vmap(sample)(keys)
 
 
 @standard_settings()
@@ -240,8 +239,6 @@ def sample_clusters(
         >>> config = ClusterConfig(dim=2, num_classes=3, num_samples=20)
         >>> sample_clusters(jax.random.key(0), config, 8).means.shape
         (8, 3, 2)
-
-    Source: ours.
     """
     require(
         batch_size >= 1, f"batch_size={batch_size} must be >= 1; ask for at least one."

@@ -46,8 +46,6 @@ class ClusterAnswer:
         weights: `[K]` >= 0, sum 1; None as above.
         degrees_of_freedom: of the noise, infinity if normal; with a finite one
             `covariances` are the squared scales of a multivariate t.
-
-    Source: ours.
     """
 
     labels: np.ndarray
@@ -71,8 +69,6 @@ class Scores(NamedTuple):
         weight_error: mean absolute difference of a weight from its own.
         log_likelihood: of the answer's mixture, nats per row.
         log_likelihood_gap: of the true mixture, minus that; nats per row.
-
-    Source: ours.
     """
 
     misclassification: float
@@ -112,12 +108,12 @@ def best_matching(cost: Float[np.ndarray, "K K"]) -> Int[np.ndarray, " K"]:
 
 
 def counts_of(
-    found: Int[np.ndarray, " n"], truth: Int[np.ndarray, " m"], num_classes: int
+    clusters: Int[np.ndarray, " n"], truth: Int[np.ndarray, " m"], num_classes: int
 ) -> Float[np.ndarray, "J J"]:
     """Rows in found cluster j and class c, square.
 
     Args:
-        found: `[n]` clusters, 0 and up; there may be fewer or more than K.
+        clusters: `[n]` clusters, 0 and up; there may be fewer or more than K.
         truth: `[m]` classes, 0 to K - 1; m must be n.
         num_classes: K.
 
@@ -126,33 +122,32 @@ def counts_of(
 
     Raises:
         DataError: if the lengths differ, there is no row, or a label is negative.
-
-    Source: ours.
     """
-    if len(found) != len(truth) or len(truth) == 0:
+    if len(clusters) != len(truth) or len(truth) == 0:
         raise DataError(
-            f"labels of {counted(len(found), 'row')} were given for "
+            f"labels of {counted(len(clusters), 'row')} were given for "
             f"{counted(len(truth), 'row')} of a class; give one label for each valid "
             "row, and at least one row."
         )
-    if min(found.min(), truth.min()) < 0:
+    least = min(clusters.min(), truth.min())
+    if least < 0:
         raise DataError(
-            f"the smallest label is {min(found.min(), truth.min())}; labels to compare "
-            "must be 0 and up, so leave outliers (-1) out."
+            f"the smallest label is {least}; labels to compare must be 0 and up, so "
+            "leave outliers (-1) out."
         )
-    size = max(num_classes, int(found.max()) + 1, int(truth.max()) + 1)
+    size = max(num_classes, int(clusters.max()) + 1, int(truth.max()) + 1)
     counts = np.zeros((size, size))
-    np.add.at(counts, (found, truth), 1.0)
+    np.add.at(counts, (clusters, truth), 1.0)
     return counts
 
 
 def misclassification(
-    found: Int[np.ndarray, " n"], truth: Int[np.ndarray, " m"], num_classes: int
+    clusters: Int[np.ndarray, " n"], truth: Int[np.ndarray, " m"], num_classes: int
 ) -> float:
     """Share of rows that no renaming of the clusters makes right.
 
     Args:
-        found: `[n]` clusters, 0 and up.
+        clusters: `[n]` clusters, 0 and up.
         truth: `[m]` classes, 0 to K - 1; m must be n, and outliers must be left out.
         num_classes: K.
 
@@ -162,10 +157,10 @@ def misclassification(
     Raises:
         DataError: as `counts_of`.
 
-    Source: ours; see the top of this file.
+    Source: as the top of this file.
     """
-    match = best_matching(-counts_of(found, truth, num_classes))
-    return float(np.mean(match[found] != truth))
+    match = best_matching(-counts_of(clusters, truth, num_classes))
+    return float(np.mean(match[clusters] != truth))
 
 
 def matched_parameters(
@@ -180,8 +175,6 @@ def matched_parameters(
     Returns:
         `[K]` the permutation with the least sum of squared distances; None if the
         answer has no means, or another number of them.
-
-    Source: ours.
     """
     if answer.means is None or answer.means.shape != means.shape:
         return None
@@ -316,27 +309,27 @@ def score(
         DataError: if the answer has another number of labels than there are valid
             rows, a label is negative, or every valid row is an outlier.
 
-    Source: ours; see the top of this file for what counts.
+    Source: as the top of this file.
     """
     bayes = bayes_rule(instance) if bayes is None else bayes
     rows, truth = valid_part(instance)
-    found = np.asarray(answer.labels)
-    if found.shape != truth.shape:
+    labels = np.asarray(answer.labels)
+    if labels.shape != truth.shape:
         raise DataError(
-            f"the answer has labels {found.shape} for "
+            f"the answer has labels {labels.shape} for "
             f"{counted(len(truth), 'valid row')}; give one label for each, in order."
         )
     is_scored, num_classes = truth >= 0, len(instance.weights)
-    rows, truth, found = rows[is_scored], truth[is_scored], found[is_scored]
-    wrong = misclassification(found, truth, num_classes)
+    rows, truth, labels = rows[is_scored], truth[is_scored], labels[is_scored]
+    wrong = misclassification(labels, truth, num_classes)
     best = misclassification(bayes.labels[is_scored], truth, num_classes)
     likelihood = log_likelihood(rows, answer)
     mean_error, weight_error = _parameter_errors(answer, instance)
     return Scores(
         misclassification=wrong,
         excess=wrong - best,
-        ari=float(adjusted_rand_score(truth, found)),
-        nmi=float(normalized_mutual_info_score(truth, found)),
+        ari=float(adjusted_rand_score(truth, labels)),
+        nmi=float(normalized_mutual_info_score(truth, labels)),
         mean_error=mean_error,
         weight_error=weight_error,
         log_likelihood=likelihood,

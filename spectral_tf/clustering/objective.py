@@ -27,10 +27,7 @@ NEVER = 1e3
 
 
 class Matched(NamedTuple):
-    """The best renaming: `classes [K]` (cluster j is class classes[j]), `cost []`.
-
-    Source: ours.
-    """
+    """The best renaming: `classes [K]` (cluster j is class classes[j]), `cost []`."""
 
     classes: Array
     cost: Array
@@ -47,8 +44,6 @@ def class_costs(
 
     Returns:
         `[K, K]`; the sum along a renaming is the mean cross-entropy of all rows.
-
-    Source: ours.
     """
     is_class = jax.nn.one_hot(labels, log_probabilities.shape[1])
     count = jnp.maximum(jnp.sum(labels >= 0), 1)
@@ -73,13 +68,13 @@ def best_renaming(costs: Float[Array, "K K"]) -> Matched:
         raise ConfigError(f"K={count}: renaming needs at least 2 clusters.")
     if count > MOST_ENUMERATED:
         fixed = jax.lax.stop_gradient(costs)
-        clusters, found = optax.assignment.hungarian_algorithm(fixed)
-        classes = jnp.zeros(count, found.dtype).at[clusters].set(found)
+        clusters, matched = optax.assignment.hungarian_algorithm(fixed)
+        classes = jnp.zeros(count, matched.dtype).at[clusters].set(matched)
         return Matched(classes, jnp.sum(costs[jnp.arange(count), classes]))
     renamings = jnp.asarray(np.array(list(itertools.permutations(range(count)))))
-    each = jnp.sum(costs[jnp.arange(count)[None], renamings], axis=1)
-    best = jnp.argmin(each)
-    return Matched(renamings[best], each[best])
+    totals = jnp.sum(costs[jnp.arange(count)[None], renamings], axis=1)
+    best = jnp.argmin(totals)
+    return Matched(renamings[best], totals[best])
 
 
 def renamed(
@@ -93,9 +88,7 @@ def renamed(
 
     Returns:
         See `best_renaming`.
-
-    Source: ours.
     """
     costs = class_costs(log_probabilities, instance.labels)
-    there = instance.weights > 0
-    return best_renaming(costs + NEVER * (there[:, None] != there[None]))
+    is_present = instance.weights > 0
+    return best_renaming(costs + NEVER * (is_present[:, None] != is_present[None]))

@@ -16,17 +16,11 @@ C = TypeVar("C", bound="Config")
 
 
 class ConfigError(ValueError):
-    """A configuration value is out of bounds; the message says what to do.
-
-    Source: ours.
-    """
+    """A configuration value is out of bounds; the message says what to do."""
 
 
 class DataError(ValueError):
-    """Data cannot be used as given; the message says what to do.
-
-    Source: ours.
-    """
+    """Data cannot be used as given; the message says what to do."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -126,8 +120,6 @@ class Config:
 
         Raises:
             ConfigError: for an unknown name or an invalid value.
-
-        Source: ours.
         """
         hints = typing.get_type_hints(cls)
         known = [field.name for field in dataclasses.fields(cls)]

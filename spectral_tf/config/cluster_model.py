@@ -8,10 +8,7 @@ from spectral_tf.config.base import Config
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterModelConfig(Config):
-    """Shape of the transformer that clusters; K, d and N are those of its input.
-
-    Source: ours.
-    """
+    """Shape of the transformer that clusters; K, d and N are those of its input."""
 
     # What the network answers; tells its files from those of `ModelConfig`.
     kind: Literal["clusters"] = dataclasses.field(default="clusters", init=False)

@@ -13,10 +13,7 @@ from spectral_tf.config.runs import RunConfig, TrainConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterFamily(Config):
-    """A family of mixtures and its share of the instances.
-
-    Source: ours.
-    """
+    """A family of mixtures and its share of the instances."""
 
     # The family; its d and N are overruled by the shapes of the run.
     instances: ClusterConfig = dataclasses.field(default_factory=ClusterConfig)
@@ -38,10 +35,7 @@ class ClusterFamily(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClusterTrainConfig(RunConfig):
-    """A run that trains the network that clusters: all that decides its numbers.
-
-    Source: ours.
-    """
+    """A run that trains the network that clusters: all that decides its numbers."""
 
     # The network that is trained.
     model: ClusterModelConfig = dataclasses.field(default_factory=ClusterModelConfig)
@@ -136,8 +130,6 @@ def model_config(values: Mapping[str, Any]) -> AnyModel:
 
     Raises:
         ConfigError: for an unknown name or an invalid value.
-
-    Source: ours.
     """
     model, _ = KINDS[kind_of(values)]
     return model.from_dict(values)
@@ -154,8 +146,6 @@ def run_config(values: Mapping[str, Any]) -> AnyRun:
 
     Raises:
         ConfigError: for an unknown name or an invalid value.
-
-    Source: ours.
     """
     _, run = KINDS[kind_of(values.get("model", {}))]
     return run.from_dict(values)

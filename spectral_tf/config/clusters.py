@@ -14,7 +14,7 @@ class ClusterConfig(Config):
     """A family of mixtures with known labels, and the size of what is drawn.
 
     Source: `bi_class` is He et al. (2025), arXiv:2501.01312; `classes` has the means
-    and weights of arXiv:2505.11918 (TGMM); the dials are ours.
+    and weights of arXiv:2505.11918 (TGMM).
     """
 
     # `bi_class`: x = y mu + noise with y = +-1; `classes`: K means in a box.

@@ -41,23 +41,21 @@ def imported_family(spectrum: str) -> Callable[..., Any]:
 
     Raises:
         ConfigError: if the module or the function is missing, or is not callable.
-
-    Source: ours.
     """
-    said = f"EnsembleConfig.spectrum={spectrum!r}"
+    field = f"EnsembleConfig.spectrum={spectrum!r}"
     place, _, name = spectrum.partition(":")
     try:
         module = importlib.import_module(place)
     except Exception as error:
         raise ConfigError(
-            f"{said}: the module {place!r} cannot be imported "
+            f"{field}: the module {place!r} cannot be imported "
             f"({type(error).__name__}: {error}); install it, or name its folder in "
             "PYTHONPATH."
         ) from error
     function = getattr(module, name, None)
     require(
         callable(function),
-        f"{said}: the module {place!r} has no function {name!r}; write "
+        f"{field}: the module {place!r} has no function {name!r}; write "
         f"`def {name or 'family'}(key, config)` there, or correct the name.",
     )
     return typing.cast(Callable[..., Any], function)
@@ -67,7 +65,7 @@ def imported_family(spectrum: str) -> Callable[..., Any]:
 class EnsembleConfig(Config):
     """A family of random instances, and the size of what is drawn.
 
-    Source: `authors` is He et al. (2025), section 4; the others are ours.
+    Source: He et al. (2025), section 4, for `authors`.
     """
 
     # Family of random tables; a function of yours as "package.module:function".
@@ -175,34 +173,31 @@ class EnsembleConfig(Config):
         import jax  # here alone: configurations are read before JAX is needed
         import jax.numpy as jnp
 
-        said = f"EnsembleConfig.spectrum={self.spectrum!r}"
+        field = f"EnsembleConfig.spectrum={self.spectrum!r}"
         # The shape of a key, not a key: that would start the devices, and a run of
         # several processes has to join them first.
         key = jax.eval_shape(lambda: random_key(0))
         try:
-            found = jax.eval_shape(lambda key: function(key, self), key)
+            result = jax.eval_shape(lambda key: function(key, self), key)
         except Exception as error:
             raise ConfigError(
-                f"{said} cannot be traced as f(key, config) "
+                f"{field} cannot be traced as f(key, config) "
                 f"({type(error).__name__}: {error}); it must be a pure JAX function."
             ) from error
         wanted = (self.num_samples, self.dim)
-        shape, dtype = getattr(found, "shape", None), getattr(found, "dtype", None)
+        shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", None)
         is_float = dtype is not None and jnp.issubdtype(dtype, jnp.floating)
-        got = type(found).__name__ if shape is None else f"{dtype}{list(shape)}"
+        got = type(result).__name__ if shape is None else f"{dtype}{list(shape)}"
         require(
             shape == wanted and is_float,
-            f"{said} returns {got} for num_samples={wanted[0]} and dim={wanted[1]}; it "
-            f"must return one array of floats [N, d] = {list(wanted)}.",
+            f"{field} returns {got} for num_samples={wanted[0]} and dim={wanted[1]}; "
+            f"it must return one array of floats [N, d] = {list(wanted)}.",
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MixturePart(Config):
-    """One family of a mixture, and how often it is drawn.
-
-    Source: ours.
-    """
+    """One family of a mixture, and how often it is drawn."""
 
     # The family; its d, N and k are overruled by the run's shapes and model.
     ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
@@ -226,8 +221,6 @@ def check_weights(parts: Sequence[MixturePart]) -> None:
 
     Raises:
         ConfigError: if all weights are zero.
-
-    Source: ours.
     """
     first = [part.weight for part in parts]
     last = [p.weight if p.final_weight is None else p.final_weight for p in parts]

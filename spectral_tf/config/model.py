@@ -25,8 +25,7 @@ class ModelConfig(Config):
     :math:`h \leftarrow norm(g \circ h + f(h))`.
 
     Source: He et al. (2025), arXiv:2501.01312, section 2 for `attention`+`mlp`;
-    Jaegle et al. (2021), Perceiver, for `cross`+`self`; ours for the equivariant
-    parameterisation.
+    Jaegle et al. (2021), Perceiver, for `cross`+`self`.
     """
 
     # What the network answers; tells its files from those of `ClusterModelConfig`.

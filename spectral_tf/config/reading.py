@@ -13,8 +13,6 @@ class ReadOptions(Config):
     `header`, `sep`, `decimal` and `keep_index` concern text files and sheets (a sheet
     has no `sep`), `keep_index` Parquet, too; `id_column` and `drop` name columns of any
     kind of file, and `missing` is of any.
-
-    Source: ours.
     """
 
     # The first line holds column names, or none; default: decided by what is on it.

@@ -11,10 +11,7 @@ from spectral_tf.config.table import TableConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig(Config):
-    """What every run has, whatever it trains: sizes, optimiser, records.
-
-    Source: ours.
-    """
+    """What every run has, whatever it trains: sizes, optimiser, records."""
 
     # One gradient step sums over these `(d, N)` shapes, `batch_size` of each.
     shapes: tuple[tuple[int, int], ...] = ((6, 30), (10, 50), (16, 64))
@@ -109,10 +106,7 @@ class RunConfig(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(RunConfig):
-    """A pre-training run: everything that decides its numbers.
-
-    Source: ours.
-    """
+    """A pre-training run: everything that decides its numbers."""
 
     # The transformer that is trained.
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
@@ -191,10 +185,10 @@ class TrainConfig(RunConfig):
                 f"TrainConfig.ensemble.min_samples={least} must be <= N={samples} of "
                 f"every shape; shapes has (d={dim}, N={samples}).",
             )
-            for name, given in (("dim", dim), ("num_samples", samples)):
+            for name, size in (("dim", dim), ("num_samples", samples)):
                 fixed = getattr(self.model, name)
                 require(
-                    fixed is None or fixed == given,
+                    fixed is None or fixed == size,
                     f"TrainConfig.shapes has (d={dim}, N={samples}), but the model is "
                     f"made for {name}={fixed} only; use shapes that agree.",
                 )

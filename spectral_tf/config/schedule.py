@@ -28,8 +28,6 @@ def parse_schedule(text: str) -> tuple[int, ...]:
     Raises:
         ConfigError: if the text cannot be read, is empty, repeats zero times, or does
             not use every index from 0 up to its largest.
-
-    Source: ours.
     """
     stack: list[list[int]] = [[]]
     position, text = 0, text.strip()

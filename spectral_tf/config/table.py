@@ -12,8 +12,6 @@ class TableConfig(Config):
 
     A shape `(d, N)` of the run is a block of N rows. It has all columns where d is
     their number; where d is smaller, every block has columns of its own.
-
-    Source: ours.
     """
 
     # The table: a name or a file, as `load_table` takes it; "" = none, all synthetic.

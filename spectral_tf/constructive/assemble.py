@@ -36,8 +36,6 @@ def head_sizes(gadgets: Sequence[Gadget]) -> HeadSizes:
 
     Returns:
         Keyword arguments of `ModelConfig`.
-
-    Source: ours.
     """
     heads = [head for gadget in gadgets for head in gadget.heads]
     return {
@@ -58,7 +56,7 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
     Returns:
         Every parameter of one block.
 
-    Source: ours; the order design -> parameters is that of tracr.
+    Source: tracr, for the order design -> parameters.
     """
     _check_maps(gadget, config.width)
     zero = np.zeros((0, config.width))
@@ -171,8 +169,6 @@ def assemble(composition: Composition, config: ModelConfig) -> dict[str, Any]:
     Raises:
         ConfigError: if a weight is beyond the range of the float type.
         ParamsError: if a leaf is missing, extra or misshapen.
-
-    Source: ours.
     """
     blocks = [block_params(config, gadget) for gadget in composition.gadgets]
     flat = {path: np.stack([block[path] for block in blocks]) for path in blocks[0]}

@@ -138,7 +138,7 @@ def hinge_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
         The gadget; relative error `normaliser.error_bound`. This is where the paper's
         proof spends its heads.
 
-    Source: He et al. (2025), lemma on approximating the norm; the hinges are ours.
+    Source: He et al. (2025), lemma on approximating the norm.
     """
     w, work = layout.read("w"), layout.read("work")
     pairs = zip(normaliser.knots, normaliser.coefficients, strict=True)
@@ -187,7 +187,7 @@ def head_polish(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget.
 
-    Source: ours, as `register_gadgets.polish`.
+    Source: as `register_gadgets.polish`.
     """
     v, work = layout.read("v"), layout.read("work")
     heads = (
@@ -269,7 +269,7 @@ def shift(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget: the same weights for every vector, which makes the network periodic.
 
-    Source: ours; He et al. (2025) copy out with position codes.
+    He et al. (2025) copy out with position codes.
     """
     q, v, lam = layout.read("q"), layout.read("v"), layout.read("lam")
     work, pos = layout.read("work"), layout.read("pos")

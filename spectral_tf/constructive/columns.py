@@ -37,8 +37,6 @@ def ring_and_worker(layout: ResidualLayout, start: np.ndarray) -> dict[str, np.n
 
     Returns:
         row -> `[k + d + 1, size]`.
-
-    Source: ours.
     """
     k, dim = start.shape
     total = k + dim + 1

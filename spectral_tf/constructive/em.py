@@ -111,8 +111,6 @@ class MixtureTrace(NamedTuple):
         responsibilities: `[L, N, K]` of the last E step; 0 before it and after the M
             step that used it.
         centres: `[L, K, d]` units of x; the mean of the rows before they are chosen.
-
-    Source: ours.
     """
 
     responsibilities: Array
@@ -144,8 +142,8 @@ def em_composition(
     Raises:
         ConfigError: for a value out of bounds.
 
-    Source: He et al. (2025), arXiv:2502.06007, for EM by softmax attention; the proof
-    at the top of this file is ours; Gonzalez (1985) for the start.
+    Source: He et al. (2025), arXiv:2502.06007, for EM by softmax attention;
+    Gonzalez (1985) for the start.
     """
     require(
         2 <= num_classes <= MOST_CLASSES,
@@ -203,8 +201,6 @@ def mixture_trace(
         ConfigError: if the network is another one, or x has another d.
         DataError: if x has no (valid) row, NaN or infinity in one, or one that is
             longer than `LONGEST`.
-
-    Source: ours.
     """
     config, params = network
     require(

@@ -40,8 +40,6 @@ def em_layout(dim: int, num_classes: int) -> ResidualLayout:
 
     Returns:
         The layout, of width 3 d + 8 + 2 K.
-
-    Source: ours.
     """
     scalars = ("s", "b", "energy", "entropy", "near", "data", "register", "on")
     sizes = [(name, dim) for name in ("x", "c", "m")]
@@ -61,8 +59,6 @@ class Entropy:
 
     Attributes:
         num_knots: m >= 2.
-
-    Source: ours.
     """
 
     num_knots: int
@@ -131,8 +127,6 @@ def begin(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget, exact.
-
-    Source: ours.
     """
     x = layout.read("x")
 
@@ -253,8 +247,6 @@ def nearest(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget, exact unless two centres are equally near.
-
-    Source: ours.
     """
     away = layout.read("x") - layout.read("m")
     mlp = together(

@@ -34,8 +34,6 @@ partial product grows or falls by many orders of magnitude.
 
 Nothing is approximate, so the iterations can be continued: the answer, given as start
 vectors, goes on where it stopped.
-
-Source: ours.
 """
 
 from typing import Any
@@ -87,8 +85,6 @@ def equivariant_power_method(
         >>> x = jax.random.normal(jax.random.key(0), (100, 20))
         >>> network(x).eigenvectors.shape
         (3, 20)
-
-    Source: ours; the network is that of DESIGN of the package, section 4.
     """
     require(
         num_components >= 1,
@@ -145,8 +141,6 @@ def with_shifts(params: Any, shifts: ArrayLike) -> dict[str, Any]:
 
     Raises:
         ConfigError: if there are more shifts than blocks.
-
-    Source: ours.
     """
     shifts = np.asarray(shifts, np.float64)
     skip = np.array(params["blocks"]["0_cross"]["skip"])

@@ -69,8 +69,6 @@ class ErrorBound(NamedTuple):
         angle: `[k]` largest angle between vector and that span, radians.
         subspace: `[k]` largest angle between the span of the first j vectors and that
             of the first j eigenvectors; pi/2 if nothing is claimed.
-
-    Source: ours.
     """
 
     eigenvalue: np.ndarray
@@ -142,7 +140,7 @@ def error_bound(
         >>> bool(bound.eigenvalue[0] < 0.01)
         True
 
-    Source: ours; Golub & Van Loan (2013), theorem 8.2.2, for the iteration.
+    Source: Golub & Van Loan (2013), theorem 8.2.2, for the iteration.
     """
     check_rows(x)
     x = np.asarray(x)

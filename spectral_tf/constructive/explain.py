@@ -16,8 +16,6 @@ def explained(composition: Composition) -> list[dict[str, Any]]:
     Returns:
         JSON-ready: `block` (its index in the schedule), `name`, `runs` (how often) and
         `explain` (one line per head, one for the MLP).
-
-    Source: ours.
     """
     return [
         {

@@ -43,8 +43,6 @@ def is_covered(config: ModelConfig) -> bool:
 
     Returns:
         Whether `fuse` can do more than evaluate the network as it is.
-
-    Source: ours.
     """
     return (
         config.parameterisation == "dense"
@@ -83,8 +81,6 @@ def fuse(network: Network[ModelConfig]) -> Fused:
         >>> x = jax.random.normal(jax.random.key(0), (1000, 10))
         >>> fast(x).eigenvectors.shape
         (3, 10)
-
-    Source: DESIGN of the package, section 5 (ours).
     """
     config, params = network
     check_params(config, params)
@@ -121,8 +117,6 @@ def fusion_plan(network: Network[ModelConfig]) -> Plan | None:
 
     Returns:
         The plan, for those who want to look at it.
-
-    Source: ours.
     """
     config, params = network
     if not is_covered(config):

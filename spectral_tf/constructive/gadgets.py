@@ -106,8 +106,6 @@ def assign(layout: ResidualLayout, **rows: Mapping[str, float]) -> ReluMLP:
 
     Returns:
         The MLP, of two units per entry of an assigned row.
-
-    Source: ours.
     """
     reads, writes = [], []
     for name, sources in rows.items():
@@ -162,8 +160,6 @@ def self_gate(
 
     Returns:
         `(query rows, key rows)`.
-
-    Source: ours.
     """
     codes = layout.size(code)
     ones = np.ones((codes, 1)) @ layout.read(flag or "one")
@@ -188,7 +184,7 @@ def followed_by_norm(gadget: Gadget, eps: float) -> Gadget:
     Returns:
         The gadget, with the norm in its meaning.
 
-    Source: ours; Zhang & Sennrich (2019) for the norm.
+    Source: Zhang & Sennrich (2019) for the norm.
     """
 
     def semantics(stream: Stream) -> Stream:

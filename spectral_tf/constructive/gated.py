@@ -45,8 +45,6 @@ def inner_product(first: np.ndarray, second: np.ndarray, out: np.ndarray) -> Gat
 
     Returns:
         The MLP of 2 n units: the sum of relu(a) b + relu(-a)(-b) over the entries.
-
-    Source: ours.
     """
     up = np.concatenate([first, -first])
     return GatedMLP(

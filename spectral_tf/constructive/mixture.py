@@ -76,8 +76,6 @@ class MixtureLabels(NamedTuple):
         labels: `[N]` 0 to K - 1; -1 for masked rows.
         scores: spectral: `[N]` <x_i, u>, label 1 where it is negative; `lloyd` and
             `em`: `[N, K]` responsibilities.
-
-    Source: ours.
     """
 
     labels: Array
@@ -97,8 +95,7 @@ def side(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget.
 
-    Source: He et al. (2025), arXiv:2501.01312, clustering by transformers; ours as a
-    gadget.
+    Source: He et al. (2025), arXiv:2501.01312, clustering by transformers.
     """
     first = layout.read("pos")[:1]
 
@@ -128,8 +125,6 @@ def widened(composition: Composition, **rows: int) -> Composition:
 
     Returns:
         The composition, with zeros in the new places of all maps.
-
-    Source: ours.
     """
     more = sum(rows.values())
     wide = lambda matrix: np.pad(matrix, ((0, 0), (0, more)))
@@ -291,7 +286,7 @@ def mixture_params(
         (40,)
 
     Source: He et al. (2025), arXiv:2501.01312 (two classes), and arXiv:2502.06007
-    (Lloyd and EM steps by softmax attention); the gadgets are ours.
+    (Lloyd and EM steps by softmax attention).
     """
     composition = mixture_composition(
         dim,
@@ -324,8 +319,6 @@ def mixture_labels(
     Raises:
         ConfigError: if x has another d than the weights are made for.
         DataError: if x has no (valid) row, or NaN or infinity in one.
-
-    Source: ours.
     """
     check_rows(x, mask)
     config, params = network

@@ -54,7 +54,7 @@ def knots_for(accuracy: float, low: float, high: float, power: float = 0.5) -> i
     Raises:
         ConfigError: if a bound above does not hold.
 
-    Source: ours; the bound is proved at the top of this file.
+    The bound is proved at the top of this file.
     """
     require(
         0 < accuracy < 1,
@@ -90,8 +90,8 @@ class Normaliser:
         num_knots: m.
         power: p.
 
-    Source: ours; He et al. (2025), lemma on approximating the norm, uses
-    lambda_1^d C / eps^2 attention heads for it.
+    He et al. (2025), lemma on approximating the norm, use lambda_1^d C / eps^2
+    attention heads for it.
     """
 
     low: float

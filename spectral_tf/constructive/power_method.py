@@ -43,8 +43,6 @@ def variant_of(variant: str | Variant) -> Variant:
 
     Raises:
         ConfigError: for an unknown name.
-
-    Source: ours.
     """
     if isinstance(variant, Variant):
         return variant
@@ -89,8 +87,6 @@ def power_method_composition(
     Raises:
         ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or an accuracy
             or range that cannot hold.
-
-    Source: DESIGN of the package, section 5 (ours).
     """
     chosen = variant_of(variant)
     require(
@@ -150,7 +146,7 @@ def power_method_params(
         >>> config.num_blocks, config.num_unique_blocks, config.num_heads
         (291, 8, 2)
 
-    Source: DESIGN of the package, section 5 (ours), after He et al. (2025),
+    Source: after He et al. (2025),
     arXiv:2501.01312, theorem on PCA by transformers.
     """
     composition = power_method_composition(

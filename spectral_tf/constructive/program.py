@@ -35,7 +35,7 @@ class Series(Generic[Step]):
         parts: in the order in which they run.
         times: 0 leaves the whole series out.
 
-    Source: ours; `SeriesWithResiduals` of tracr, without its depth of one.
+    Source: `SeriesWithResiduals` of tracr, without its depth of one.
     """
 
     parts: tuple["Step | Series[Step]", ...]
@@ -110,7 +110,5 @@ def series(*parts: Any) -> Series[Any]:
 
     Returns:
         The series, to be repeated by a product with a number.
-
-    Source: ours.
     """
     return Series(parts)

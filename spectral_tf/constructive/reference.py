@@ -65,8 +65,6 @@ def register_recursion(
 
     Yields:
         `u [k, d]`, `lam [k]` after every block.
-
-    Source: ours.
     """
     rows, lam = np.asarray(start, np.float64), np.zeros(len(start))
     k = len(start)
@@ -118,8 +116,6 @@ def rms_recursion(
 
     Yields:
         `u [k, d]`, `lam [k]` after every block; unit or zero rows.
-
-    Source: ours.
     """
     rows, lam = np.asarray(start, np.float64), np.zeros(len(start))
     yield {"u": rows, "lam": lam}
@@ -161,8 +157,6 @@ def accelerated_recursion(
 
     Yields:
         `u [R, d]`, `lam [R]`, `b []` after every block.
-
-    Source: ours.
     """
     rows, count = np.asarray(start, np.float64), len(start)
     past, b, lam = np.zeros_like(rows), 0.0, np.zeros(count)
@@ -209,8 +203,6 @@ def columns_recursion(
     Yields:
         `a [d, d]` (row i is column i), `v [d]`, `w [d]` of the worker, and
         `vectors [j, d]`, `lam [j]`: what is finished, in order.
-
-    Source: ours.
     """
     matrix, k = np.array(sigma, np.float64), len(start)
     dim, nothing = len(matrix), np.zeros(len(matrix))
@@ -254,8 +246,6 @@ def squaring_recursion(
 
     Yields:
         `a [d, d]`, `base [d, d]`, `v [d]` of the worker, `vectors [j, d]`, `lam [j]`.
-
-    Source: ours.
     """
     root, reciprocal = normalisers
     base, k = np.array(sigma, np.float64), len(start)

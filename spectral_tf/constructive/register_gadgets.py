@@ -44,8 +44,6 @@ def centre(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     weight, x = layout.read("c"), layout.read("x")
 
@@ -87,7 +85,7 @@ def multiply(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
     Returns:
         The gadget.
 
-    Source: DESIGN section 5 (ours); He et al. (2025), power iteration layer; Saad
+    Source: He et al. (2025), power iteration layer; Saad
     (2011), Numerical Methods for Large Eigenvalue Problems, section 7.4 (Chebyshev).
     """
     u, x = layout.read("u"), layout.read("x")
@@ -166,8 +164,6 @@ def squared_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
 
     Returns:
         The gadget. The only approximate one: relative error `normaliser.error_bound`.
-
-    Source: DESIGN section 5 (ours).
     """
     gate = self_gate(layout, 2 * normaliser.high)
     head = Head(
@@ -214,8 +210,6 @@ def scale(
 
     Returns:
         The gadget.
-
-    Source: DESIGN section 5 (ours).
     """
     gate = self_gate(layout, 2 * peak)
     value, out = _carried(layout, 1.0, is_accelerated)
@@ -280,7 +274,7 @@ def deflate(layout: ResidualLayout, *, is_accelerated: bool = False) -> Gadget:
     Returns:
         The gadget.
 
-    Source: DESIGN section 5 (ours); Sanger (1989) for deflating all at once.
+    Source: Sanger (1989) for deflating all at once.
     """
     gate = (layout.read("low", -GATE), layout.read("pos"))
     value, out = _carried(layout, -1.0, is_accelerated)
@@ -327,7 +321,7 @@ def polish(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget.
 
-    Source: ours; Newton's iteration for the inverse square root.
+    Source: Newton's iteration for the inverse square root.
     """
     gate, u = self_gate(layout, GATE), layout.read("u")
     head = Head(
@@ -363,8 +357,6 @@ def image(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     u, x = layout.read("u"), layout.read("x")
 
@@ -395,7 +387,7 @@ def rayleigh(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget. Exact where :math:`|u| = 1`.
 
-    Source: ours; Golub & Van Loan (2013), section 8.2 for the quotient.
+    Source: Golub & Van Loan (2013), section 8.2 for the quotient.
     """
     gate = self_gate(layout, GATE)
     head = Head(
@@ -432,8 +424,6 @@ def broadcast(layout: ResidualLayout, factor: float) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     head = Head(
         query=is_register(layout),

@@ -107,8 +107,6 @@ def iterations(
 
     Returns:
         The program.
-
-    Source: ours.
     """
     warm = warm_up(k, num_iters)
     return series(
@@ -133,8 +131,6 @@ def orthonormal(
 
     Returns:
         The program.
-
-    Source: ours.
     """
     k, polish = layout.size("pos"), make.polish(layout)
     return series(
@@ -163,8 +159,6 @@ def register(
 
     Raises:
         ConfigError: for a tolerance that cannot hold.
-
-    Source: DESIGN of the package, section 5 (ours).
     """
     layout = register_layout(dim, k)
     normaliser = deflating_normaliser(dim, k, tolerance)
@@ -214,8 +208,6 @@ def rms(dim: int, k: int, num_iters: int, tolerance: Tolerance = CHOSEN) -> Comp
 
     Returns:
         1 + 2 tau + (k - 1) min(tau, 6) + k + 3 blocks.
-
-    Source: ours.
     """
     del tolerance
     layout = rms_layout(dim, k)
@@ -282,7 +274,7 @@ def accelerated(
     Raises:
         ConfigError: for a tolerance that cannot hold.
 
-    Source: ours; Rutishauser (1970) and Saad (2011), section 7.4, for Chebyshev
+    Source: Rutishauser (1970) and Saad (2011), section 7.4, for Chebyshev
     subspace iteration.
     """
     count = guarded(k, dim)

@@ -84,8 +84,6 @@ def register_layout(dim: int, num_components: int) -> ResidualLayout:
 
     Returns:
         The layout, of width 3 d + 5 + 2 k.
-
-    Source: DESIGN of the package, section 5 (ours).
     """
     return _layout("x u w", "s r one c lam", "pos low", dim, num_components)
 
@@ -101,8 +99,6 @@ def rms_layout(dim: int, num_components: int) -> ResidualLayout:
 
     Returns:
         The layout, of width 3 d + 3 + 2 k.
-
-    Source: ours.
     """
     return _layout("u x w", "one c lam", "pos low", dim, num_components)
 
@@ -119,8 +115,6 @@ def accelerated_layout(dim: int, num_registers: int) -> ResidualLayout:
 
     Returns:
         The layout, of width 5 d + 6 + 2 R.
-
-    Source: ours.
     """
     return _layout("x u w p y", "s r b one c lam", "pos low", dim, num_registers)
 
@@ -141,7 +135,7 @@ def columns_layout(dim: int, num_components: int) -> ResidualLayout:
     Returns:
         The layout, of width 6 d + 3 + 2 k.
 
-    Source: ours, after He et al. (2025), proof of the theorem on PCA.
+    Source: after He et al. (2025), proof of the theorem on PCA.
     """
     return _layout("x a v w id q", "work entry lam", "pos next", dim, num_components)
 
@@ -160,8 +154,6 @@ def squaring_layout(dim: int, num_components: int) -> ResidualLayout:
 
     Returns:
         The layout, of width 8 d + 10 + 2 k.
-
-    Source: ours.
     """
     vectors, codes = "x base a v w id off q", "pos next"
     scalars = "s t r one c lam col work entry"

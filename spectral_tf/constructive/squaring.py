@@ -54,8 +54,6 @@ def squaring(
 
     Raises:
         ConfigError: if t > 40, or for a tolerance that cannot hold.
-
-    Source: ours.
     """
     require(
         num_iters <= MOST_SQUARINGS,

@@ -41,8 +41,6 @@ def diagonal_mlp(layout: ResidualLayout, row: str) -> ReluMLP:
 
     Returns:
         The MLP, of d units.
-
-    Source: ours; multiplication by a 0/1 code.
     """
     ones = np.ones((1, layout.size(row)))
     # relu(a_j[m] - B 1[m != j]), summed over m, is a_jj
@@ -65,8 +63,6 @@ def base_covariance(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     heads = covariance(layout, "base")
 
@@ -100,8 +96,6 @@ def square(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     a = layout.read("a")
 
@@ -138,8 +132,6 @@ def trace(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
     Returns:
         The gadget; r is written where it is read alone, since what a later reset leaves
         of it, in short arithmetic, would be read with it.
-
-    Source: ours.
     """
     col = layout.read("col")
     head = Head(query=col, key=col, value=layout.read("s"), out=layout.write("t"))
@@ -178,7 +170,7 @@ def scale_columns(layout: ResidualLayout, peak: float) -> Gadget:
     Returns:
         The gadget.
 
-    Source: ours, as `register_gadgets.scale`.
+    Source: as `register_gadgets.scale`.
     """
     gate = self_gate(layout, 2 * peak, "id", "col")
     head = Head(
@@ -218,7 +210,7 @@ def worker_norm(layout: ResidualLayout, normaliser: Normaliser) -> Gadget:
         The gadget; r is written where it is read alone, since what a later reset leaves
         of it, in short arithmetic, would be read with it.
 
-    Source: ours, as `register_gadgets.squared_norm`.
+    Source: as `register_gadgets.squared_norm`.
     """
     v = layout.read("v")
     head = Head(query=v, key=v, value=layout.read("work"), out=layout.write("t"))
@@ -252,8 +244,6 @@ def scale_worker(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     head = Head(
         query=layout.read("work"),
@@ -284,7 +274,7 @@ def worker_rayleigh(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget.
 
-    Source: ours, as `register_gadgets.rayleigh`.
+    Source: as `register_gadgets.rayleigh`.
     """
     head = Head(
         query=layout.read("v"),
@@ -315,7 +305,7 @@ def halve(layout: ResidualLayout) -> Gadget:
     Returns:
         The gadget.
 
-    Source: ours; see `deflate_columns`.
+    Source: as `deflate_columns`.
     """
     head = Head(
         query=layout.read("work"),
@@ -354,8 +344,6 @@ def deflate_columns(layout: ResidualLayout) -> Gadget:
 
     Returns:
         The gadget.
-
-    Source: ours.
     """
     code, v, w = (layout.read(name) for name in ("id", "v", "w"))
     out = layout.write("base", -1.0)

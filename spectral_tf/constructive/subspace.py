@@ -30,7 +30,7 @@ the largest and smallest growth is then at most 1 + 1 / sigma. Scaled to unit Fr
 norm (`unit_frobenius`) S has its largest eigenvalue in (0, 1], mostly above 0.2, so one
 sequence of shifts serves all. `experiments/checkpoints` has what it reaches untrained.
 
-Source: ours; Rutishauser (1969), Numer. Math. 13, for the iteration (ritzit).
+Source: Rutishauser (1969), Numer. Math. 13, for the iteration (ritzit).
 """
 
 from typing import Any
@@ -89,11 +89,9 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
         >>> x = jax.random.normal(jax.random.key(0), (100, 20))
         >>> network(x).eigenvectors.shape
         (3, 20)
-
-    Source: ours.
     """
-    given = {"num_iters": num_iters, "inner": inner, "rounds": rounds}
-    for name, value in given.items():
+    counts = {"num_iters": num_iters, "inner": inner, "rounds": rounds}
+    for name, value in counts.items():
         require(value >= 1, f"{name}={value} must be >= 1; try the default.")
     require(
         1 <= num_components <= registers,

@@ -26,8 +26,6 @@ class Tolerance:
             composition choose what it needs.
         smallest: smallest eigenvalue, over the trace, whose vector is normalised; None
             is a thousandth, or a quarter of the mean eigenvalue if that is less.
-
-    Source: ours.
     """
 
     accuracy: float | None = None
@@ -68,8 +66,6 @@ def root_normaliser(
 
     Raises:
         ConfigError: if accuracy or smallest is outside its bounds.
-
-    Source: ours.
     """
     require(
         0 < accuracy < 0.5,
@@ -110,8 +106,6 @@ def deflating_normaliser(
 
     Raises:
         ConfigError: if accuracy and smallest cannot hold together.
-
-    Source: ours.
     """
     smallest = tolerance.smallest_of(dim)
     if num_registers == 1:
@@ -142,8 +136,6 @@ def columns_normaliser(dim: int, tolerance: Tolerance = CHOSEN) -> Normaliser:
 
     Raises:
         ConfigError: if accuracy and smallest cannot hold together.
-
-    Source: ours.
     """
     smallest = tolerance.smallest_of(dim)
     # 3 epsilon^2 = smallest / 4
@@ -175,8 +167,6 @@ def squaring_normalisers(
 
     Raises:
         ConfigError: if accuracy or smallest is outside its bounds.
-
-    Source: ours.
     """
     smallest = tolerance.smallest_of(dim)
     accuracy = tolerance.accuracy_or(SQUARING_ACCURACY)

@@ -34,8 +34,6 @@ class Trace(NamedTuple):
             ignored; pi/2 for a zero vector.
         length_error: `[L, k]` | |u| - 1 |; 0 to rounding where the read-out makes unit
             vectors, in constructed networks the error of the normaliser.
-
-    Source: ours.
     """
 
     rayleigh: Array
@@ -74,7 +72,7 @@ def trace(
         >>> spectral_tf.trace(network, x).angles.shape  # blocks, k, d
         (126, 2, 5)
 
-    Source: ours; Golub & Van Loan (2013), section 8.2, for the quotients.
+    Source: Golub & Van Loan (2013), section 8.2, for the quotients.
     """
     check_rows(x, mask)
     return _trace(network.config, network.params, x, mask)

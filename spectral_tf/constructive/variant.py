@@ -53,8 +53,6 @@ class Variant:
         reference: its recursion in plain float64, for tests.
         bound: what `error_bound` must know; None where no bound is proved.
         fair_iters: a number of iterations to start from.
-
-    Source: ours.
     """
 
     build: Build

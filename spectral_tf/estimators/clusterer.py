@@ -113,7 +113,7 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
         number = self.n_clusters
         if isinstance(number, str):
             criteria = self.bic_ = self._criteria(x, seed)
-            number = min(criteria, key=lambda one: criteria[one])
+            number = min(criteria, key=lambda candidate: criteria[candidate])
         if number > len(x):
             raise DataError(
                 f"n_clusters={number} must be <= n_samples={len(x)}; ask for fewer."
@@ -127,7 +127,9 @@ class SpectralClusterer(ClusterMixin, BaseEstimator):
             self._mixture(self.n_clusters_, seed, kind).fit(scores)
             for kind in ("full", "diag", "spherical")
         ]
-        self.mixture_: GaussianMixture = min(tried, key=lambda one: one.bic(scores))
+        self.mixture_: GaussianMixture = min(
+            tried, key=lambda candidate: candidate.bic(scores)
+        )
         self.n_iter_ = self.pca_.n_iter_
         self.labels_ = self.mixture_.predict(scores)
         means = np.asarray(self.mixture_.means_) * self._unit

@@ -62,8 +62,6 @@ def varying_directions(x: np.ndarray) -> int:
 
     Returns:
         0 to d.
-
-    Source: ours.
     """
     if len(x) < x.shape[1]:
         return x.shape[1]
@@ -179,8 +177,6 @@ def enough_for(
 
     Returns:
         1 to k; None if more eigenvalues are needed. Null directions are never needed.
-
-    Source: ours.
     """
     total = summary.total
     if not total > 0:

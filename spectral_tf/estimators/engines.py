@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.certificate.sources import Matrix, Rows, Source
+from spectral_tf.certificate.sources import CentredRows, Matrix, Source
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.config.wording import counted
 from spectral_tf.constructive.equivariant import (
@@ -105,8 +105,6 @@ def choose_engine(
     Raises:
         ConfigError: for an unknown engine, or `pretrained` without weights that fit.
         PretrainedError: for an unknown or damaged checkpoint.
-
-    Source: ours.
     """
     require(
         engine in ENGINES,
@@ -143,7 +141,7 @@ def choose_engine(
 
 def rank_limit(source: Source) -> int:
     """How many eigenvalues can differ from zero."""
-    return min(source.x.shape) if isinstance(source, Rows) else source.dim
+    return min(source.x.shape) if isinstance(source, CentredRows) else source.dim
 
 
 def propose(
@@ -167,8 +165,6 @@ def propose(
 
     Returns:
         The proposal.
-
-    Source: ours.
     """
     if choice.engine == "exact":
         return exact(source, k)
@@ -257,9 +253,9 @@ def apparent_angle(
     gaps = np.abs(np.diff(values))
     if len(values) == k:  # all of them: nothing below the last
         gaps = np.append(gaps, math.inf)
-    own = np.minimum(np.r_[math.inf, gaps[: k - 1]], gaps[:k])
+    nearest = np.minimum(np.r_[math.inf, gaps[: k - 1]], gaps[:k])
     with np.errstate(divide="ignore", invalid="ignore"):
-        angles = left[:k] / own
+        angles = left[:k] / nearest
     return float(np.max(np.where(left[:k] == 0, 0.0, angles)))
 
 
@@ -308,8 +304,8 @@ class Forward:
         with jax.enable_x64(True):
             wide = (len(start), self.data.shape[1])
             vectors = jnp.asarray(padded(start, wide, self.dtype))
-            found = _forward(config, params, self.data, self.mask, vectors)
-            values, rows = (np.asarray(leaf, np.float64) for leaf in found)
+            estimate = _forward(config, params, self.data, self.mask, vectors)
+            values, rows = (np.asarray(leaf, np.float64) for leaf in estimate)
         return values, rows[:, : self.dim]
 
 
@@ -318,10 +314,10 @@ def _forward(
     config: ModelConfig, params: Any, data: Any, mask: Any, start: Any
 ) -> tuple[Any, Any]:
     if mask is None:
-        found = predict_from_covariance(config, params, data, start)
+        estimate = predict_from_covariance(config, params, data, start)
     else:
-        found = predict(config, params, data, mask, start=start)
-    return found.eigenvalues, found.eigenvectors
+        estimate = predict(config, params, data, mask, start=start)
+    return estimate.eigenvalues, estimate.eigenvectors
 
 
 def bucket(size: int) -> int:

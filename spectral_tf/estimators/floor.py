@@ -44,7 +44,7 @@ def unit_of(dtype: Any) -> float:
     return float(np.finfo(dtype).eps) / 2
 
 
-def made(sizes: np.ndarray, dtype: Any) -> np.ndarray:
+def entry_rounding(sizes: np.ndarray, dtype: Any) -> np.ndarray:
     """`[..., d]` what rounding did to entries of these sizes as they were made."""
     return (sizes.shape[-1] + MADE) ** 0.5 * unit_of(dtype) * sizes
 
@@ -127,7 +127,7 @@ class Floor:
         dtype, centred = self.centre.dtype, rows - self.centre
         away = lengths(centred)
         steps = 2 * (sum(self.vectors.shape) + STEPS) ** 0.5 * unit_of(dtype)
-        entries = made(np.abs(rows) + np.abs(self.centre), dtype)
+        entries = entry_rounding(np.abs(rows) + np.abs(self.centre), dtype)
         bound = entries @ left_of(self.vectors) + steps * away
         bound = bound + np.abs(centred @ self.vectors.T) @ self.tilts
         return np.maximum(bound, self.noise * np.maximum(away / self.reach, 1.0))

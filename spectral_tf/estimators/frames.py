@@ -30,8 +30,6 @@ def refuse_times(x: Any) -> None:
 
     Raises:
         DataError: naming the columns and their types.
-
-    Source: ours.
     """
     times = [f"{name} ({kind})" for name, kind in time_columns(x)]
     if times:
@@ -49,8 +47,6 @@ def time_columns(x: Any) -> Iterator[tuple[str, Any]]:
 
     Returns:
         An iterator. A column of Python objects counts if one of them does.
-
-    Source: ours.
     """
     for place, (name, kind) in enumerate(column_kinds(x)):
         if is_time(kind):

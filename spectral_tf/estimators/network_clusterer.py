@@ -62,7 +62,7 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         >>> len(set(labels[::2])), len(set(labels[1::2]))
         (1, 1)
 
-    Source: He et al. (2025), arXiv:2501.01312, for the question; the network is ours.
+    Source: He et al. (2025), arXiv:2501.01312, for the question.
     """
 
     def __init__(
@@ -124,15 +124,15 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
         self._middle, self._half = middle_and_half(x)
         self._varies = varying_columns(x)
         self._rows = self._scaled(x)
-        found, logs = self._answers(self._rows[:0])
+        estimate, logs = self._answers(self._rows[:0])
         self.probabilities_ = normalised(logs[: len(x)])
         self.labels_ = np.argmax(self.probabilities_, axis=1)
         centres = np.zeros((self.n_clusters_, x.shape[1]))
-        centres[:, self._varies] = found.centres
+        centres[:, self._varies] = estimate.centres
         centres = 2 * (centres * self._half + self._middle / 2)
         self.cluster_centers_ = restored(centres.astype(x.dtype), origin_of(self))
-        self.weights_ = normalised(np.asarray(found.log_weights)[None])[0]
-        self.confidence_ = float(found.confidence)
+        self.weights_ = normalised(np.asarray(estimate.log_weights)[None])[0]
+        self.confidence_ = float(estimate.confidence)
         return self
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
@@ -144,20 +144,22 @@ class NetworkClusterer(ClusterMixin, BaseEstimator):
             scaled = (np.asarray(x, np.float64) / 2 - self._middle / 2) / self._half
         return np.clip(scaled[:, self._varies], -1e30, 1e30).astype(np.float32)
 
-    def _answers(self, asked: np.ndarray) -> tuple[ClusterEstimate, np.ndarray]:
+    def _answers(self, new_rows: np.ndarray) -> tuple[ClusterEstimate, np.ndarray]:
         """`(estimate, log probabilities)` of the table's rows, then the new ones."""
         if self.n_clusters_ == 1:
-            return everything(self._rows), np.zeros((len(self._rows) + len(asked), 1))
+            return everything(self._rows), np.zeros(
+                (len(self._rows) + len(new_rows), 1)
+            )
         count, rows = len(self._rows), filled(self._rows)
         table = ClusterTable(
             jnp.asarray(rows),
             jnp.arange(len(rows)) < count,
-            jnp.asarray(filled(asked)) if len(asked) else None,
+            jnp.asarray(filled(new_rows)) if len(new_rows) else None,
         )
-        found = self._network(table, self.n_clusters_, num_starts=self._starts)
-        logs = np.asarray(jax.device_get(found.log_probabilities))
-        new = logs[len(rows) : len(rows) + len(asked)]
-        return found, np.concatenate([logs[:count], new])
+        estimate = self._network(table, self.n_clusters_, num_starts=self._starts)
+        logs = np.asarray(jax.device_get(estimate.log_probabilities))
+        new = logs[len(rows) : len(rows) + len(new_rows)]
+        return estimate, np.concatenate([logs[:count], new])
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Cluster of each row.

@@ -47,8 +47,6 @@ def default_weights() -> Weights:
 
     Raises:
         ConfigError: if not; the message says what weights may be.
-
-    Source: ours.
     """
     names = pretrained_names("eigenpairs")
     if DEFAULT not in names:
@@ -78,13 +76,11 @@ def load_network(weights: Weights, kind: str = "eigenpairs") -> Network[Any]:
         ConfigError: if there is nothing of the kind.
         PretrainedError: for a checkpoint that is damaged, or parameters that do not fit
             their configuration.
-
-    Source: ours.
     """
     if isinstance(weights, str | Path):
         network, where = _read(weights, kind), f"weights={str(weights)!r}"
     else:
-        network, where = _given(weights), "weights="
+        network, where = _from_value(weights), "weights="
     require(
         network.config.kind == kind,
         f"{where} is a network that {_ANSWERS[network.config.kind]}, and one that "
@@ -101,7 +97,7 @@ def _shipped(kind: str) -> str:
     return ", ".join(pretrained_names(kind)) or "none in this version"
 
 
-def _given(weights: Any) -> Network[Any]:
+def _from_value(weights: Any) -> Network[Any]:
     """A network, or a pair, that was given as a value."""
     if isinstance(weights, Network):
         weights = tuple(weights)
@@ -144,8 +140,6 @@ def trained_on(weights: Weights) -> TrainConfig | None:
 
     Returns:
         Its configuration; None for all other weights.
-
-    Source: ours.
     """
     if not isinstance(weights, str | Path):
         return None
@@ -168,8 +162,6 @@ def misfit(config: ModelConfig, k: int) -> str | None:
 
     Returns:
         One sentence, or None.
-
-    Source: ours.
     """
     try:
         check_reads_moment_only(config)
@@ -197,8 +189,6 @@ def for_table(config: ModelConfig, k: int, dim: int) -> ModelConfig:
 
     Returns:
         The configuration; the parameters stay.
-
-    Source: ours.
     """
     config = with_components(config, k)
     if config.register_tokens is None:
@@ -217,8 +207,6 @@ def register_starts(config: ModelConfig, start: np.ndarray) -> np.ndarray:
 
     Returns:
         `[R, d]`.
-
-    Source: ours.
     """
     count, dim = config.num_registers, start.shape[1]
     if count <= len(start):

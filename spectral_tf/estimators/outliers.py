@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.config.wording import percent
 from spectral_tf.estimators.dimension import varying_directions
-from spectral_tf.estimators.floor import Floor, made
+from spectral_tf.estimators.floor import Floor, entry_rounding
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.pca import SpectralPCA
 from spectral_tf.estimators.robust import (
@@ -246,7 +246,7 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
         rows, rounding = thinned(x), pca._rounding
         away = lengths(rows - centre)
         if self.robust:  # the plane is that of rows at unit distance
-            entries = made(np.abs(rows) + np.abs(centre), x.dtype)
+            entries = entry_rounding(np.abs(rows) + np.abs(centre), x.dtype)
             is_far = (away > lengths(entries))[:, None]
             zeros = np.zeros(rows.shape)
             entries = np.divide(entries, away[:, None], out=zeros, where=is_far)
@@ -449,7 +449,7 @@ def thinned(x: np.ndarray) -> np.ndarray:
 
 def at_centre(x: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """`[N]` distances from a centre that may be rounding of the entries."""
-    return lengths(made(np.abs(x) + np.abs(centre), x.dtype))
+    return lengths(entry_rounding(np.abs(x) + np.abs(centre), x.dtype))
 
 
 def column_names(names: Iterable[str] | None, dim: int) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         >>> pca.certificate_.status
         ('certified', 'certified')
 
-    Source: ours; the model is Tipping & Bishop (1999) where it is probabilistic.
+    Source: Tipping & Bishop (1999) for the probabilistic model.
     """
 
     components_: np.ndarray

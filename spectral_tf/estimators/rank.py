@@ -37,8 +37,8 @@ def proven_floor(source: Source, size: float = 0.0, dtype: Any = np.float64) -> 
 
     Source: Weyl (1912); Higham (2002), sections 2.8 and 3.5.
     """
-    made = float(np.finfo(dtype).eps) / 2 * size
-    return source.slack + (source.dim + MADE) * made * made
+    rounding = float(np.finfo(dtype).eps) / 2 * size
+    return source.slack + (source.dim + MADE) * rounding * rounding
 
 
 def numerical_rank(eigenvalues: np.ndarray, floor: float | np.ndarray) -> int:
@@ -50,8 +50,6 @@ def numerical_rank(eigenvalues: np.ndarray, floor: float | np.ndarray) -> int:
 
     Returns:
         0 to k.
-
-    Source: ours.
     """
     is_null = np.append(np.asarray(eigenvalues) <= floor, True)
     return int(np.argmax(is_null))

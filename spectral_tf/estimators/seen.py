@@ -16,10 +16,7 @@ from spectral_tf.moments import Moments, check_memory, empty_moments
 
 @dataclasses.dataclass(frozen=True)
 class FewRows:
-    """Fewer rows than columns: `chunks` of `[n, d]`, in the order in which they came.
-
-    Source: ours.
-    """
+    """Fewer rows than columns: `chunks` of `[n, d]`, in the order of their arrival."""
 
     chunks: tuple[np.ndarray, ...]
 
@@ -49,8 +46,6 @@ def seen_with(seen: Seen | None, rows: np.ndarray) -> Seen:
 
     Raises:
         DataError: if there is not memory enough for either.
-
-    Source: ours.
     """
     if isinstance(seen, Moments):
         return seen.updated(rows)
@@ -75,8 +70,6 @@ def shifted_to(seen: Seen, columns: Sequence[int]) -> tuple[Seen, Origin]:
 
     Returns:
         `(seen, origin [d])`: what was subtracted, 0 in all other columns.
-
-    Source: ours.
     """
     origin: list[Exact] = [0] * seen.dim
     if isinstance(seen, Moments):
@@ -100,8 +93,6 @@ def summary_of(seen: Seen) -> Summary:
 
     Returns:
         The summary, as that of `fit` on the same rows.
-
-    Source: ours.
     """
     if isinstance(seen, Moments):
         return Summary.of_moments(seen)

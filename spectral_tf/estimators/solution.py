@@ -25,7 +25,7 @@ from spectral_tf.estimators.engines import (
     propose,
     rank_limit,
 )
-from spectral_tf.estimators.floor import Rounding, made
+from spectral_tf.estimators.floor import Rounding, entry_rounding
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import proven_floor
 from spectral_tf.estimators.robust import lengths
@@ -149,7 +149,7 @@ class Summary:
             values: `[k]` its largest eigenvalues.
             dtype: of the rows as they came.
         """
-        entry = made(np.hypot(self.spread, self.mean / self.scale), dtype)
+        entry = entry_rounding(np.hypot(self.spread, self.mean / self.scale), dtype)
         return Rounding.of(self.source, self.spread, entry, self.count, values)
 
 
@@ -184,8 +184,6 @@ def start_vectors(dim: int, count: int, random_state: Any) -> np.ndarray:
 
     Returns:
         Rows.
-
-    Source: ours.
     """
     rng = np.random.default_rng(seed_of(random_state))
     rows = rng.standard_normal((count, dim))
@@ -208,8 +206,6 @@ def solve(
 
     Raises:
         ConfigError: if the engine cannot propose k pairs of this table.
-
-    Source: ours.
     """
     source = summary.source
     if k == 0:
@@ -278,8 +274,6 @@ def checked(
 
     Returns:
         `(proposal, certificate)`.
-
-    Source: ours.
     """
     values, vectors = proposal.eigenvalues, proposal.eigenvectors
     certificate = certified(source, values, vectors, options.tol)
@@ -302,8 +296,6 @@ def judge(solution: Solution, options: Options) -> None:
 
     Warns:
         CertificateWarning: with `fallback="warn"`.
-
-    Source: ours.
     """
     certificate = solution.certificate
     if certificate is None or options.fallback == "eigh":

@@ -61,8 +61,6 @@ def read_chunks(
     Example:
         >>> from spectral_tf.estimators import SpectralPCA, read_chunks
         >>> pca = SpectralPCA(3).partial_fit(read_chunks("big.npy"))  # doctest: +SKIP
-
-    Source: ours.
     """
     require(rows >= 1, f"rows={rows} must be >= 1.")
     codes = codes_of(missing)
@@ -148,8 +146,6 @@ def chosen_fields(
 
     Warns:
         UserWarning: for a pandas index that is left out.
-
-    Source: ours.
     """
     fields, _ = fields_of(schema)
     known = {field.name: field for field in fields}
@@ -173,9 +169,9 @@ def chosen_fields(
     if not chosen:
         raise DataError(f"{path.name} has no column of numbers.")
     if columns is None and index:
-        said = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
+        reasons = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
         warnings.warn(
-            f"{path.name}: {said} To read it, name it in columns=[...].",
+            f"{path.name}: {reasons} To read it, name it in columns=[...].",
             UserWarning,
             stacklevel=3,
         )

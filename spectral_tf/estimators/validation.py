@@ -56,10 +56,10 @@ def validated(
         )
     if not isinstance(checked, np.ndarray):
         return checked
-    found, origin = shifted(x, checked, origin_of(estimator), choose=reset)
+    relative, origin = shifted(x, checked, origin_of(estimator), choose=reset)
     if reset:
         vars(estimator)["_origin"] = origin
-    return found
+    return relative
 
 
 def origin_of(estimator: BaseEstimator) -> Origin | None:
@@ -141,8 +141,6 @@ def seed_of(random_state: Any) -> int:
 
     Raises:
         ConfigError: for anything else.
-
-    Source: ours.
     """
     if random_state is None:
         return 0
@@ -162,10 +160,10 @@ def seed_of(random_state: Any) -> int:
 @contextmanager
 def unchanged_on_error(estimator: BaseEstimator) -> Iterator[None]:
     """Restore all attributes if what is inside fails."""
-    kept = dict(vars(estimator))
+    saved = dict(vars(estimator))
     try:
         yield
     except BaseException:
         vars(estimator).clear()
-        vars(estimator).update(kept)
+        vars(estimator).update(saved)
         raise

@@ -52,9 +52,11 @@ def attention_weights(
     """
     if kind == "softmax":
         if valid is not None:
+            # The least number and not -inf: no valid sender then gives no NaN.
             scores = jnp.where(valid[None], scores, jnp.finfo(scores.dtype).min)
         weights = jax.nn.softmax(scores, axis=-1)
     else:
+        # With phi(z) = z the head is sum_s x_s <x_s, q> = X^T X q, exactly.
         weights = jax.nn.relu(scores) if kind == "relu" else scores
     if valid is not None:
         weights = jnp.where(valid[None], weights, 0.0)
@@ -62,10 +64,12 @@ def attention_weights(
         return weights
     if valid is None:
         return weights / scores.shape[-1]
+    # 1/n, with n the senders that this receiver may read.
     return weights / jnp.maximum(jnp.sum(valid, axis=-1), 1)[None, :, None]
 
 
 def unit_rows(vectors: Float[Array, "*b d"], eps: float) -> Float[Array, "*b d"]:
     r""":math:`v / \sqrt{|v|^2 + \epsilon}` along the last axis."""
     squared = jnp.sum(vectors**2, axis=-1, keepdims=True)
+    # Epsilon stands under the root: the gradient at v = 0 is finite.
     return vectors * jax.lax.rsqrt(squared + eps)

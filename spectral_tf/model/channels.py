@@ -21,8 +21,8 @@ induction over sublayers: inner products are invariant, and mixtures of rotated
 vectors are rotated. The same holds for N (a sum over rows) and d (no array has the
 size d): one set of weights serves all. `expand.py` writes the same network densely.
 
-Source: ours; that gradient descent on a dense transformer finds this form is
-arXiv:2606.00605, theorem 4.1.
+Source: arXiv:2606.00605, theorem 4.1, that gradient descent on a dense transformer
+finds this form.
 """
 
 import functools
@@ -36,7 +36,7 @@ from jaxtyping import Array, Float
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.attention import attention_weights, contraction, unit_rows
 from spectral_tf.model.dense import ACTIVATIONS
-from spectral_tf.model.inputs import Rows
+from spectral_tf.model.inputs import ScaledRows
 from spectral_tf.model.moment import Moment
 
 Vectors = Float[Array, "k C d"]
@@ -54,9 +54,9 @@ def first_scratch_scalar(config: ModelConfig) -> int:
 def register_codes(config: ModelConfig) -> Float[Array, "k c"]:
     """Initial scalars: one-hot position, `blocked[j, m] = 1[m >= j]`, one, zeros."""
     rows = config.register_rows
-    one = jnp.ones((rows, 1))
+    constant = jnp.ones((rows, 1))
     codes = jnp.concatenate(
-        [jnp.eye(rows), jnp.triu(jnp.ones((rows, rows))), one], axis=1
+        [jnp.eye(rows), jnp.triu(jnp.ones((rows, rows))), constant], axis=1
     )
     return jnp.pad(codes, ((0, 0), (0, config.scalar_channels - codes.shape[1])))
 
@@ -71,15 +71,17 @@ class CrossAttention(nn.Module):
         self,
         vectors: Vectors,
         scalars: Scalars,
-        data: Rows | Moment,
+        data: ScaledRows | Moment,
     ) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]` from the data; scalars get zero."""
         cfg, einsum = self.config, contraction(self.config)
         shape = (cfg.vector_channels, cfg.cross_heads)
         query = self.param("query", cross_query_init(cfg), shape)
         out = self.param("out", cross_out_init(cfg), shape[::-1])
+        # q_h = sum_c w_ch v_c: the weight is w (x) I_d, which mixes no coordinates.
         queries = einsum("kcd,ch->khd", vectors, query)
         if isinstance(data, Moment):
+            # sum_i x_i <x_i, q> = (sum_i x_i x_i^T) q.
             image = einsum("khd,de->khe", queries, data.matrix)
         else:
             weights = attention_weights(
@@ -90,6 +92,7 @@ class CrossAttention(nn.Module):
             )
             image = einsum("hkn,nd->khd", weights, data.x)
         if cfg.cross_norm:
+            # S q / |S q|: a step of the power method, whatever the scale of S.
             image = unit_rows(image, cfg.norm_eps)
         return einsum("khd,hc->kcd", image, out), jnp.zeros_like(scalars)
 
@@ -119,6 +122,7 @@ class SelfAttention(nn.Module):
         )
         scalar_out = self.param("scalar_out", parameter("scalar_out"), (heads, small))
 
+        # score_jl = <W_q v_j, W_k v_l> + <G_q s_j, G_k s_l>; the second one gates.
         scores = einsum(
             "jhd,lhd->hjl",
             einsum("jcd,ch->jhd", vectors, query),
@@ -128,6 +132,7 @@ class SelfAttention(nn.Module):
             einsum("jc,chg->jhg", scalars, gate_query),
             einsum("lc,chg->lhg", scalars, gate_key),
         )
+        # No mask: every register reads every register, and itself.
         weights = attention_weights(
             scores, None, kind=cfg.attention, scale=cfg.attention_scale
         )
@@ -163,6 +168,8 @@ class ChannelMLP(nn.Module):
         )
         down = self.param("down", on_scratch(cfg, normal(0.1 * noise)), (hidden, small))
 
+        # a = act(W s + b). Then v_e <- sum_c (gate(a) + move)_ce v_c, and the scalars
+        # read the inner products <v_c, v_e>, which no rotation changes.
         act = ACTIVATIONS[cfg.activation](einsum("kc,cm->km", scalars, up) + bias[None])
         mixing = einsum("km,mce->kce", act, gate) + move[None]
         inner = einsum("kcd,ked->kce", vectors, vectors)
@@ -187,7 +194,7 @@ def limited_gradient(vectors: Vectors, limit: float) -> Vectors:
     Returns:
         `vectors`.
 
-    Source: ours; clipping inside a recurrence is Graves (2013), section 4.
+    Source: Graves (2013), section 4, clips inside a recurrence.
     """
     del limit
     return vectors
@@ -199,6 +206,7 @@ def _limited_forward(vectors: Vectors, limit: float) -> tuple[Vectors, None]:
 
 
 def _limited_backward(limit: float, _: None, gradient: Vectors) -> tuple[Vectors]:
+    # g min(1, limit / |g|), without a division by a small |g|.
     length = jnp.sqrt(jnp.sum(gradient**2, axis=(1, 2), keepdims=True))
     short = gradient * jnp.minimum(1.0, limit / jnp.maximum(length, limit))
     return (jnp.where(jnp.isfinite(length), short, 0.0),)
@@ -218,7 +226,7 @@ class ChannelResidual(nn.Module):
     def __call__(
         self,
         state: tuple[Vectors, Scalars],
-        data: Rows | Moment,
+        data: ScaledRows | Moment,
     ) -> tuple[Vectors, Scalars]:
         """The state `[k, C, d]`, `[k, c]` after the sublayer."""
         cfg, (vectors, scalars) = self.config, state
@@ -233,6 +241,7 @@ class ChannelResidual(nn.Module):
         gain_scalars = self.param("skip_scalars", keep_scalars, (cfg.scalar_channels,))
         vectors = gain[None, :, None] * vectors + more
         if cfg.norm == "rms":
+            # The last `raw_channels` keep their length, as a product S q must.
             normed = cfg.vector_channels - cfg.raw_channels
             unit = unit_rows(vectors[:, :normed], cfg.norm_eps)
             vectors = jnp.concatenate([unit, vectors[:, normed:]], axis=1)
@@ -241,6 +250,7 @@ class ChannelResidual(nn.Module):
             vectors = limited
         after = gain_scalars[None] * scalars + extra
         if cfg.fixed_codes:
+            # Positions and gates are what they were, whatever training does.
             codes = first_scratch_scalar(cfg)
             after = jnp.concatenate([scalars[:, :codes], after[:, codes:]], axis=1)
         return vectors, after
@@ -255,7 +265,7 @@ class ChannelBlock(nn.Module):
     def __call__(
         self,
         state: tuple[Vectors, Scalars],
-        data: Rows | Moment,
+        data: ScaledRows | Moment,
     ) -> tuple[Vectors, Scalars]:
         """The state `[k, C, d]`, `[k, c]` after the block."""
         last = len(self.config.block) - 1
@@ -353,8 +363,9 @@ def skip_inits(
         if config.initialisation == "random":
             return gain
         if kind == "cross":
-            return gain.at[-1].set(0.0)
+            return gain.at[-1].set(0.0)  # S u is written anew
         if is_last and kind == "mlp":
+            # `move` writes image -> 0 -> 1 -> ...: of the old only the image stays.
             return jnp.zeros(shape, dtype).at[-1].set(1.0)
         return gain
 
@@ -388,7 +399,7 @@ def _patched(
     noise = nn.initializers.normal(scale if is_random else NOISE * scale)
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: type = float) -> Array:
-        drawn = jnp.asarray(noise(key, shape, dtype))
-        return drawn if is_random else patch(drawn)
+        weights = jnp.asarray(noise(key, shape, dtype))
+        return weights if is_random else patch(weights)
 
     return init

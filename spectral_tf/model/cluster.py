@@ -35,7 +35,7 @@ from spectral_tf.model.cluster_blocks import (
     normed,
     orthonormal,
 )
-from spectral_tf.model.inputs import Rows, check_rows, in_common_type, scaled_rows
+from spectral_tf.model.inputs import ScaledRows, check_rows, in_common_type, scaled_rows
 from spectral_tf.settings import random_key, standard_settings
 from spectral_tf.spectra import unit
 
@@ -58,8 +58,6 @@ class ClusterTable(NamedTuple):
         x: `[N, d]` rows.
         mask: `[N]` True for valid rows; None means all.
         asked: `[M, d]` new rows, or None.
-
-    Source: ours.
     """
 
     x: Array
@@ -77,8 +75,6 @@ class ClusterEstimate(NamedTuple):
         log_weights: `[K]` logarithms of the clusters' weights.
         confidence: `[]` share of the rows that the network expects to be right, under
             the best renaming of its clusters.
-
-    Source: ours.
     """
 
     log_probabilities: Array
@@ -99,8 +95,6 @@ def context(
 
     Returns:
         `[5]` numbers near 0.
-
-    Source: ours.
     """
     classes = jnp.clip(jnp.asarray(num_classes, jnp.float32), 2.0, 5.0)
     rows = jnp.clip(jnp.asarray(count, jnp.float32), 8.0, 256.0)
@@ -129,13 +123,11 @@ def cluster_start(
 
     Returns:
         `[K, d]`; those of a smaller K are the first of a larger.
-
-    Source: ours.
     """
     key = jax.random.fold_in(random_key(config.start_seed), dim)
     key = jax.random.fold_in(key, index)
-    each = jax.vmap(lambda place: jax.random.fold_in(key, place))
-    keys = each(jnp.arange(num_classes))
+    keys_of = jax.vmap(lambda place: jax.random.fold_in(key, place))
+    keys = keys_of(jnp.arange(num_classes))
     draw = lambda key: jax.random.normal(key, (dim,), jnp.float32)
     return jax.vmap(draw)(keys)
 
@@ -158,7 +150,7 @@ class ClusterTransformer(nn.Module):
         >>> estimate.log_probabilities.shape
         (20, 3)
 
-    Source: ours; see `cluster_blocks.py`.
+    Source: as `cluster_blocks.py`.
     """
 
     config: ClusterModelConfig
@@ -197,12 +189,12 @@ class ClusterTransformer(nn.Module):
         mean, scale = _mean(x, rows), jnp.sqrt(rows.unscale / x.shape[1])
         data = self._tokens(rows, start, active)
         if asked is not None:
-            data = _with_asked(data, asked, mean, scale)
+            data = _with_new_rows(data, asked, mean, scale)
         first = self._first_state(data, start)
         block = ClusterBlock(cfg, parent=None)
 
         def init_blocks(key: Array) -> Any:
-            init = lambda one: block.init(one, first, data)["params"]
+            init = lambda block_key: block.init(block_key, first, data)["params"]
             return jax.vmap(init)(jax.random.split(key, cfg.num_blocks))
 
         def step(state: ClusterState, params: Any) -> tuple[ClusterState, Any]:
@@ -216,16 +208,17 @@ class ClusterTransformer(nn.Module):
         )
 
         def read(state: ClusterState) -> ClusterEstimate:
-            found: Any = reader.apply({"params": readout}, state, data)
-            return found._replace(centres=found.centres * scale + mean[None])
+            estimate: Any = reader.apply({"params": readout}, state, data)
+            return estimate._replace(centres=estimate.centres * scale + mean[None])
 
         return read(state), jax.vmap(read)(history) if capture else None
 
-    def _tokens(self, rows: Rows, start: Array, active: Array | None) -> Tokens:
-        there = jnp.ones(len(start), bool) if active is None else active
+    def _tokens(self, rows: ScaledRows, start: Array, active: Array | None) -> Tokens:
+        is_active = jnp.ones(len(start), bool) if active is None else active
         count = jnp.maximum(jnp.sum(rows.mask), 1).astype(rows.x.dtype)
-        sizes = context(jnp.sum(there), rows.dim, count).astype(rows.x.dtype)
-        return Tokens(rows.x * rows.dim**0.5, rows.mask, there, sizes, count)
+        sizes = context(jnp.sum(is_active), rows.dim, count).astype(rows.x.dtype)
+        # Rows of mean squared length d: unit variance in each column, on average.
+        return Tokens(rows.x * rows.dim**0.5, rows.mask, is_active, sizes, count)
 
     def _first_state(self, data: Tokens, start: Array) -> ClusterState:
         """Registers on the Krylov space of their start vectors; numbers from sizes."""
@@ -235,8 +228,10 @@ class ClusterTransformer(nn.Module):
         image = lambda vectors: unit(
             einsum("kn,nd->kd", einsum("nd,kd->kn", seen, vectors), seen)
         )
+        # Two steps of the power method, S s / |S s| each: where clusters lie apart.
         first = image(unit(start))
         second = image(first)
+        # Registers begin apart: relative to their mean, and 0.7 sqrt(d) long.
         centre = unit(second - mean_of(second, data.active)[None]) * (0.7 * dim**0.5)
         vectors = jnp.zeros((count, cfg.vector_channels, dim), data.x.dtype)
         vectors = vectors.at[:, :2].set(centre[:, None])
@@ -257,23 +252,23 @@ class ClusterTransformer(nn.Module):
         return ClusterState(vectors, scalars, tokens, Fitted(blank, blank, axes, ratio))
 
 
-def _mean(x: Float[Array, "N d"], rows: Rows) -> Float[Array, " d"]:
+def _mean(x: Float[Array, "N d"], rows: ScaledRows) -> Float[Array, " d"]:
     """Mean of the valid rows, without overflow."""
     count = jnp.maximum(jnp.sum(rows.mask), 1).astype(x.dtype)
     return jnp.sum(jnp.where(rows.mask[:, None], x / count, 0.0), axis=0)
 
 
-def _with_asked(
-    data: Tokens, asked: Float[Array, "M d"], mean: Array, scale: Array
+def _with_new_rows(
+    data: Tokens, new_rows: Float[Array, "M d"], mean: Array, scale: Array
 ) -> Tokens:
     """The instance with new rows, which no register reads, in the units of the blocks.
 
     Rows further out than `FARTHEST` are moved there, so that squares do not overflow.
     """
-    half = jnp.maximum(scale / 2, jnp.finfo(asked.dtype).tiny)
-    scaled = (asked / 2 - mean[None] / 2) / half  # halves cannot overflow
+    half = jnp.maximum(scale / 2, jnp.finfo(new_rows.dtype).tiny)
+    scaled = (new_rows / 2 - mean[None] / 2) / half  # halves cannot overflow
     x = jnp.concatenate([data.x, jnp.clip(scaled, -FARTHEST, FARTHEST)])
-    mask = jnp.concatenate([data.mask, jnp.zeros(len(asked), bool)])
+    mask = jnp.concatenate([data.mask, jnp.zeros(len(new_rows), bool)])
     return data._replace(x=x, mask=mask)
 
 
@@ -291,25 +286,28 @@ class ClusterReader(nn.Module):
     def __call__(self, state: ClusterState, data: Tokens) -> ClusterEstimate:
         """The estimate of a state."""
         cfg, einsum = self.config, contraction(self.config)
-        own, small = cfg.token_channels, cfg.scalar_channels
+        token_channels, small = cfg.token_channels, cfg.scalar_channels
         normal = nn.initializers.normal(0.02)
         scores, _ = TokenScores(cfg, 1, name="scores")(state, data)
         tokens, scalars = normed(state.tokens), normed(state.scalars)
-        pair = self.param("pair", normal, (own, small))
-        sharpness = self.param("sharpness", nn.initializers.zeros, (own,))
+        pair = self.param("pair", normal, (token_channels, small))
+        sharpness = self.param("sharpness", nn.initializers.zeros, (token_channels,))
         scores = scores[0] + 0.2 * einsum("ns,sc,kc->kn", tokens, pair, scalars)
         scores *= jnp.exp(einsum("ns,s->n", tokens, sharpness))[None]
-        there = data.active[:, None]
-        logs = jax.nn.log_softmax(jnp.where(there, scores, CLOSED), axis=0)
+        is_active = data.active[:, None]
+        # log p(k | x_n), over the registers that take part; shares sum to 1.
+        logs = jax.nn.log_softmax(jnp.where(is_active, scores, CLOSED), axis=0)
         shares = jnp.where(data.mask[None], jnp.exp(logs), 0.0) / data.num_valid
         weights = jnp.log(jnp.sum(shares, axis=1) + SMALLEST)
         weights += einsum("kc,c->k", scalars, self.param("weight", normal, (small,)))
         weights = jnp.where(data.active, weights, CLOSED)
-        entropy = -jnp.sum(jnp.where(there & data.mask[None], shares * logs, 0.0))
+        # What the critic sees: mean entropy, and mean probability of the best cluster.
+        entropy = -jnp.sum(jnp.where(is_active & data.mask[None], shares * logs, 0.0))
         surest = jnp.sum(jnp.max(shares, axis=0))
+        # M step: centre_k = sum_n p_kn x_n / sum_n p_kn.
         mass = jnp.sum(shares, axis=1, keepdims=True)
         centres = einsum("kn,nd->kd", shares / (mass + cfg.norm_eps), data.x)
-        largest = jnp.max(jnp.where(there, scalars, CLOSED), axis=0)
+        largest = jnp.max(jnp.where(is_active, scalars, CLOSED), axis=0)
         seen = [mean_of(scalars, data.active), largest, jnp.stack([entropy, surest])]
         seen = jnp.concatenate([*seen, data.context])
         return ClusterEstimate(
@@ -334,12 +332,12 @@ def _surest(
 ) -> ClusterEstimate:
     """Of the answers from `starts [S, K, d]` the one of the highest confidence."""
     network = ClusterTransformer(config)
-    one = lambda start: network.apply(
+    answer_from = lambda start: network.apply(
         {"params": params}, table.x, start, table.mask, asked=table.asked
     )[0]
-    found: ClusterEstimate = jax.vmap(one)(starts)
-    best = jnp.argmax(found.confidence)
-    return jax.tree.map(lambda leaf: leaf[best], found)
+    answers: ClusterEstimate = jax.vmap(answer_from)(starts)
+    best = jnp.argmax(answers.confidence)
+    return jax.tree.map(lambda leaf: leaf[best], answers)
 
 
 @standard_settings()
@@ -373,8 +371,6 @@ def predict_clusters(
         ConfigError: if K is not in 2..N or S < 1.
         DataError: if x has no (valid) row, or NaN or infinity in one. Under `jit`
             or `vmap` values cannot be looked at: NaN then gives NaN.
-
-    Source: ours.
     """
     table = x if isinstance(x, ClusterTable) else ClusterTable(x, mask)
     check_rows(table.x, table.mask)
@@ -393,12 +389,13 @@ def predict_clusters(
     starts = jnp.stack(
         [cluster_start(config, num_classes, dim, index) for index in range(num_starts)]
     )
-    rows, asked, starts = in_common_type(params, table.x, table.asked, starts)
-    table = ClusterTable(rows, table.mask, asked)
-    found = _surest(config, params, table, starts)
-    order = jnp.argsort(-found.log_weights)
-    return found._replace(
-        log_probabilities=found.log_probabilities[:, order],
-        centres=found.centres[order],
-        log_weights=found.log_weights[order],
+    rows, new_rows, starts = in_common_type(params, table.x, table.asked, starts)
+    table = ClusterTable(rows, table.mask, new_rows)
+    answer = _surest(config, params, table, starts)
+    # Nothing in the network orders the clusters; the answer does.
+    order = jnp.argsort(-answer.log_weights)
+    return answer._replace(
+        log_probabilities=answer.log_probabilities[:, order],
+        centres=answer.centres[order],
+        log_weights=answer.log_weights[order],
     )

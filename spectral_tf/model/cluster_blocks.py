@@ -20,8 +20,8 @@ stays; sums over the rows do not see their order; registers differ by their star
 vectors alone, so that the clusters have no order either, and K is free. Rows have unit
 variance in each column, on average: :math:`|x|^2` grows as d, and is divided by it.
 
-Source: ours; EM is Dempster, Laird & Rubin (1977), softmax attention as its E step
-arXiv:2502.06007.
+Source: Dempster, Laird & Rubin (1977) for EM; arXiv:2502.06007 for softmax attention
+as its E step.
 """
 
 from typing import Any, NamedTuple
@@ -57,8 +57,6 @@ class Tokens(NamedTuple):
         active: `[K]` True for the registers that take part.
         context: `[f]` what is known of the sizes, see `cluster.context`.
         num_valid: `[]` valid rows.
-
-    Source: ours.
     """
 
     x: Array
@@ -76,8 +74,6 @@ class Fitted(NamedTuple):
         log_spread: `[K, H]` logarithm of the mean squared distance over d.
         axes: `[K, 2, d]` orthonormal.
         log_ratio: `[K, 2]` logarithm of the variance along an axis, less log spread.
-
-    Source: ours.
     """
 
     log_mass: Array
@@ -87,10 +83,7 @@ class Fitted(NamedTuple):
 
 
 class ClusterState(NamedTuple):
-    """The residual stream: `vectors [K, C, d]`, `scalars [K, c]`, `tokens [N, s]`, fit.
-
-    Source: ours.
-    """
+    """The residual stream: `vectors [K, C, d]`, `scalars [K, c]`, `tokens [N, s]`."""
 
     vectors: Array
     scalars: Array
@@ -115,9 +108,10 @@ def squared_distances(
     x: Float[Array, "N d"], points: Float[Array, "K H d"], einsum: Any
 ) -> Float[Array, "H K N"]:
     """Squared distances of all rows from all points."""
-    own = jnp.sum(x**2, axis=-1)[None, None]
-    other = jnp.sum(points**2, axis=-1).T[:, :, None]
-    return jnp.maximum(own + other - 2 * einsum("nd,khd->hkn", x, points), 0.0)
+    # |x - q|^2 = |x|^2 + |q|^2 - 2 <x, q>, which rounding can leave below 0.
+    of_rows = jnp.sum(x**2, axis=-1)[None, None]
+    of_points = jnp.sum(points**2, axis=-1).T[:, :, None]
+    return jnp.maximum(of_rows + of_points - 2 * einsum("nd,khd->hkn", x, points), 0.0)
 
 
 def along_axes(
@@ -128,12 +122,13 @@ def along_axes(
     einsum: Any,
 ) -> Float[Array, "H K N"]:
     """Sum over the axes a of factor times <x - q, a>^2, multiplied out."""
+    # f <x - q, a>^2 = f <x, a>^2 - 2 f <x, a> <q, a> + f <q, a>^2.
     of_x = einsum("nd,kad->kan", x, axes)
     of_points = einsum("khd,kad->hka", points, axes)
     squares = einsum("kan,hka->hkn", of_x**2, factors)
     mixed = einsum("kan,hka->hkn", of_x, factors * of_points)
-    own = jnp.sum(factors * of_points**2, axis=-1)
-    return squares - 2 * mixed + own[..., None]
+    point_squares = jnp.sum(factors * of_points**2, axis=-1)
+    return squares - 2 * mixed + point_squares[..., None]
 
 
 def orthonormal(pair: Float[Array, "K 2 d"], eps: float) -> Float[Array, "K 2 d"]:
@@ -194,8 +189,10 @@ class TokenScores(nn.Module):
         )
         gain = lambda name, value: self.param(name, constant(value), (heads,))[None]
         # Precision: from the spread of the register, and of all, and from its numbers.
-        own, mix = fitted.log_spread[:, :heads], gain("mix", 0.3)
-        log_precision = -(mix * own + (1 - mix) * mean_of(own, data.active)[None])
+        log_spread, mix = fitted.log_spread[:, :heads], gain("mix", 0.3)
+        log_precision = -(
+            mix * log_spread + (1 - mix) * mean_of(log_spread, data.active)[None]
+        )
         log_precision += self.param("offset", spaced(-1.0, 1.0), (heads,))[None]
         log_precision = jnp.clip(log_precision + linear("sharp", heads), -5.0, 6.0)
         # Along the axes it differs by a factor.
@@ -206,9 +203,11 @@ class TokenScores(nn.Module):
             .swapaxes(0, 1)
         )
         rho = jnp.clip(rho, -3.0, 3.0)
+        # b = log mass + log det of the precision / 2, by trained shares.
         bias = gain("mass", 0.5) * fitted.log_mass[:, :heads] + linear("bias", heads)
         bias += 0.5 * dim * gain("volume", 0.5) * log_precision
         bias += 0.5 * gain("stretch_volume", 0.5) * jnp.sum(rho, axis=-1).T
+        # tau (|x - q|^2 + sum_a (e^rho_a - 1) <x - q, a>^2): a Mahalanobis distance.
         apart = squared_distances(data.x, points, einsum)
         apart += along_axes(data.x, points, fitted.axes, jnp.expm1(rho), einsum)
         apart = jnp.exp(log_precision).T[:, :, None] * jnp.maximum(apart, 0.0)
@@ -231,11 +230,13 @@ class TokenUpdate(nn.Module):
     ) -> Float[Array, "N s"]:
         """`[N, s]` from responsibilities and distances."""
         cfg, einsum = self.config, contraction(self.config)
-        small, own = cfg.scalar_channels, cfg.token_channels
+        small, token_channels = cfg.scalar_channels, cfg.token_channels
         shape = (small, cfg.num_heads, READ)
         value = self.param("value", nn.initializers.normal(small**-0.5), shape)
         offered = einsum("kc,chr->khr", normed(state.scalars), value)
+        # Shares sum to 1 over the registers: a mean of what these offer.
         read = einsum("hkn,khr->nhr", shares, offered)
+        # Mean squared distance of a row from the registers, by its shares, over d.
         near = einsum("hkn,hkn->nh", shares, apart) / data.x.shape[1]
         features = [
             normed(state.tokens),
@@ -248,7 +249,7 @@ class TokenUpdate(nn.Module):
             jnp.concatenate(features, axis=1)
         )
         scale = 0.3 * cfg.token_width**-0.5
-        shape = (cfg.token_width, own)
+        shape = (cfg.token_width, token_channels)
         down = self.param("down", nn.initializers.normal(scale), shape)
         return state.tokens + einsum("nw,ws->ns", hidden, down)
 
@@ -283,25 +284,27 @@ class Fit(nn.Module):
         heads, big, small = cfg.num_heads, cfg.vector_channels, cfg.scalar_channels
         shape = (cfg.token_channels, heads)
         opening = self.param("open", nn.initializers.normal(0.02), shape)
+        # A token can close itself to the M step; it begins open, sigmoid(2) = 0.88.
         opened = einsum("ns,sh->nh", normed(state.tokens), opening)
         opened += self.param("open_bias", constant(2.0), (heads,))[None]
         opened = jax.nn.sigmoid(opened)
         weights = shares * jnp.where(data.mask[:, None], opened, 0.0).T[:, None]
+        # mean_k = sum_n w_kn x_n / sum_n w_kn, with w the responsibilities.
         mass = jnp.sum(weights, axis=-1)
         weights = weights / (mass[..., None] + cfg.norm_eps)
         means = einsum("hkn,nd->khd", weights, data.x)
         fitted = self._fitted(state, data, weights, means, mass)
         out = self.param("out", chosen(0.02, (0, 0), (1, 1)), (heads, big))
-        keep = self.param("keep", kept, (big,))
+        keep = self.param("keep", fit_skip_init, (big,))
         vectors = keep[None, :, None] * state.vectors + einsum(
             "khd,hc->kcd", means, out
         )
         vectors += self._images(state, data)
-        told = [fitted.log_mass, fitted.log_spread, fitted.log_ratio]
+        features = [fitted.log_mass, fitted.log_spread, fitted.log_ratio]
         shape = (2 * heads + AXES, small)
-        told_to = self.param("told", nn.initializers.normal(0.2), shape)
-        told = einsum("kf,fc->kc", jnp.concatenate(told, axis=1), told_to)
-        scalars = state.scalars + told
+        into = self.param("told", nn.initializers.normal(0.2), shape)
+        update = einsum("kf,fc->kc", jnp.concatenate(features, axis=1), into)
+        scalars = state.scalars + update
         return state._replace(vectors=vectors, scalars=scalars, fitted=fitted)
 
     def _fitted(
@@ -314,6 +317,7 @@ class Fit(nn.Module):
     ) -> Fitted:
         """Mass and spread per head; of head 0 the axes, one step of iteration on."""
         einsum, eps = contraction(self.config), self.config.norm_eps
+        # sum_n w |x_n - m|^2 / d: the variance of one coordinate.
         spread = jnp.sum(weights * squared_distances(data.x, means, einsum), axis=-1)
         log_spread = jnp.log(spread / data.x.shape[1] + LEAST).T
         first, centre = weights[0], means[:, 0]
@@ -323,6 +327,7 @@ class Fit(nn.Module):
         of_mean = left * einsum("kd,kad->ka", centre, state.fitted.axes)
         images = einsum("kan,nd->kad", along, data.x)
         axes = orthonormal(images - of_mean[..., None] * centre[:, None], eps)
+        # sum_n w <x - m, a>^2 = sum_n w <x, a>^2 - (2 - sum_n w) <m, a>^2.
         variance = einsum("kan,kn->ka", einsum("nd,kad->kan", data.x, axes) ** 2, first)
         variance -= left * einsum("kd,kad->ka", centre, axes) ** 2
         share = mass / (jnp.sum(mass, axis=1, keepdims=True) + eps)
@@ -346,7 +351,7 @@ class Fit(nn.Module):
         return images[:, None] * out[None, :, None]
 
 
-def kept(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+def fit_skip_init(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
     """The two vectors that a fit writes are forgotten, the others kept."""
     del key
     return jnp.ones(shape, dtype).at[:2].set(0.0)
@@ -380,6 +385,7 @@ class RegisterAttention(nn.Module):
             )
             for name in ("gate_query", "gate_key")
         ]
+        # Scores fall or rise with log(1 + distance): near and far heads.
         apart = jnp.sum((points[0][:, None] - points[1][None]) ** 2, axis=-1)
         apart = apart / data.x.shape[1]
         spread = mean_of(state.fitted.log_spread, data.active)
@@ -396,10 +402,10 @@ class RegisterAttention(nn.Module):
         offer = self.param("scalar_value", normal(small**-0.5), shape)
         heard = einsum("jlh,lhs->jhs", weights, einsum("kc,chs->khs", scalars, offer))
         felt = einsum("jlh,jlh->jh", weights, apart)
-        told = jnp.concatenate([felt, heard.reshape(len(felt), -1)], axis=1)
-        count = told.shape[1]
-        told_to = self.param("scalar_out", normal(0.2 * count**-0.5), (count, small))
-        scalars = state.scalars + einsum("kf,fc->kc", told, told_to)
+        features = jnp.concatenate([felt, heard.reshape(len(felt), -1)], axis=1)
+        count = features.shape[1]
+        into = self.param("scalar_out", normal(0.2 * count**-0.5), (count, small))
+        scalars = state.scalars + einsum("kf,fc->kc", features, into)
         return state._replace(vectors=vectors, scalars=scalars)
 
 
@@ -414,6 +420,7 @@ class RegisterMLP(nn.Module):
         cfg, einsum = self.config, contraction(self.config)
         big, small, hidden = cfg.vector_channels, cfg.scalar_channels, cfg.mlp_width
         dim, normal = data.x.shape[1], nn.initializers.normal
+        # Inner products are all that a rotation of the table leaves alone.
         inner = einsum("kcd,ked->kce", state.vectors, state.vectors) / dim
         upper = jnp.triu_indices(big)
         inner = inner[:, upper[0], upper[1]]
@@ -426,6 +433,7 @@ class RegisterMLP(nn.Module):
         down = self.param("down", normal(0.3 * hidden**-0.5), (hidden, small))
         gate = self.param("gate", normal(0.02 * hidden**-0.5), (hidden, big, big))
         mixing = einsum("km,mce->kce", act, gate)
+        # v_e <- v_e + sum_c mixing_ce v_c, at most LONGEST sqrt(d) long.
         vectors = state.vectors + einsum("kcd,kce->ked", state.vectors, mixing)
         length = jnp.sqrt(jnp.sum(vectors**2, axis=-1, keepdims=True) + cfg.norm_eps)
         vectors = vectors * jnp.minimum(1.0, LONGEST * dim**0.5 / length)
@@ -443,6 +451,7 @@ class ClusterBlock(nn.Module):
         """The state after the block."""
         cfg = self.config
         scores, apart = TokenScores(cfg, cfg.num_heads, name="scores")(state, data)
+        # E step: the responsibilities p(k | x_n), for each head.
         shares = jax.nn.softmax(scores, axis=1)
         tokens = TokenUpdate(cfg, name="tokens")(state, data, shares, apart)
         state = Fit(cfg, name="fit")(state._replace(tokens=tokens), data, shares)

@@ -52,6 +52,7 @@ class Norm(nn.Module):
         parts = tokens[:, :covered].reshape(shape)
         if cfg.norm == "layer":
             parts = parts - jnp.mean(parts, axis=-1, keepdims=True)
+        # gamma sqrt(n) v / sqrt(|v|^2 + epsilon), n features in a group.
         parts = size**0.5 * unit_rows(parts, cfg.norm_eps)
         gain = self.param("gain", nn.initializers.ones, (covered,))
         parts = parts.reshape(-1, covered) * gain[None]
@@ -91,6 +92,7 @@ class Attention(nn.Module):
             fan_in(heads * cfg.head_value_dim),
             (heads, cfg.head_value_dim, width),
         )
+        # score_rs = <W_q h_r, W_k h_s>: the receiver asks, the sender answers.
         scores = einsum(
             "rhc,shc->hrs",
             einsum("rD,Dhc->rhc", receivers, query),
@@ -102,6 +104,7 @@ class Attention(nn.Module):
             kind=cfg.cross_attention if self.is_cross else cfg.attention,
             scale=cfg.attention_scale,
         )
+        # sum_h W_out,h sum_s w_rs W_value,h h_s; V_m of the paper is the product.
         mixed = einsum("hrs,shv->rhv", weights, einsum("sD,Dhv->shv", senders, value))
         if self.is_cross and cfg.cross_norm:
             mixed = unit_rows(mixed, cfg.norm_eps)
@@ -128,7 +131,7 @@ class MLP(nn.Module):
             return einsum("ti,io->to", source, kernel) + bias[None]
 
         hidden = ACTIVATIONS[cfg.activation](linear("up", tokens, cfg.mlp_width))
-        if cfg.mlp == "gated":
+        if cfg.mlp == "gated":  # act(W_a h + b_a) * (W_b h + b_b)
             hidden = hidden * linear("gate", tokens, cfg.mlp_width)
         return linear("down", hidden, cfg.width)
 
@@ -136,7 +139,7 @@ class MLP(nn.Module):
 class Residual(nn.Module):
     """One sublayer with its skip path, norm and gain, on (data, registers).
 
-    Source: DESIGN of the package; Xiong et al. (2020) for pre and post.
+    Source: Xiong et al. (2020) for pre and post.
     """
 
     config: ModelConfig
@@ -152,6 +155,7 @@ class Residual(nn.Module):
         """Data `[N, D]` and registers `[k, D]` after the sublayer."""
         cfg, num = self.config, data.shape[0]
         norm = Norm(cfg, name="norm")
+        # pre: g h + f(norm(h)); post: norm(g h + f(h)).
         # Only a joint network changes its data tokens.
         stream = jnp.concatenate([data, registers]) if cfg.is_joint else registers
         read = norm(stream) if cfg.norm_position == "pre" else stream
@@ -181,6 +185,7 @@ def joint_mask(
     valid = jnp.concatenate([mask, registers])[None]
     if not config.causal:
         return valid
+    # Receiver r reads senders s <= r; the registers stand last and read all rows.
     return valid & jnp.tril(jnp.ones((num_tokens, num_tokens), bool))
 
 

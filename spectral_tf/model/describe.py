@@ -48,7 +48,7 @@ def cost_table(
         >>> cost_table(config, num_samples=50)[0].name
         'block: attention'
 
-    Source: ours; checked against XLA's cost analysis by test.
+    A test compares it with XLA's cost analysis.
     """
     require(num_samples >= 1, f"num_samples={num_samples} must be >= 1.")
     dim = config.dim if dim is None else dim
@@ -116,6 +116,8 @@ def _sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
         return maps * tokens * width * config.mlp_width
     heads = config.cross_heads if kind == "cross" else config.num_heads
     senders = n if kind == "cross" else tokens
+    # Queries and outputs of receivers, keys and values of senders; then a score and a
+    # mixture for every pair of the two.
     project = tokens * width * (size + value) + senders * width * (size + value)
     return heads * (project + tokens * senders * (size + value))
 
@@ -129,10 +131,13 @@ def _channel_sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
     hidden, gates = config.mlp_width, config.register_rows
     if kind == "cross":
         heads = config.cross_heads
+        # Mixtures of C channels in and out; scores <q, x_n> and sums over the x_n.
         return heads * (2 * k * big * d + 2 * n * k * d)
     if kind == "self":
         project = 4 * k * big * d + 2 * k * small * gates + 2 * k * small
         return config.num_heads * (project + k * k * (2 * d + gates + 1))
+    # The mixing matrix of each register, C x C from the hidden units; inner products,
+    # their mixture, and what they give to the scalars.
     vectors = k * big * big * (hidden + 2 * d + small)
     return vectors + 2 * k * small * hidden
 

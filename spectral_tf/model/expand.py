@@ -16,8 +16,6 @@ start vectors and codes, a data token is x in the place of v_1. Sublayer by subl
 * **norm**: rms over groups of d features, with gain :math:`d^{-1/2}`.
 
 So the equivariant network *is* a transformer of the ordinary kind, with tied weights.
-
-Source: ours.
 """
 
 import jax.numpy as jnp
@@ -58,8 +56,6 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
         >>> network = spectral_tf.load_pretrained("pca-small")
         >>> spectral_tf.expand(network, 5).config.parameterisation
         'dense'
-
-    Source: DESIGN of the package, section 4 (ours).
     """
     config, params = network
     require(
@@ -85,7 +81,7 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
             for b in range(config.num_unique_blocks)
         ]
         expanded |= {
-            prefix + name: np.stack([one[name] for one in stacked])
+            prefix + name: np.stack([leaves[name] for leaves in stacked])
             for name in stacked[0]
         }
     dtype = jnp.result_type(float)
@@ -112,8 +108,6 @@ def without_idle_units(network: Network[ModelConfig]) -> Network[ModelConfig]:
     Raises:
         ConfigError: if the network is equivariant.
         ParamsError: if its parameters do not fit its configuration.
-
-    Source: ours.
     """
     config, params = network
     require(
@@ -125,16 +119,16 @@ def without_idle_units(network: Network[ModelConfig]) -> Network[ModelConfig]:
     flat = flatten_params(params)
     downs = [path for path in flat if path.endswith("mlp/down_kernel")]
     used = {path: np.any(np.asarray(flat[path]) != 0, axis=2) for path in downs}
-    width = max([1, *(int(each.sum(axis=1).max()) for each in used.values())])
-    for path, each in used.items():
-        kept = np.argsort(~each, axis=1, kind="stable")[:, :width]
+    width = max([1, *(int(is_used.sum(axis=1).max()) for is_used in used.values())])
+    for path, is_used in used.items():
+        units = np.argsort(~is_used, axis=1, kind="stable")[:, :width]
         prefix = path.removesuffix("down_kernel")
         for name, axis in HIDDEN_AXES.items():
             if prefix + name in flat:
                 leaf = np.asarray(flat[prefix + name])
                 shape = [len(leaf), *(1,) * (leaf.ndim - 1)]
                 shape[axis] = width
-                index = kept.reshape(shape)
+                index = units.reshape(shape)
                 flat[prefix + name] = jnp.asarray(np.take_along_axis(leaf, index, axis))
     small = config.replace(mlp_width=width)
     tree = unflatten_params(flat)
@@ -154,6 +148,8 @@ HIDDEN_AXES = {
 
 def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
     big, small = config.vector_channels, config.scalar_channels
+    # Each hidden unit gates C d features and adds to scalars; C d constant units move
+    # channels; two units, of either sign, make each product v_ci v_ei.
     units = config.mlp_width * (big * dim + 1) + big * dim + 2 * big * big * dim
     return config.replace(
         parameterisation="dense",
@@ -181,6 +177,7 @@ def _outer(config: ModelConfig, dim: int) -> Flat:
     start = register_starts(config, dim, jnp.result_type(float))
     registers[:, :dim] = np.asarray(start)
     registers[:, big * dim :] = np.asarray(register_codes(config))[:count]
+    # Channel 0 is the first d features: x goes in there, and vectors come out of it.
     first = np.eye(dim, width)
     return {
         "embed_kernel": first,
@@ -194,10 +191,12 @@ def _sublayer(config: ModelConfig, dense: ModelConfig, kind: str, leaves: Flat) 
     dim = dense.dim or 0
     if config.fixed_codes:
         leaves = _with_fixed_codes(config, leaves)
+    # A gain of a vector channel is that of its d coordinates: g (x) 1_d.
     skip = np.concatenate([np.repeat(leaves["skip"], dim), leaves["skip_scalars"]])
     out = {"skip": skip}
     if config.norm == "rms":
         normed = config.vector_channels - config.raw_channels
+        # Unit vectors per group: gamma sqrt(d) = 1.
         out["norm/gain"] = np.full(normed * dim, dim**-0.5)
     if kind == "mlp":
         return out | _mlp(config, dim, leaves)
@@ -208,12 +207,12 @@ def _sublayer(config: ModelConfig, dense: ModelConfig, kind: str, leaves: Flat) 
 def _with_fixed_codes(config: ModelConfig, leaves: Flat) -> Flat:
     """The sublayer with gains of 1 on the codes, and nothing written there."""
     codes = first_scratch_scalar(config)
-    found = {name: np.array(leaf) for name, leaf in leaves.items()}
-    found["skip_scalars"][:codes] = 1.0
-    for name, leaf in found.items():
+    fixed = {name: np.array(leaf) for name, leaf in leaves.items()}
+    fixed["skip_scalars"][:codes] = 1.0
+    for name, leaf in fixed.items():
         if name.endswith(("scalar_out", "products", "down")):
             leaf[..., :codes] = 0.0
-    return found
+    return fixed
 
 
 def _spread(weights: np.ndarray, dim: int) -> np.ndarray:
@@ -233,6 +232,7 @@ def _cross(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
     big, heads = config.vector_channels, config.cross_heads
     width, head = big * dim + config.scalar_channels, dim + config.register_rows
     x_of = np.broadcast_to(np.eye(width, dim)[:, None], (width, heads, dim))
+    # Keys and values are the row itself, which stands in the first d features.
     query = _place(_spread(leaves["attention/query"], dim), 0, 0, width)
     out = _spread(leaves["attention/out"].T, dim).transpose(1, 2, 0)
     return {
@@ -248,6 +248,7 @@ def _self(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
     width, head = big * dim + config.scalar_channels, dim + config.register_rows
 
     def scores(role: str) -> np.ndarray:
+        # <v, v'> in the first d features of a head, <s, s'> in those behind them.
         vectors = _place(_spread(leaves[f"attention/{role}"], dim), 0, 0, width)
         gates = _place(leaves[f"attention/gate_{role}"], 0, big * dim, width)
         return _place(vectors, 2, 0, head) + _place(gates, 2, dim, head)
@@ -275,6 +276,7 @@ def _mlp(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
     )
     width = big * dim + small
     leaves = {name.removeprefix("mlp/"): leaf for name, leaf in leaves.items()}
+    # A gated unit writes act(first) * second; act_one divides out act(1).
     vector, eye = np.eye(width)[:, : big * dim], np.eye(dim)
     up_scalar = _place(leaves["up"], 0, big * dim, width)
     act_one = float(ACTIVATIONS[config.activation](jnp.ones(())))

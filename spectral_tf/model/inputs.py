@@ -13,7 +13,7 @@ from spectral_tf.config.wording import agreed, counted
 from spectral_tf.spectra import centred, einsum
 
 
-class Rows(NamedTuple):
+class ScaledRows(NamedTuple):
     """Input rows after scaling: `x [N, d]`, `mask [N]`, and the factor of lambda."""
 
     x: Array
@@ -22,7 +22,7 @@ class Rows(NamedTuple):
 
     @property
     def dim(self) -> int:
-        """D."""
+        """d, the number of features."""
         return self.x.shape[1]
 
 
@@ -30,7 +30,7 @@ def scaled_rows(
     config: ModelConfig,
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
-) -> Rows:
+) -> ScaledRows:
     r"""Centre the rows and scale them so that their covariance has unit trace.
 
     With `attention_scale="sum"` rows satisfy :math:`\sum_i |x_i|^2 = 1`, with `"mean"`
@@ -49,9 +49,7 @@ def scaled_rows(
         mask: `[N]` True for valid rows; None means all.
 
     Returns:
-        `Rows`; `unscale` turns eigenvalues of the scaled rows into those of x.
-
-    Source: ours.
+        `ScaledRows`; `unscale` turns eigenvalues of the scaled rows into those of x.
     """
     keep = lambda rows: rows if mask is None else jnp.where(mask[:, None], rows, 0.0)
     valid = jnp.ones(x.shape[0], bool) if mask is None else mask
@@ -60,7 +58,8 @@ def scaled_rows(
     x = keep(x)
     if not config.unit_trace:
         rows = centred(x, mask) if config.centre == "input" else x
-        return Rows(rows, valid, divisor / count)
+        # A head over these sees X^T X / divisor, and S is X^T X / N.
+        return ScaledRows(rows, valid, divisor / count)
     if config.centre == "none":
         rows = x / 2
     else:
@@ -68,20 +67,24 @@ def scaled_rows(
         rows = keep(x / 2 - first[None] / 2)  # halves cannot overflow
     peak = _positive(jnp.max(jnp.abs(rows)))
     rows = rows / peak
+    # tr S = sum_i |x_i - mean|^2 / N, whoever subtracts the mean.
     inner = rows if config.centre == "none" else centred(rows, mask)
     total = _positive(jnp.sum(inner**2))
     if config.centre == "input":
         rows = inner
+    # lambda of x = unscale * lambda of the rows; 2 peak undoes the halves above.
     unscale = (2 * peak) ** 2 * total / count
     rows = rows * jax.lax.rsqrt(total)
     if config.unit_frobenius:
+        # From S / tr S to S / |S|_F.
         size = _frobenius(inner * jax.lax.rsqrt(total))
         rows, unscale = rows * jax.lax.rsqrt(size), unscale * size
-    return Rows(rows * jnp.sqrt(divisor), valid, unscale)
+    return ScaledRows(rows * jnp.sqrt(divisor), valid, unscale)
 
 
 def _frobenius(rows: Float[Array, "N d"]) -> Float[Array, ""]:
     """|X^T X|_F by the smaller of the two Gram matrices; 1 for an all-zero table."""
+    # X^T X and X X^T have the same non-zero eigenvalues, so the same norm.
     long = rows.shape[0] > rows.shape[1]
     gram = einsum("ni,nj->ij", rows, rows) if long else einsum("nd,md->nm", rows, rows)
     return _positive(jnp.sqrt(jnp.sum(gram**2)))
@@ -92,7 +95,7 @@ def _positive(value: Float[Array, ""]) -> Float[Array, ""]:
     return jnp.where(value > 0, value, 1.0)
 
 
-def embedded_rows(config: ModelConfig, rows: Rows) -> Float[Array, "N f"]:
+def embedded_rows(config: ModelConfig, rows: ScaledRows) -> Float[Array, "N f"]:
     """What the embedding of a dense network reads: x, and where asked for N^-1/2.
 
     With `centre="network"` every valid row has one more feature, :math:`N^{-1/2}`.
@@ -105,8 +108,6 @@ def embedded_rows(config: ModelConfig, rows: Rows) -> Float[Array, "N f"]:
 
     Returns:
         `[N, d]` or `[N, d + 1]`; zero where masked.
-
-    Source: ours.
     """
     if config.centre != "network":
         return rows.x
@@ -127,8 +128,6 @@ def padded(config: ModelConfig, x: Float[Array, "N d"]) -> Float[Array, "N D"]:
 
     Returns:
         `[N, dim]`, or x as it is.
-
-    Source: ours.
     """
     if not config.pad_columns:
         return x
@@ -147,8 +146,6 @@ def in_common_type(params: Any, *arrays: Any) -> tuple[Any, ...]:
 
     Returns:
         The arrays in that type; None stays.
-
-    Source: ours.
     """
     numbers = [array for array in arrays if array is not None]
     dtype = jnp.result_type(*jax.tree.leaves(params), *numbers, 0.0)
@@ -166,8 +163,6 @@ def check_rows(x: Any, mask: Any = None) -> None:
 
     Raises:
         DataError: if x is not a table, has no (valid) row, or NaN or infinity in one.
-
-    Source: ours.
     """
     shape = np.shape(x)
     if len(shape) != 2 or 0 in shape:
@@ -200,8 +195,6 @@ def check_dim(config: ModelConfig, dim: int) -> None:
 
     Raises:
         ConfigError: if d is another, or k > d.
-
-    Source: ours.
     """
     fits = config.dim in (None, dim)
     if not fits and not (config.pad_columns and dim < (config.dim or 0)):
@@ -226,8 +219,6 @@ def check_fits(config: ModelConfig, x: Any) -> None:
 
     Raises:
         ConfigError: if d or N is another, or k > d.
-
-    Source: ours.
     """
     check_dim(config, x.shape[1])
     if config.num_samples is not None and x.shape[0] != config.num_samples:

@@ -8,8 +8,6 @@ In an equivariant network nothing else reads the data, and no block changes it. 
 `cross_attention="linear"` the answer depends on the rows only through that d x d
 matrix: a table of any length can be summed up in one pass, in parts, and read as often
 as the network likes at O(d^2) a time. Exact, for trained and constructed weights alike.
-
-Source: ours.
 """
 
 from typing import NamedTuple
@@ -21,17 +19,14 @@ from spectral_tf.config import ModelConfig, require
 
 
 class Moment(NamedTuple):
-    """A table as its second moment: `matrix [d, d]`, S / tr S, the factor of lambda.
-
-    Source: ours.
-    """
+    """A table as its second moment: `matrix [d, d]`, S / tr S, the factor of lambda."""
 
     matrix: Array
     unscale: Array
 
     @property
     def dim(self) -> int:
-        """D."""
+        """d, the number of features."""
         return self.matrix.shape[1]
 
 
@@ -47,20 +42,19 @@ def scaled_moment(config: ModelConfig, covariance: Float[Array, "d d"]) -> Momen
 
     Raises:
         ConfigError: if such a network reads more of the rows than their moment.
-
-    Source: ours.
     """
     check_reads_moment_only(config)
+    # Divided by the largest entry first: then no trace and no square overflows.
     peak = jnp.max(jnp.abs(covariance))
     peak = jnp.where(peak > 0, peak, 1.0)
     scaled = covariance / peak
     total = jnp.trace(scaled)
     total = jnp.where(total > 0, total, 1.0)
-    matrix, unscale = scaled / total, peak * total
+    matrix, unscale = scaled / total, peak * total  # S / tr S
     if config.unit_frobenius:
         size = jnp.sqrt(jnp.sum(matrix**2))
         size = jnp.where(size > 0, size, 1.0)
-        matrix, unscale = matrix / size, unscale * size
+        matrix, unscale = matrix / size, unscale * size  # S / |S|_F
     return Moment(matrix, unscale)
 
 
@@ -79,8 +73,6 @@ def check_reads_moment_only(config: ModelConfig) -> None:
     Raises:
         ConfigError: for a dense one, cross attention that is not linear, or rows that
             are not scaled to unit trace.
-
-    Source: ours.
     """
     reasons = {
         f"parameterisation={config.parameterisation!r}": config.parameterisation
@@ -89,10 +81,10 @@ def check_reads_moment_only(config: ModelConfig) -> None:
         == "linear",
         f"unit_trace={config.unit_trace}": config.unit_trace,
     }
-    for given, is_right in reasons.items():
+    for field, is_right in reasons.items():
         require(
             is_right,
-            f"ModelConfig.{given}: this network reads more of the rows than their "
+            f"ModelConfig.{field}: this network reads more of the rows than their "
             "covariance. Give it the rows, or use an equivariant network with linear "
             "cross attention and unit_trace=True.",
         )

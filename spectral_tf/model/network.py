@@ -41,7 +41,7 @@ class Network(struct.PyTreeNode, Generic[Model], eq=False):
         >>> jax.vmap(network)(tables).eigenvectors.shape
         (8, 2, 5)
 
-    Source: ours; a solver that is one value is optimistix's habit.
+    Source: optimistix, where a solver is one value.
     """
 
     config: Model = struct.field(pytree_node=False)

@@ -45,8 +45,6 @@ def block_path(
 
     Returns:
         The path, parts joined by `/`.
-
-    Source: ours.
     """
     parts = ["blocks", f"{sublayer}_{config.block[sublayer]}", part, role]
     return "/".join(name for name in parts if name is not None)
@@ -60,8 +58,6 @@ def flatten_params(params: Params) -> dict[str, Any]:
 
     Returns:
         path -> leaf.
-
-    Source: ours.
     """
     flat: dict[str, Any] = {}
     for name in sorted(params):
@@ -82,8 +78,6 @@ def unflatten_params(flat: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         Nested dictionaries.
-
-    Source: ours.
     """
     tree: dict[str, Any] = {}
     for path, leaf in flat.items():
@@ -105,8 +99,6 @@ def init_params(config: AnyModel, key: jax.Array) -> dict[str, Any]:
 
     Returns:
         Nested dictionaries of arrays, in the default float type of JAX.
-
-    Source: ours.
     """
     return _jitted_init(config, key)
 
@@ -114,6 +106,7 @@ def init_params(config: AnyModel, key: jax.Array) -> dict[str, Any]:
 @functools.partial(jax.jit, static_argnums=0)
 def _jitted_init(config: AnyModel, key: jax.Array) -> dict[str, Any]:
     if isinstance(config, ClusterModelConfig):
+        # No parameter has a size of the table: three rows of two columns will do.
         rows = jnp.ones((3, 2)).at[0].set(0.0)
         return unfreeze(ClusterTransformer(config).init(key, rows, rows[1:]))["params"]
     x = jnp.ones((config.num_samples or 2, config.dim or config.num_components))
@@ -129,8 +122,6 @@ def parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
 
     Returns:
         Sorted dictionary; the leading axis of `blocks/...` counts unique blocks.
-
-    Source: ours.
     """
     shapes = jax.eval_shape(lambda key: init_params(config, key), random_key(0))
     return flatten_params(shapes)
@@ -145,14 +136,12 @@ def check_params(config: AnyModel, params: Params) -> None:
 
     Raises:
         ParamsError: naming every missing, extra, misshapen or mistyped leaf.
-
-    Source: ours.
     """
-    wanted, given = parameter_shapes(config), flatten_params(params)
-    faults = [f"missing {path}" for path in wanted if path not in given]
-    faults += [f"unexpected {path}" for path in given if path not in wanted]
-    for path in wanted.keys() & given.keys():
-        leaf, want = given[path], wanted[path]
+    wanted, flat = parameter_shapes(config), flatten_params(params)
+    faults = [f"missing {path}" for path in wanted if path not in flat]
+    faults += [f"unexpected {path}" for path in flat if path not in wanted]
+    for path in wanted.keys() & flat.keys():
+        leaf, want = flat[path], wanted[path]
         if tuple(np.shape(leaf)) != tuple(want.shape):
             faults.append(f"{path} has shape {np.shape(leaf)}, expected {want.shape}")
         elif np.dtype(leaf.dtype) not in (np.dtype(want.dtype), *TYPES):
@@ -173,8 +162,6 @@ def count_params(params: Params) -> int:
 
     Returns:
         The count.
-
-    Source: ours.
     """
     return sum(int(np.prod(leaf.shape)) for leaf in flatten_params(params).values())
 
@@ -195,8 +182,6 @@ def unroll(network: Network[ModelConfig]) -> Network[ModelConfig]:
         >>> network = spectral_tf.power_method_params(5, 2, 3)
         >>> spectral_tf.unroll(network).config.num_unique_blocks
         15
-
-    Source: ours.
     """
     config, params = network
     order = jnp.array(config.block_order)
@@ -215,8 +200,6 @@ def save_weights(folder: Path, network: Network[Any]) -> None:
     Raises:
         FileExistsError: if the folder exists; nothing is overwritten.
         ParamsError: if the parameters do not fit the configuration.
-
-    Source: ours.
     """
     config, params = network
     check_params(config, params)
@@ -243,8 +226,6 @@ def load_weights(folder: Path) -> Network[Any]:
 
     Raises:
         ParamsError: if a file is missing or unreadable, or a leaf does not fit.
-
-    Source: ours.
     """
     try:
         config = model_config(json.loads((folder / "config.json").read_text()))

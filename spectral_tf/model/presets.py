@@ -75,8 +75,7 @@ def model_preset(name: str, **changes: Any) -> ModelConfig:
     Raises:
         ConfigError: for an unknown name, or an invalid combination.
 
-    Source: He et al. (2025), arXiv:2501.01312, sections 2 and 4; `equivariant` and
-    `register` are ours.
+    Source: He et al. (2025), arXiv:2501.01312, sections 2 and 4.
     """
     require(
         name in PRESETS,

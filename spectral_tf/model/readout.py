@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.attention import contraction
-from spectral_tf.model.inputs import Rows
+from spectral_tf.model.inputs import ScaledRows
 from spectral_tf.model.moment import Moment
 from spectral_tf.spectra import unit
 
@@ -25,8 +25,6 @@ class Estimate(NamedTuple):
     Attributes:
         eigenvalues: `[k]` in the units of x squared, as register j has rank j.
         eigenvectors: `[k, d]` rows; unit norm where the read-out is `rayleigh`.
-
-    Source: ours.
     """
 
     eigenvalues: Array
@@ -34,7 +32,7 @@ class Estimate(NamedTuple):
 
 
 def rayleigh(
-    config: ModelConfig, vectors: Float[Array, "k d"], data: Rows | Moment
+    config: ModelConfig, vectors: Float[Array, "k d"], data: ScaledRows | Moment
 ) -> Estimate:
     """Unit vectors, and their Rayleigh quotients by one linear attention over the data.
 
@@ -45,14 +43,14 @@ def rayleigh(
 
     Returns:
         The estimate.
-
-    Source: ours.
     """
     einsum = contraction(config)
     vectors = unit(vectors)
     if isinstance(data, Moment):
+        # lambda_j = v_j^T S v_j.
         values = einsum("kd,de,ke->k", vectors, data.matrix, vectors)
         return Estimate(values * data.unscale, vectors)
+    # lambda_j = (1/N) sum_i <x_i, v_j>^2; with "sum" the 1/N is in the rows already.
     rows = data
     scores = jnp.where(rows.mask[:, None], einsum("nd,kd->nk", rows.x, vectors), 0.0)
     values = jnp.sum(scores**2, axis=0)
@@ -71,23 +69,22 @@ def cut_columns(estimate: Estimate, dim: int) -> Estimate:
     Returns:
         The vectors cut to `[k, d]` and made unit, with their own Rayleigh quotients:
         for v = (a, b) and S zero in the places of b it is v^T S v / |a|^2.
-
-    Source: ours.
     """
     values, vectors = estimate
     if vectors.shape[1] == dim:
         return estimate
-    kept = vectors[:, :dim]
-    squared = jnp.sum(kept**2, axis=1)
+    cut = vectors[:, :dim]
+    # v^T S v / |a|^2; `values` hold v^T S v of the unit v = (a, b).
+    squared = jnp.sum(cut**2, axis=1)
     tiny = jnp.finfo(vectors.dtype).tiny
-    return Estimate(values / jnp.maximum(squared, tiny), unit(kept))
+    return Estimate(values / jnp.maximum(squared, tiny), unit(cut))
 
 
 def read_tokens(
     config: ModelConfig,
     kernels: Mapping[str, Array],
     tokens: Float[Array, "t D"],
-    rows: Rows,
+    rows: ScaledRows,
 ) -> Estimate:
     """Apply the read-out of a dense network.
 
@@ -100,10 +97,9 @@ def read_tokens(
 
     Returns:
         The estimate.
-
-    Source: ours.
     """
     einsum, k = contraction(config), config.num_components
+    # u_j = W_u h_j and lambda_j = <w, h_j> + b of register j.
     vectors = einsum("tD,Dd->td", tokens, kernels["vector_kernel"])
     vectors = vectors.reshape(k, rows.x.shape[1])
     if config.readout == "rayleigh":

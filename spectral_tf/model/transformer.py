@@ -21,7 +21,7 @@ from spectral_tf.model.attention import contraction
 from spectral_tf.model.channels import ChannelBlock, register_codes
 from spectral_tf.model.dense import DenseBlock, fan_in
 from spectral_tf.model.inputs import (
-    Rows,
+    ScaledRows,
     check_dim,
     check_fits,
     check_rows,
@@ -45,7 +45,7 @@ class Intermediates(NamedTuple):
             registers [L, k, D])`, equivariant `(vectors [L, k, C, d], scalars
             [L, k, c])`.
 
-    Source: ours; returning (output, intermediates) is big_vision's habit.
+    Source: big_vision, whose models return (output, intermediates).
     """
 
     eigenvectors: Array
@@ -65,8 +65,6 @@ def gaussian_start(
 
     Returns:
         `[count, d]`; a larger count appends rows.
-
-    Source: ours.
     """
     key = jax.random.fold_in(random_key(config.start_seed), dim)
     # In single precision, so that the numbers are the same in double.
@@ -95,9 +93,8 @@ def register_starts(
 
     Returns:
         `[min(R, d), d]` unit rows, orthonormal with `orthogonal_start`.
-
-    Source: ours.
     """
+    # More than d registers would be linearly dependent.
     count = min(config.num_registers, dim)
     rows = gaussian_start(config, count, dim, dtype)
     if start is not None:
@@ -120,8 +117,7 @@ class SpectralTransformer(nn.Module):
         >>> estimate.eigenvectors.shape
         (3, 10)
 
-    Source: He et al. (2025), arXiv:2501.01312, section 2; ours where `ModelConfig`
-    says so.
+    Source: He et al. (2025), arXiv:2501.01312, section 2.
     """
 
     config: ModelConfig
@@ -168,15 +164,16 @@ class SpectralTransformer(nn.Module):
         else:
             check_fits(cfg, x)
             data, dtype = scaled_rows(cfg, padded(cfg, x), mask), x.dtype
-        if isinstance(data, Rows) and cfg.parameterisation == "dense":
+        if isinstance(data, ScaledRows) and cfg.parameterisation == "dense":
             block, extra = DenseBlock(cfg, parent=None), (data.mask,)
             state = self._embed(data)
         else:
             block, extra = ChannelBlock(cfg, parent=None), (data,)
             state = self._channels(data.dim, dtype, start)
 
+        # Blocks of equal shape share one stacked tree, and one program under `scan`.
         def init_blocks(key: Array) -> Any:
-            init = lambda one: block.init(one, state, *extra)["params"]
+            init = lambda block_key: block.init(block_key, state, *extra)["params"]
             return jax.vmap(init)(jax.random.split(key, cfg.num_unique_blocks))
 
         params = self.param("blocks", init_blocks)
@@ -192,16 +189,17 @@ class SpectralTransformer(nn.Module):
         estimate = read(state)
         if not capture:
             return estimate, None
-        vectors = jax.vmap(lambda one: read(one).eigenvectors)(history)
+        vectors = jax.vmap(lambda state: read(state).eigenvectors)(history)
         return estimate, Intermediates(vectors, history)
 
-    def _embed(self, rows: Rows) -> tuple[Array, Array]:
+    def _embed(self, rows: ScaledRows) -> tuple[Array, Array]:
         """Dense tokens: x W + b (+ positions), and the registers."""
         cfg = self.config
         width, features = cfg.width, embedded_rows(cfg, rows)
         shape = (features.shape[1], width)
         kernel = self.param("embed_kernel", fan_in(shape[0]), shape)
         bias = self.param("embed_bias", nn.initializers.zeros, (width,))
+        # h_i = W x_i + b. Without positions the order of the rows does not matter.
         data = contraction(cfg)("nf,fD->nD", features, kernel) + bias[None]
         if cfg.positions == "learned":
             shape = (rows.x.shape[0], width)
@@ -216,10 +214,13 @@ class SpectralTransformer(nn.Module):
         cfg = self.config
         first = register_starts(cfg, dim, dtype, start)
         count = first.shape[0]
+        # u_0 in channel 0; the images S u and the iterates before it are still zero.
         vectors = jnp.zeros((count, cfg.vector_channels, dim), dtype)
         return vectors.at[:, 0].set(first), register_codes(cfg)[:count].astype(dtype)
 
-    def _reader(self, data: Rows | Moment) -> Callable[[tuple[Array, Array]], Estimate]:
+    def _reader(
+        self, data: ScaledRows | Moment
+    ) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
         cfg = self.config
         if isinstance(data, Moment) or cfg.parameterisation == "equivariant":
@@ -260,15 +261,16 @@ def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple
     Returns:
         `(state, outputs stacked over all num_blocks blocks)`.
 
-    Source: ours; repeating is Dehghani et al. (2019), Universal Transformers.
+    Source: Dehghani et al. (2019), Universal Transformers, for repeating a block.
     """
     pick = lambda index: jax.tree.map(lambda leaf: leaf[index], params)
     if config.looped:
-        only = pick(0)
+        only = pick(0)  # weight tying: L blocks, one set of weights
         turn = lambda state, _: step(state, only)
         return jax.lax.scan(turn, state, None, length=config.num_blocks)
     if config.schedule is None:
         return jax.lax.scan(step, state, params)
+    # Place l runs the weights of block `block_order[l]`.
     turn = lambda state, index: step(state, pick(index))
     return jax.lax.scan(turn, state, jnp.array(config.block_order))
 
@@ -346,8 +348,6 @@ def predict_from_covariance(
         >>> estimate = spectral_tf.predict_from_covariance(config, params, covariance)
         >>> estimate.eigenvalues.round(4).tolist()
         [4.0, 2.0]
-
-    Source: ours.
     """
     covariance, start = in_common_type(params, covariance, start)
     moment = scaled_moment(config, covariance)

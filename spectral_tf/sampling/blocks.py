@@ -34,11 +34,11 @@ def distinct(key: Array, count: int, most: int) -> Int[Array, " n"]:
     Source: Floyd, in Bentley & Floyd (1987), Communications of the ACM 30(9).
     """
     last = most - count + jnp.arange(count)
-    drawn = jax.random.randint(key, (count,), 0, last + 1)
+    draws = jax.random.randint(key, (count,), 0, last + 1)
 
     def take(place: Array, taken: Int[Array, " n"]) -> Int[Array, " n"]:
-        is_old = jnp.any(taken == drawn[place])
-        return taken.at[place].set(jnp.where(is_old, last[place], drawn[place]))
+        is_old = jnp.any(taken == draws[place])
+        return taken.at[place].set(jnp.where(is_old, last[place], draws[place]))
 
     return jax.lax.fori_loop(0, count, take, jnp.full(count, -1, last.dtype))
 
@@ -59,7 +59,7 @@ def block_rows(
     Returns:
         `[N, d]`.
 
-    Source: ours; Efron (1979), Annals of Statistics 7(1), for the bootstrap.
+    Source: Efron (1979), Annals of Statistics 7(1), for the bootstrap.
     """
     (dim, count), (most, columns) = size, rows.shape
     key_rows, key_columns, key_scale, key_turn = jax.random.split(key, 4)
@@ -90,8 +90,6 @@ def is_synthetic(indices: Int[Array, " B"], share: float) -> Bool[Array, " B"]:
 
     Returns:
         `[B]`; of the first n indices `floor(share * n)` are True.
-
-    Source: ours.
     """
     # The margin makes up for what float32 loses of a share.
     passed = lambda count: jnp.floor(share * count.astype(jnp.float32) + 1e-4)
@@ -122,21 +120,19 @@ def block_batch(
     Returns:
         `Instance` with a leading axis B on every field. The synthetic ones are those
         that a run without a table would have at the same indices.
-
-    Source: ours.
     """
     config, share = parts[0].ensemble, table.synthetic_share
 
-    def one(key: Array, synthetic: Bool[Array, ""]) -> Instance:
-        own = jax.random.fold_in(key, BLOCK_STREAM)
-        x, mask = block_rows(own, rows, _size(config), table), None
+    def instance_of(key: Array, synthetic: Bool[Array, ""]) -> Instance:
+        block_key = jax.random.fold_in(key, BLOCK_STREAM)
+        x, mask = block_rows(block_key, rows, _size(config), table), None
         if share:
             other, valid = mixture_rows(key, parts, progress)
             x = jnp.where(synthetic, other, x)
             mask = None if valid is None else valid | ~synthetic
         return make_instance(x, mask, config.num_components)
 
-    return jax.vmap(one)(keys, is_synthetic(indices, share))
+    return jax.vmap(instance_of)(keys, is_synthetic(indices, share))
 
 
 def _size(config: EnsembleConfig) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from spectral_tf.config import EnsembleConfig
 from spectral_tf.config.ensemble import imported_family
 from spectral_tf.sampling import prescribed as laws
 from spectral_tf.sampling.instance import Instance, make_instance
-from spectral_tf.sampling.orientation import Rows
+from spectral_tf.sampling.orientation import Sample
 from spectral_tf.sampling.prescribed import Turned, prescribed
 from spectral_tf.sampling.rows import (
     authors,
@@ -27,7 +27,7 @@ from spectral_tf.sampling.rows import (
     whitened_straight,
 )
 
-Family = Callable[[Array, EnsembleConfig], Rows]
+Family = Callable[[Array, EnsembleConfig], Sample]
 
 ENSEMBLES: dict[str, Family] = {
     "authors": authors,
@@ -56,8 +56,6 @@ def family(config: EnsembleConfig) -> Family:
 
     Returns:
         `(key, config) -> x [N, d]`.
-
-    Source: ours.
     """
     if config.spectrum in ENSEMBLES:
         return ENSEMBLES[config.spectrum]
@@ -82,8 +80,6 @@ def sample_instance(key: Array, config: EnsembleConfig) -> Instance:
 
     Returns:
         The instance, targets from `eigh` of its own sample covariance.
-
-    Source: ours.
     """
     key_rows, key_count = jax.random.split(key)
     x = family(config)(key_rows, config)

@@ -17,8 +17,6 @@ class Instance(NamedTuple):
         mask: `[N]` True for valid rows.
         eigenvalues: `[k]` of the instance's own sample covariance, descending.
         eigenvectors: `[k, d]` rows, unit norm, canonical sign.
-
-    Source: ours.
     """
 
     x: Array
@@ -42,8 +40,6 @@ def make_instance(
 
     Raises:
         ValueError: if k is outside `1..d`.
-
-    Source: ours.
     """
     mask = jnp.ones(x.shape[0], bool) if mask is None else mask
     x = jnp.where(mask[:, None], x, 0.0)

@@ -12,7 +12,7 @@ from spectral_tf.config import EnsembleConfig, MixturePart, require
 from spectral_tf.config.ensemble import check_weights
 from spectral_tf.sampling.ensembles import family, valid_rows
 from spectral_tf.sampling.instance import Instance, make_instance
-from spectral_tf.sampling.orientation import Rows, oriented
+from spectral_tf.sampling.orientation import Sample, oriented
 from spectral_tf.sampling.prescribed import Turned
 
 FAMILY_STREAM = 1_000_033
@@ -34,8 +34,6 @@ def mixture_weights(
 
     Raises:
         ConfigError: if all weights are zero at the start or at the end.
-
-    Source: ours.
     """
     check_weights(parts)
     first = np.array([part.weight for part in parts], np.float32)
@@ -53,15 +51,17 @@ def _require_same_sizes(parts: tuple[MixturePart, ...]) -> None:
         "A mixture of parts=() must have at least one MixturePart; name a family.",
     )
     for name in ("dim", "num_samples", "num_components"):
-        found = sorted({getattr(part.ensemble, name) for part in parts})
+        values = sorted({getattr(part.ensemble, name) for part in parts})
         require(
-            len(found) == 1,
-            f"The parts of a mixture have {name}={', '.join(map(str, found))}; it must "
-            f"be the same in all, set it by `part.ensemble.replace({name}=...)`.",
+            len(values) == 1,
+            f"The parts of a mixture have {name}={', '.join(map(str, values))}; it "
+            f"must be the same in all, set it by `part.ensemble.replace({name}=...)`.",
         )
 
 
-def _rows(key: Array, index: Int[Array, ""], configs: Sequence[EnsembleConfig]) -> Rows:
+def _rows(
+    key: Array, index: Int[Array, ""], configs: Sequence[EnsembleConfig]
+) -> Sample:
     """Rows of the family with this index.
 
     Under vmap all branches run. So families that end in a random orientation leave it
@@ -78,13 +78,13 @@ def _rows(key: Array, index: Int[Array, ""], configs: Sequence[EnsembleConfig]) 
     rows = jax.lax.switch(index, branches, key)
     key_turn = jax.random.split(key)[0]
     for kind in sorted({*kinds} - {"none"}):
-        is_of_kind = jnp.array([one == kind for one in kinds])[index]
+        is_of_kind = jnp.array([branch_kind == kind for branch_kind in kinds])[index]
         config = configs[kinds.index(kind)]
         rows = jnp.where(is_of_kind, oriented(key_turn, rows, config), rows)
     return rows
 
 
-def _call(sample: Callable[..., Rows], config: EnsembleConfig, key: Array) -> Rows:
+def _call(sample: Callable[..., Sample], config: EnsembleConfig, key: Array) -> Sample:
     return sample(key, config)
 
 
@@ -108,8 +108,6 @@ def sample_mixture(
     Raises:
         ConfigError: if there is no part, if their sizes differ, or if all weights
             are zero.
-
-    Source: ours.
     """
     x, mask = mixture_rows(key, parts, progress)
     return make_instance(x, mask, parts[0].ensemble.num_components)
@@ -117,7 +115,7 @@ def sample_mixture(
 
 def mixture_rows(
     key: Array, parts: tuple[MixturePart, ...], progress: float | Float[Array, ""]
-) -> tuple[Rows, Bool[Array, " N"] | None]:
+) -> tuple[Sample, Bool[Array, " N"] | None]:
     """The rows of `sample_mixture`, before anything is computed from them.
 
     Args:
@@ -130,8 +128,6 @@ def mixture_rows(
 
     Raises:
         ConfigError: as `sample_mixture`.
-
-    Source: ours.
     """
     _require_same_sizes(parts)
     configs = [part.ensemble for part in parts]

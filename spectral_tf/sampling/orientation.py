@@ -8,12 +8,15 @@ from jaxtyping import Array, Float
 from spectral_tf.config import EnsembleConfig
 from spectral_tf.spectra import einsum, unit
 
-Rows = Float[Array, "N d"]
+Sample = Float[Array, "N d"]
+"""Rows drawn from a family."""
 
 NUM_REFLECTIONS = 8
 """Householder reflections of an orientation by `reflections`, at most d."""
 
-_one_by_one = jax.custom_batching.sequential_vmap(lambda one: jnp.linalg.qr(one))
+_sequential_qr = jax.custom_batching.sequential_vmap(
+    lambda matrix: jnp.linalg.qr(matrix)
+)
 
 
 def uniform_rotation(key: Array, dim: int) -> Float[Array, "d d"]:
@@ -34,19 +37,19 @@ def uniform_rotation(key: Array, dim: int) -> Float[Array, "d d"]:
     """
     basis, triangle = jax.lax.platform_dependent(
         jax.random.normal(key, (dim, dim)),
-        cpu=_one_by_one,
-        default=lambda one: jnp.linalg.qr(one),
+        cpu=_sequential_qr,
+        default=lambda matrix: jnp.linalg.qr(matrix),
     )
     pivots = jnp.diagonal(triangle)
     return basis * (pivots / jnp.abs(pivots))[None]
 
 
-def turned(rows: Rows, turn: Float[Array, "d d"]) -> Rows:
+def turned(rows: Sample, turn: Float[Array, "d d"]) -> Sample:
     r"""Rows in another basis: :math:`X Q^\top`."""
     return einsum("nj,ij->ni", rows, turn)
 
 
-def reflected(key: Array, rows: Rows) -> Rows:
+def reflected(key: Array, rows: Sample) -> Sample:
     """Apply random Householder reflections to rows, at most `NUM_REFLECTIONS`.
 
     Args:
@@ -61,7 +64,7 @@ def reflected(key: Array, rows: Rows) -> Rows:
     dim = rows.shape[1]
     normals = unit(jax.random.normal(key, (min(dim, NUM_REFLECTIONS), dim)))
 
-    def reflect(rows: Rows, normal: Float[Array, " d"]) -> tuple[Array, None]:
+    def reflect(rows: Sample, normal: Float[Array, " d"]) -> tuple[Array, None]:
         heights = einsum("nd,d->n", rows, normal)
         return rows - 2 * heights[:, None] * normal[None], None
 
@@ -85,7 +88,7 @@ def cosine_matrix(dim: int) -> Float[Array, "d d"]:
     return jnp.asarray(matrix * np.sqrt(scale)[:, None], float)
 
 
-def mixed(key: Array, rows: Rows) -> Rows:
+def mixed(key: Array, rows: Sample) -> Sample:
     r"""A cheap random orientation: :math:`X F D F P R_1 \cdots R_m`.
 
     F is the cosine transform, D random signs, P a random permutation, and each R a
@@ -102,7 +105,7 @@ def mixed(key: Array, rows: Rows) -> Rows:
         `[N, d]`; their Gram matrix is that of `rows`. The mean of every squared
         coordinate is that of a uniform orientation; its whole law is not, for d > 2.
 
-    Source: ours; Ailon & Chazelle (2009), SIAM J. Comput. 39(1), for the signs.
+    Source: Ailon & Chazelle (2009), SIAM J. Comput. 39(1), for the signs.
     """
     key_signs, key_order, key_normals = jax.random.split(key, 3)
     dim = rows.shape[1]
@@ -114,7 +117,7 @@ def mixed(key: Array, rows: Rows) -> Rows:
     return reflected(key_normals, spread[:, order])
 
 
-def oriented(key: Array, rows: Rows, config: EnsembleConfig) -> Rows:
+def oriented(key: Array, rows: Sample, config: EnsembleConfig) -> Sample:
     """Rows in a random orientation, drawn as `config.orientation` says.
 
     Args:
@@ -124,8 +127,6 @@ def oriented(key: Array, rows: Rows, config: EnsembleConfig) -> Rows:
 
     Returns:
         `[N, d]`.
-
-    Source: ours.
     """
     if config.orientation == "reflections":
         return mixed(key, rows)

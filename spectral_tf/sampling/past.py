@@ -35,8 +35,6 @@ class PastTable(NamedTuple):
         columns: names of the D columns.
         digest: sha256 of the numbers and names of the source, before any scaling.
         notes: one sentence for each thing that was left out or is doubtful.
-
-    Source: ours.
     """
 
     name: str
@@ -71,8 +69,6 @@ def load_past(config: TableConfig) -> PastTable:
     Raises:
         DataError: if the source cannot be read, has a missing or infinite number, has
             too few rows to be split, or no column varies.
-
-    Source: ours.
     """
     read = load_columns(config.source)
     _refuse_gaps(read)
@@ -85,24 +81,24 @@ def load_past(config: TableConfig) -> PastTable:
             "to score; both need at least 2, bring more rows."
         )
     mean, scale, reasons = column_scaling(read.x[: count - held])
-    kept = [index for index, reason in enumerate(reasons) if reason is None]
-    if not kept:
+    used = [index for index, reason in enumerate(reasons) if reason is None]
+    if not used:
         raise DataError(
             f"no column of {read.name} varies over its "
             f"{counted(count - held, 'training row')}; a covariance needs values that "
             "differ."
         )
-    scale = scale[kept] if config.standardize else np.max(scale[kept])
+    scale = scale[used] if config.standardize else np.max(scale[used])
     with np.errstate(over="ignore"):
-        exact = (read.x[:, kept] - mean[kept]) / scale
-    _refuse_far(read, kept, exact)
+        exact = (read.x[:, used] - mean[used]) / scale
+    _refuse_far(read, used, exact)
     x = exact.astype(np.float32)
     left_out = *read.left_out, *_constant(read, reasons)
     return PastTable(
         name=read.name,
         training=x[: count - held],
         heldout=x[count - held :],
-        columns=tuple(read.columns[index] for index in kept),
+        columns=tuple(read.columns[index] for index in used),
         digest=columns_digest(read),
         notes=(*read.notes, *_sentences(left_out)),
     )
@@ -119,8 +115,6 @@ def check_past(past: PastTable, config: TableConfig, shapes: Any) -> None:
     Raises:
         DataError: if a shape has more columns than the table, or more rows than
             either part of it.
-
-    Source: ours.
     """
     most, held = past.training.shape[1], len(past.heldout)
     rows = held if config.replacement else min(held, len(past.training))
@@ -150,9 +144,9 @@ def _refuse_gaps(read: Columns) -> None:
             )
 
 
-def _refuse_far(read: Columns, kept: list[int], x: np.ndarray) -> None:
+def _refuse_far(read: Columns, used: list[int], x: np.ndarray) -> None:
     """Refuse held-out values so far from the training rows that squares overflow."""
-    names = [read.columns[index] for index in kept]
+    names = [read.columns[index] for index in used]
     counts = bad_counts(names, ~(np.abs(x) < 1e15), MOST_NAMES)
     if counts:
         raise DataError(
@@ -174,5 +168,7 @@ def _constant(read: Columns, reasons: list[str | None]) -> list[LeftOut]:
 def _sentences(left_out: tuple[LeftOut, ...]) -> list[str]:
     """A note for each column, for the first few where there are many."""
     more = len(left_out) - MOST_NAMES
-    said = [one.sentence() for one in left_out[:MOST_NAMES]]
-    return said + ([f"Left out {counted(more, 'more column')}."] if more > 0 else [])
+    sentences = [column.sentence() for column in left_out[:MOST_NAMES]]
+    if more > 0:
+        sentences.append(f"Left out {counted(more, 'more column')}.")
+    return sentences

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from spectral_tf.config import EnsembleConfig
-from spectral_tf.sampling.orientation import Rows, oriented
+from spectral_tf.sampling.orientation import Sample, oriented
 
 Eigenvalues = Float[Array, " d"]
 
@@ -29,12 +29,12 @@ class Turned(NamedTuple):
         straight: the rows before it, a function of the same key and config. It must
             not use the first half of `jax.random.split(key)`, which turns them.
 
-    Source: ours; a mixture turns once for all its families.
+    A mixture turns once for all its families.
     """
 
-    straight: Callable[[Array, EnsembleConfig], Rows]
+    straight: Callable[[Array, EnsembleConfig], Sample]
 
-    def __call__(self, key: Array, config: EnsembleConfig) -> Rows:
+    def __call__(self, key: Array, config: EnsembleConfig) -> Sample:
         """The rows of one instance; the key is consumed."""
         key_turn = jax.random.split(key)[0]
         return oriented(key_turn, self.straight(key, config), config)
@@ -52,10 +52,10 @@ def prescribed(spectrum: Callable[[Array, EnsembleConfig], Eigenvalues]) -> Turn
     Returns:
         A function `(key, config) -> x [N, d]`.
 
-    Source: ours; Stewart (1980) for the uniform Q.
+    Source: Stewart (1980) for the uniform Q.
     """
 
-    def straight(key: Array, config: EnsembleConfig) -> Rows:
+    def straight(key: Array, config: EnsembleConfig) -> Sample:
         key_rows, key_spectrum = jax.random.split(key)[1], jax.random.fold_in(key, 2)
         rows = jax.random.normal(key_rows, (config.num_samples, config.dim))
         return rows * jnp.sqrt(spectrum(key_spectrum, config))[None]

@@ -98,5 +98,5 @@ def _require_within(name: str, value: int, bounds: tuple[int, int], most: str) -
 @functools.partial(jax.jit, static_argnames="num_components")
 def _instances(blocks: Float[Array, "B N d"], num_components: int) -> Instance:
     """Targets of each block, `CHUNK_SIZE` blocks at a time."""
-    one = lambda rows: make_instance(rows, None, num_components)
-    return jax.lax.map(one, blocks, batch_size=CHUNK_SIZE)
+    instance_of = lambda rows: make_instance(rows, None, num_components)
+    return jax.lax.map(instance_of, blocks, batch_size=CHUNK_SIZE)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from spectral_tf.config import EnsembleConfig
-from spectral_tf.sampling.orientation import Rows, reflected
+from spectral_tf.sampling.orientation import Sample, reflected
 from spectral_tf.spectra import einsum, unit
 
 MOST_CORRELATED = 0.95
@@ -23,7 +23,7 @@ ROW_SPREAD = 0.25
 """`whitened`: that of the logarithm of a row's own scale."""
 
 
-def authors(key: Array, config: EnsembleConfig) -> Rows:
+def authors(key: Array, config: EnsembleConfig) -> Sample:
     r"""The authors' family: :math:`L = G + 0.1 I`, :math:`X = Z L^\top`.
 
     Args:
@@ -41,7 +41,7 @@ def authors(key: Array, config: EnsembleConfig) -> Rows:
     return einsum("nj,ij->ni", jax.random.normal(key_rows, (n, d)), factor)
 
 
-def student_t(key: Array, config: EnsembleConfig) -> Rows:
+def student_t(key: Array, config: EnsembleConfig) -> Sample:
     r"""Heavy tails: each row of `authors` over :math:`\sqrt{\chi^2_\nu / \nu}`.
 
     Args:
@@ -59,7 +59,7 @@ def student_t(key: Array, config: EnsembleConfig) -> Rows:
     return authors(key_rows, config) * jnp.sqrt(nu / chi2)
 
 
-def autoregressive(noise: Rows, coefficient: float | Float[Array, ""]) -> Rows:
+def autoregressive(noise: Sample, coefficient: float | Float[Array, ""]) -> Sample:
     r"""A stationary AR(1) down the rows.
 
     :math:`y_i = \rho y_{i-1} + \sqrt{1 - \rho^2}\, e_i`, and :math:`y_1 = e_1`.
@@ -73,7 +73,7 @@ def autoregressive(noise: Rows, coefficient: float | Float[Array, ""]) -> Rows:
     Returns:
         `[N, d]`; every row has the covariance of the noise.
 
-    Source: Box & Jenkins (1970), section 3.2.3; the doubling is ours.
+    Source: Box & Jenkins (1970), section 3.2.3.
     """
     count = noise.shape[0]
     is_first = (jnp.arange(count) == 0)[:, None]
@@ -86,7 +86,7 @@ def autoregressive(noise: Rows, coefficient: float | Float[Array, ""]) -> Rows:
     return rows
 
 
-def correlated(key: Array, config: EnsembleConfig) -> Rows:
+def correlated(key: Array, config: EnsembleConfig) -> Sample:
     """Rows that depend on the row before, as a series in time: AR(1) of `authors`.
 
     Args:
@@ -96,8 +96,6 @@ def correlated(key: Array, config: EnsembleConfig) -> Rows:
 
     Returns:
         `[N, d]`; each row alone is distributed as a row of `authors`.
-
-    Source: ours.
     """
     coefficient: float | Array | None = config.autocorrelation
     if coefficient is None:
@@ -106,7 +104,7 @@ def correlated(key: Array, config: EnsembleConfig) -> Rows:
     return autoregressive(authors(key, config), coefficient)
 
 
-def scaled(key: Array, config: EnsembleConfig) -> Rows:
+def scaled(key: Array, config: EnsembleConfig) -> Sample:
     """Columns in very different units, as a raw table has them.
 
     Args:
@@ -116,8 +114,6 @@ def scaled(key: Array, config: EnsembleConfig) -> Rows:
 
     Returns:
         `[N, d]`; `x / std` has the correlations of a random factor `I + G / sqrt(d)`.
-
-    Source: ours.
     """
     key_factor, key_rows = jax.random.split(key)
     key_scale = jax.random.fold_in(key, 2)
@@ -139,7 +135,7 @@ def class_codes(key: Array, num_classes: int, count: int) -> Float[Array, "K r"]
     Returns:
         `[K, r]`; the mean over the classes is 0, that of the outer products is I.
 
-    Source: ours, from the contrasts of Helmert (1876).
+    Source: Helmert (1876) for the contrasts.
     """
     index = np.arange(num_classes)
     contrasts = (
@@ -150,7 +146,7 @@ def class_codes(key: Array, num_classes: int, count: int) -> Float[Array, "K r"]
     return reflected(key, points)[:, :count]
 
 
-def whitened_straight(key: Array, config: EnsembleConfig) -> Rows:
+def whitened_straight(key: Array, config: EnsembleConfig) -> Sample:
     r"""`whitened` before its orientation: classes apart along the first coordinates.
 
     In a population of covariance I, the covariance B between the classes and W within
@@ -166,8 +162,8 @@ def whitened_straight(key: Array, config: EnsembleConfig) -> Rows:
     Returns:
         `[N, d]`; population mean 0 and covariance I, whatever the key.
 
-    Source: ours; on 10 leading components of MNIST, whitened, beta is .71, .68, .60,
-    .41, .38, .26, .18, .01, 0, 0.
+    On 10 leading components of MNIST, whitened, beta is .71, .68, .60, .41, .38, .26,
+    .18, .01, 0, 0.
     """
     key_rows = jax.random.split(key)[1]
     keys = jax.random.split(jax.random.fold_in(key, 2), 5)

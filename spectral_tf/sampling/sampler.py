@@ -37,11 +37,11 @@ def batch_at(
     Returns:
         `Instance` with a leading axis B on every field.
 
-    Source: ours; the two-fold `fold_in` is the JAX documentation's advice for
-    reproducible data-parallel sampling.
+    Source: JAX documentation, which advises the two-fold `fold_in` for reproducible
+    data-parallel sampling.
     """
     keys = instance_keys(key, step, indices)
-    return jax.vmap(lambda one: sample_instance(one, config))(keys)
+    return jax.vmap(lambda instance_key: sample_instance(instance_key, config))(keys)
 
 
 @functools.partial(jax.jit, static_argnames="parts")
@@ -70,11 +70,10 @@ def mixture_batch_at(
     Raises:
         ConfigError: if there is no part, if their sizes differ, or if all weights
             are zero.
-
-    Source: ours.
     """
     keys = instance_keys(key, step, indices)
-    return jax.vmap(lambda one: sample_mixture(one, parts, progress))(keys)
+    sample = lambda instance_key: sample_mixture(instance_key, parts, progress)
+    return jax.vmap(sample)(keys)
 
 
 def instance_keys(
@@ -105,8 +104,6 @@ def sample_batch(key: Array, config: EnsembleConfig, batch_size: int) -> Instanc
         >>> config = spectral_tf.EnsembleConfig(dim=4, num_samples=20)
         >>> spectral_tf.sample_batch(jax.random.key(0), config, 8).x.shape
         (8, 20, 4)
-
-    Source: ours.
     """
     require(
         batch_size >= 1, f"batch_size={batch_size} must be >= 1; ask for at least one."

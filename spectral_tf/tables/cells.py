@@ -58,8 +58,6 @@ def plain_text(cell: str, decimal: Mark | None = None) -> str:
 
     Returns:
         The text; that of a cell that is no number is of no use.
-
-    Source: ours.
     """
     text = cell.strip().replace("\u2212", "-")
     if decimal is not None and _BETWEEN_THREES[decimal].fullmatch(text):
@@ -80,8 +78,6 @@ def number(cell: str, decimal: Mark | None = None) -> float | None:
 
     Returns:
         The number, NaN if it is missing, None if the cell is text.
-
-    Source: ours.
     """
     if is_missing(cell):
         return _NO_NUMBER
@@ -112,8 +108,6 @@ def parse_column(cells: Sequence[str], decimal: Mark | None = None) -> Parsed:
 
     Returns:
         The column.
-
-    Source: ours.
     """
     parsed = _parsed(cells, decimal)
     if decimal == "," and parsed.bad:

@@ -112,14 +112,12 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
 
     Returns:
         `(names, notes)`, a note for each name that was changed.
-
-    Source: ours.
     """
     wanted = [
         name or default
         for name, default in zip(names, numbered(len(names)), strict=True)
     ]
-    taken, found, notes = set(wanted), [], []
+    taken, unique, notes = set(wanted), [], []
     seen: set[str] = set()
     for name in wanted:
         chosen, count = name, 1
@@ -129,8 +127,8 @@ def made_unique(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         if chosen != name:
             notes.append(f"Two columns are called {name!r}; one is now {chosen!r}.")
         seen.add(chosen)
-        found.append(chosen)
-    return tuple(found), notes
+        unique.append(chosen)
+    return tuple(unique), notes
 
 
 def columns_digest(read: Columns) -> str:
@@ -141,12 +139,10 @@ def columns_digest(read: Columns) -> str:
 
     Returns:
         Sha256 of the names, the shape and the numbers, little-endian.
-
-    Source: ours.
     """
-    found = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
-    found.update(np.ascontiguousarray(read.x, "<f8").tobytes())
-    return found.hexdigest()
+    digest = hashlib.sha256(repr((read.columns, read.x.shape)).encode())
+    digest.update(np.ascontiguousarray(read.x, "<f8").tobytes())
+    return digest.hexdigest()
 
 
 def bad_counts(columns: Sequence[str], is_bad: np.ndarray, most: int) -> str:
@@ -159,8 +155,6 @@ def bad_counts(columns: Sequence[str], is_bad: np.ndarray, most: int) -> str:
 
     Returns:
         `'a': 2, 'b': 1`; empty if there is none.
-
-    Source: ours.
     """
     counts = np.sum(is_bad, axis=0).tolist()
     pairs = zip(columns, counts, strict=True)
@@ -178,8 +172,6 @@ def column_scaling(
     Returns:
         `(mean, scale, reasons)`: 1/N deviations; why a column is no feature (it is
         empty, constant, or varies in its last digits only), or None.
-
-    Source: ours.
     """
     is_empty = np.asarray(np.all(np.isnan(x), axis=0))
     x = np.where(is_empty, 0.0, x)
@@ -187,13 +179,13 @@ def column_scaling(
     unit = x / np.where(peak > 0, peak, 1.0)  # tiny numbers have squares, too
     spread = unit.std(axis=0)
     reasons: list[str | None] = []
-    for index, each in enumerate(spread.tolist()):
+    for index, deviation in enumerate(spread.tolist()):
         reason = None
         if is_empty[index]:
             reason = "it is empty"
         elif np.ptp(x[:, index]) == 0:
             reason = f"it is constant ({x[0, index]:g})"
-        elif each <= LAST_DIGITS:
+        elif deviation <= LAST_DIGITS:
             reason = "it varies in its last digits only"
         reasons.append(reason)
     return unit.mean(axis=0) * peak, spread * peak, reasons

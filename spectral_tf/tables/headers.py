@@ -87,8 +87,6 @@ def judge_first_line(
 
     Returns:
         The verdict.
-
-    Source: ours.
     """
     values = [number(cell, decimal) for cell in first]
     indices = [i for i, v in enumerate(values) if v is not None and not math.isnan(v)]

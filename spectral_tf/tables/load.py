@@ -86,7 +86,7 @@ def load_table(source: str, options: ReadOptions = AS_FOUND) -> Table:
         DataError: if the source is unknown, not installed, malformed, ragged,
             empty, without a numeric column, or has missing or infinite numbers.
 
-    Source: ours; the idx format is LeCun's MNIST page.
+    Source: LeCun's MNIST page for the idx format.
     """
     if source in _IMAGES and options == AS_FOUND:
         return _image_table(source)
@@ -117,8 +117,6 @@ def load_columns(
         ConfigError: if `drop` or `id_column` names no column, or `missing` has
             something else.
         DataError: as `load_table`, but not for missing or infinite numbers.
-
-    Source: ours.
     """
     path, more = None, codes_of(missing)
     codes = *options.missing, *map(repr, more.numbers), *sorted(more.texts)
@@ -290,7 +288,7 @@ def _finished(source: str, read: Columns) -> Table:
         "subtract a constant from it."
         for j in np.flatnonzero(lost).tolist()
     )
-    left_out = tuple(one.sentence() for one in read.left_out)
+    left_out = tuple(column.sentence() for column in read.left_out)
     return Table(read.name, rounded, columns, (*read.notes, *left_out, *lossy))
 
 

@@ -77,8 +77,6 @@ def codes_of(missing: Missing) -> Codes:
 
     Raises:
         ConfigError: for anything else.
-
-    Source: ours.
     """
     if isinstance(missing, str) or not isinstance(missing, Iterable):
         missing = [missing]
@@ -108,8 +106,6 @@ def is_code(column: np.ndarray, code: float) -> np.ndarray:
 
     Returns:
         `[rows]` of truth values.
-
-    Source: ours.
     """
     same = np.asarray(column == code)
     with np.errstate(over="ignore", under="ignore"):
@@ -129,8 +125,6 @@ def marked(column: np.ndarray, codes: Codes) -> np.ndarray:
 
     Returns:
         `[rows]`, a copy.
-
-    Source: ours.
     """
     clear = column.copy()
     for code in codes.numbers:
@@ -147,8 +141,6 @@ def without_codes(read: Columns, codes: Codes) -> Columns:
 
     Returns:
         New columns; the same where there is no code.
-
-    Source: ours.
     """
     if not codes.numbers:
         return read
@@ -171,8 +163,6 @@ def cleared(x: np.ndarray, codes: Codes) -> tuple[np.ndarray, list[list[int]]]:
     Returns:
         `(x, cells)`: a copy, float32 where x is, else float64; and for each code how
         many cells of each column it was.
-
-    Source: ours.
     """
     clear = x.astype(np.float32 if x.dtype == np.float32 else np.float64)
     cells = []
@@ -193,8 +183,6 @@ def code_note(code: str, counts: Mapping[str, int]) -> str:
 
     Returns:
         One sentence.
-
-    Source: ours.
     """
     if not counts:
         return f"No cell is {code}, which --missing names."
@@ -211,8 +199,6 @@ def suspicions(x: np.ndarray, columns: Sequence[str]) -> list[str]:
 
     Returns:
         Sentences.
-
-    Source: ours.
     """
     by_value: dict[float, list[str]] = {}
     for suspect in suspects(x, columns):
@@ -245,8 +231,6 @@ def suspects(x: np.ndarray, columns: Sequence[str]) -> list[Suspect]:
 
     Returns:
         By column, then by value; a usual code may be repeated over the columns.
-
-    Source: ours.
     """
     suspected = []
     x = np.asarray(x, np.float64)
@@ -256,7 +240,11 @@ def suspects(x: np.ndarray, columns: Sequence[str]) -> list[Suspect]:
     counts: dict[float, list[int]] = {}
     for suspect in suspected:
         counts.setdefault(suspect.value, []).append(suspect.cells)
-    return [one for one in suspected if _is_repeated(one.value, counts[one.value])]
+    return [
+        suspect
+        for suspect in suspected
+        if _is_repeated(suspect.value, counts[suspect.value])
+    ]
 
 
 def _is_repeated(value: float, counts: Sequence[int]) -> bool:

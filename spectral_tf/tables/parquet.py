@@ -69,8 +69,6 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
         DataError: if it is not readable, or becomes so meanwhile, or if pyarrow is not
             installed.
-
-    Source: ours.
     """
     try:
         import pyarrow
@@ -142,8 +140,6 @@ def entries_of(column: Any) -> np.ndarray:
 
     Returns:
         `[rows]`; decimals without gaps are objects, all else as from `numbers_of`.
-
-    Source: ours.
     """
     from pyarrow import types
 
@@ -161,8 +157,6 @@ def relative_of(column: Any, values: np.ndarray) -> Relative | None:
 
     Returns:
         The column; None if its float64 numbers are as good.
-
-    Source: ours.
     """
     from pyarrow import types
 
@@ -182,8 +176,6 @@ def numbers_of(column: Any) -> np.ndarray:
 
     Returns:
         `[rows]`; integers without gaps stay integers.
-
-    Source: ours.
     """
     import pyarrow
     from pyarrow import types
@@ -211,8 +203,6 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
     Raises:
         DataError: if the file is empty, not readable, or has no numeric column, or
             pyarrow is not installed.
-
-    Source: ours.
     """
     with opened(path) as file:
         table = file.read()
@@ -220,21 +210,21 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
         raise DataError(f"{path} is empty; it needs at least one row of numbers.")
     fields, notes = fields_of(table.schema)
     codes = codes_of(options.missing)
-    kept, columns, left_out, exact = [], [], [], {}
+    features, columns, left_out, exact = [], [], [], {}
     for field, column in zip(fields, table.itercolumns(), strict=True):
         values, reason = _feature(field, column, keep_index=options.keep_index)
         if reason is not None:
             left_out.append(LeftOut(field.name, reason))
             continue
-        kept.append(values)
+        features.append(values)
         columns.append(field.name)
         relative = relative_of(column, marked(values, codes))
         exact |= {} if relative is None else {field.name: relative}
-    if not kept:
-        raise DataError(f"{path} has no numeric column. {_said(left_out)}")
+    if not features:
+        raise DataError(f"{path} has no numeric column. {_reasons(left_out)}")
     return Columns(
         name=path.name,
-        x=np.column_stack(kept),
+        x=np.column_stack(features),
         columns=tuple(columns),
         left_out=tuple(left_out),
         notes=tuple(notes),
@@ -242,7 +232,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Columns:
     )
 
 
-def _said(left_out: Sequence[LeftOut]) -> str:
+def _reasons(left_out: Sequence[LeftOut]) -> str:
     return " ".join(column.sentence() for column in left_out)
 
 

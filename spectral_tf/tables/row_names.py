@@ -17,8 +17,6 @@ def with_row_names(read: Columns, path: Path | None, name: str | None) -> Column
 
     Returns:
         The same with `row_names`, if there is such a column.
-
-    Source: ours.
     """
     if name is None or read.row_names:
         return read

@@ -26,8 +26,6 @@ def without_dropped(read: Columns, options: ReadOptions) -> Columns:
     Raises:
         ConfigError: for a name that is not there.
         DataError: if no numeric column is left.
-
-    Source: ours.
     """
     reasons = dict.fromkeys(options.drop, DROPPED)
     if options.id_column is not None:
@@ -66,8 +64,6 @@ def refuse_bad_cells(source: str, bad: Sequence[BadCells], remedy: str) -> None:
 
     Raises:
         DataError: if there is one; it names column, cells and places.
-
-    Source: ours.
     """
     if not bad:
         return

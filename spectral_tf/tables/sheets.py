@@ -23,8 +23,6 @@ def read_sheet(path: Path, options: ReadOptions) -> Columns:
     Raises:
         DataError: if openpyxl is not installed, or the file is broken, empty or has no
             numeric column.
-
-    Source: ours.
     """
     sheets = _cells(path, options)
     name = next((name for name, rows in sheets.items() if rows), None)

@@ -62,10 +62,10 @@ class Records(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Cells:
-    """A column of text: its `name`, the one that was `given`, its place, its cells."""
+    """A column of text: its `name`, that of the `header`, its place, its cells."""
 
     name: str
-    given: str
+    header: str
     index: int
     texts: list[str]
 
@@ -83,8 +83,6 @@ def read_text(path: Path, options: ReadOptions) -> Columns:
 
     Raises:
         DataError: if the file is empty, ragged, malformed, or has no numeric column.
-
-    Source: ours.
     """
     return numeric_columns(_records(path, options), options)
 
@@ -102,34 +100,32 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
 
     Raises:
         DataError: if there are names and no rows, or no numeric column.
-
-    Source: ours.
     """
     path, lines = records.path, records.lines
     codes = codes_of(options.missing)
     texts = codes.texts
-    given, notes = _column_names(records, options)
-    if given is None:
-        given = numbered(len(lines[0][1]))
+    header, notes = _column_names(records, options)
+    if header is None:
+        header = numbered(len(lines[0][1]))
     elif len(lines) == 1:
         raise DataError(
             f"{path} has column names but no rows; add at least one row of numbers."
         )
     else:
         lines = lines[1:]
-    names, changed = made_unique(given)
+    names, changed = made_unique(header)
     blank = _without_texts(lines, texts)
     notes += changed
-    kept, left_out, bad, exact = [], [], [], {}
+    features, left_out, bad, exact = [], [], [], {}
     for index, name in enumerate(names):
-        cells = _Cells(name, given[index], index, [row[index] for _, row in blank])
+        cells = _Cells(name, header[index], index, [row[index] for _, row in blank])
         parsed = parse_column(cells.texts, options.decimal)
         where = [f"on {records.line} {lines[i][0]}" for i in parsed.bad[:MOST_BAD]]
         reason = _reason_to_leave(cells, parsed, where, options)
         if reason is not None:
             left_out.append(LeftOut(name, reason))
             continue
-        kept.append((name, parsed.values))
+        features.append((name, parsed.values))
         plain = [plain_text(text, parsed.decimal) for text in cells.texts]
         relative = column_relative(plain, marked(np.array(parsed.values), codes))
         exact |= {} if relative is None else {name: relative}
@@ -137,18 +133,18 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
         if parsed.bad:
             bad.append(_bad_cells(cells, parsed, where))
     empty = [column.name for column in bad if not column.numbers]
-    if len(empty) == len(kept):
+    if len(empty) == len(features):
         # No number can be read: what there is has other decimal marks.
         left_out += [LeftOut(column.name, column.reason()) for column in bad]
-        said = " ".join([*notes, *(column.sentence() for column in left_out)])
+        reasons = " ".join([*notes, *(column.sentence() for column in left_out)])
         raise DataError(
-            f"{path} has no numeric column. {said} Write numbers with a decimal point, "
-            "as in 1.5, or give --decimal ','."
+            f"{path} has no numeric column. {reasons} Write numbers with a decimal "
+            "point, as in 1.5, or give --decimal ','."
         )
     return Columns(
         name=path.name,
-        x=np.array([values for _, values in kept], float).T,
-        columns=tuple(name for name, _ in kept),
+        x=np.array([values for _, values in features], float).T,
+        columns=tuple(name for name, _ in features),
         left_out=tuple(left_out),
         notes=(*notes, *_code_notes(texts, lines, names, left_out)),
         bad=tuple(bad),
@@ -307,14 +303,14 @@ def _reason_to_leave(
     if options.keep_index:
         return None
     numbers, rows = parsed.values, len(parsed.values)
-    if not cells.given and numbers in (list(range(rows)), list(range(1, rows + 1))):
+    if not cells.header and numbers in (list(range(rows)), list(range(1, rows + 1))):
         return "it has no name and counts the rows"
     return _reason_of_index(cells) if cells.index == 0 else None
 
 
 def _reason_of_index(cells: _Cells) -> str | None:
     """Why a first column without a name is the index of a data frame."""
-    is_named = not _UNNAMED.fullmatch(cells.given)
+    is_named = not _UNNAMED.fullmatch(cells.header)
     if is_named or len(cells.texts) < 2 or not all(map(is_whole, cells.texts)):
         return None
     numbers = [int(text) for text in cells.texts]
@@ -335,7 +331,7 @@ def _doubts(
 ) -> list[str]:
     """What a reader should know of how the numbers of a column were read."""
     notes, name = [], cells.name
-    if cells.index == 0 and not cells.given and not options.keep_index:
+    if cells.index == 0 and not cells.header and not options.keep_index:
         notes.append(
             f"Column {name!r} has no name; if it is an index, leave it out with --drop "
             f"{name}."

@@ -37,8 +37,6 @@ class Draw(NamedTuple):
         step: of the run.
         progress: of the run, in [0, 1].
         rows: `[R, D]` of the run's table, or None without one.
-
-    Source: ours.
     """
 
     key: Array
@@ -55,8 +53,6 @@ class Part(NamedTuple):
         families: to draw from; one of them is drawn for each instance.
         rank_weights: `[k]`, summing to 1.
         table: how blocks of the run's table are drawn, if it has one.
-
-    Source: ours.
     """
 
     model: ModelConfig
@@ -83,17 +79,17 @@ def _part(config: TrainConfig, place: int) -> Part:
         num_components=k,
         rank=min(ensemble.rank, dim),
     )
-    given = config.mixture or (MixturePart(ensemble=config.ensemble),)
-    families = tuple(one.replace(ensemble=sized(one.ensemble)) for one in given)
+    parts = config.mixture or (MixturePart(ensemble=config.ensemble),)
+    families = tuple(part.replace(ensemble=sized(part.ensemble)) for part in parts)
     weights = (config.rank_weights or (1.0,) * k)[:k]
     total = sum(weights)
     weights = tuple(weight / total for weight in weights)
     return Part(model, families, weights, config.table)
 
 
-def draw(part: Part, drawn: Draw, indices: Int[Array, " B"]) -> Instance:
+def draw(part: Part, origin: Draw, indices: Int[Array, " B"]) -> Instance:
     """The instances of a part with these global indices."""
-    key, step, progress, rows = drawn
+    key, step, progress, rows = origin
     if rows is not None:
         keys, table = instance_keys(key, step, indices), part.table
         return block_batch(
@@ -109,8 +105,8 @@ def start_vectors(
 ) -> Float[Array, "B R d"]:
     """Gaussian start vectors of all registers per instance, keyed by global index."""
     count = min(model.num_registers, dim)
-    one = lambda g: jax.random.normal(jax.random.fold_in(key, g), (count, dim))
-    return jax.vmap(one)(indices)
+    gaussian = lambda g: jax.random.normal(jax.random.fold_in(key, g), (count, dim))
+    return jax.vmap(gaussian)(indices)
 
 
 def warm_start(key: Array, start: Float[Array, "R d"], instance: Instance) -> Array:
@@ -125,10 +121,11 @@ def warm_start(key: Array, start: Float[Array, "R d"], instance: Instance) -> Ar
         `[R, d]`: :math:`v_j + \epsilon\, g_j / \sqrt d` with epsilon log-uniform in
         [1e-4, 1]; registers beyond k keep their Gaussian vectors.
 
-    Source: ours; a loop of any depth must hold what it has found.
+    So a loop of any depth learns to hold the answer that it has reached.
     """
     size = 10.0 ** jax.random.uniform(key, minval=-4.0, maxval=0.0)
     count = min(len(instance.eigenvectors), len(start))
+    # |g| / sqrt(d) is about 1, so epsilon is the tangent of the angle.
     noise = size * start[:count] * start.shape[1] ** -0.5
     return start.at[:count].set(instance.eigenvectors[:count] + noise)
 
@@ -141,15 +138,15 @@ def draw_starts(
     if not config.warm_starts:
         return starts
 
-    def one(index: Array, start: Array, instance: Instance) -> Array:
+    def start_of(index: Array, start: Array, instance: Instance) -> Array:
         chosen, size = jax.random.split(jax.random.fold_in(key, index + WARM_STREAM))
         is_warm = jax.random.bernoulli(chosen, config.warm_starts)
         return jnp.where(is_warm, warm_start(size, start, instance), start)
 
-    return jax.vmap(one)(indices, starts, batch)
+    return jax.vmap(start_of)(indices, starts, batch)
 
 
-def seen_by(model: ModelConfig, instance: Instance) -> tuple[Array | Moment, Any]:
+def network_input(model: ModelConfig, instance: Instance) -> tuple[Array | Moment, Any]:
     """What the network is given: the rows and mask, or the moment if it reads no more.
 
     Args:
@@ -159,7 +156,7 @@ def seen_by(model: ModelConfig, instance: Instance) -> tuple[Array | Moment, Any
     Returns:
         `(x, mask)` for `SpectralTransformer`; the answers are the same.
 
-    Source: ours; see `model/moment.py`.
+    Source: `model/moment.py`.
     """
     if not reads_moment_only(model):
         return instance.x, instance.mask
@@ -167,7 +164,7 @@ def seen_by(model: ModelConfig, instance: Instance) -> tuple[Array | Moment, Any
 
 
 def answer(
-    config: TrainConfig, part: Part, params: Any, given: Any, start: Any
+    config: TrainConfig, part: Part, params: Any, inputs: Any, start: Any
 ) -> Estimate:
     """The network's estimate at the run's `compute_dtype`, cast back to float32."""
     dtype = jnp.dtype(config.compute_dtype)
@@ -175,9 +172,9 @@ def answer(
         leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
     )
     if dtype != jnp.float32:
-        params, given, start = jax.tree.map(lower, (params, given, start))
+        params, inputs, start = jax.tree.map(lower, (params, inputs, start))
     model = SpectralTransformer(part.model)
-    estimate, _ = model.apply({"params": params}, *given, start)
+    estimate, _ = model.apply({"params": params}, *inputs, start)
     return Estimate(*(leaf.astype(jnp.float32) for leaf in estimate))
 
 
@@ -185,10 +182,11 @@ def instance_loss(
     config: TrainConfig, part: Part, params: Any, instance: Instance, start: Any
 ) -> tuple[Float[Array, ""], Metrics]:
     """Loss of one instance, weighted over ranks, and its metrics per rank."""
-    given = seen_by(part.model, instance)
-    estimate = answer(config, part, params, given, start)
+    inputs = network_input(part.model, instance)
+    estimate = answer(config, part, params, inputs, start)
     weights = jnp.asarray(part.rank_weights)
     error = eigenvalue_loss(estimate, instance)
+    # sum_j w_j loss_j + eigenvalue_weight sum_j w_j ((lambda^ - lambda) / lambda)^2.
     loss = jnp.sum(weights * LOSSES[config.loss](estimate, instance))
     if config.eigenvalue_weight:
         loss += config.eigenvalue_weight * jnp.sum(weights * error)
@@ -197,35 +195,33 @@ def instance_loss(
 
 
 def batch_loss(
-    config: TrainConfig, params: Any, drawn: Draw, indices: Int[Array, " B"]
+    config: TrainConfig, params: Any, origin: Draw, indices: Int[Array, " B"]
 ) -> tuple[Float[Array, ""], Metrics]:
     """Sum of the losses of the instances with these global indices, over all shapes.
 
     Args:
         config: the run.
         params: of `config.model`.
-        drawn: where the instances come from.
+        origin: where the instances come from.
         indices: `[B]` global indices.
 
     Returns:
         `(sum of losses, name -> [k] sums over the instances that have that rank)`.
-
-    Source: ours.
     """
     total, sums = jnp.zeros(()), []
-    start_key = jax.random.fold_in(drawn.key, START_STREAM)
+    start_key = jax.random.fold_in(origin.key, START_STREAM)
     for place, part in enumerate(parts_of(config)):
-        own = drawn._replace(key=jax.random.fold_in(drawn.key, place))
-        batch = draw(part, own, indices)
+        shape_origin = origin._replace(key=jax.random.fold_in(origin.key, place))
+        batch = draw(part, shape_origin, indices)
         starts = None
         if config.random_starts and part.model.parameterisation == "equivariant":
-            key = jax.random.fold_in(jax.random.fold_in(start_key, place), drawn.step)
+            key = jax.random.fold_in(jax.random.fold_in(start_key, place), origin.step)
             starts = draw_starts(config, part, key, indices, batch)
-        one = lambda instance, start, part=part: instance_loss(
+        loss_of = lambda instance, start, part=part: instance_loss(
             config, part, params, instance, start
         )
         axes = (0, None if starts is None else 0)
-        losses, metrics = jax.vmap(one, in_axes=axes)(batch, starts)
+        losses, metrics = jax.vmap(loss_of, in_axes=axes)(batch, starts)
         total += jnp.sum(losses)
         short = config.model.num_components - part.model.num_components
         sums.append(

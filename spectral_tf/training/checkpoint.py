@@ -86,18 +86,16 @@ def fault_of(folder: Path) -> str | None:
 
     Returns:
         One phrase naming the first file that is missing, new or altered.
-
-    Source: ours.
     """
     try:
         wanted = json.loads((folder / MANIFEST).read_text())["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{MANIFEST} is missing or unreadable ({type(error).__name__})"
-    found = _digests(folder)
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found:
+    digests = _digests(folder)
+    for name in sorted(wanted.keys() | digests.keys()):
+        if name not in digests:
             return f"{name} is missing"
-        if wanted.get(name) != found[name]:
+        if wanted.get(name) != digests[name]:
             return f"{name} does not match its sha256"
     return None
 
@@ -107,8 +105,8 @@ def checkpoint_folders(run_dir: Path) -> list[Path]:
     root = run_dir / "checkpoints"
     if not root.is_dir():
         return []
-    found = [path for path in root.iterdir() if path.is_dir() and path.name.isdigit()]
-    return sorted(found, key=lambda path: int(path.name), reverse=True)
+    folders = [path for path in root.iterdir() if path.is_dir() and path.name.isdigit()]
+    return sorted(folders, key=lambda path: int(path.name), reverse=True)
 
 
 def heldout_loss(folder: Path) -> float:
@@ -128,8 +126,6 @@ def best_folder(folders: Sequence[Path]) -> Path | None:
 
     Returns:
         One of them, or None if none was evaluated.
-
-    Source: ours.
     """
     losses = {folder: heldout_loss(folder) for folder in folders}
     best = min(losses, key=lambda folder: losses[folder], default=None)
@@ -145,8 +141,6 @@ def to_host(tree: Any) -> Any:
     Returns:
         The same of NumPy arrays. Nothing is communicated: each process reads its own
         first device. They are copies, so the devices may reuse the buffers.
-
-    Source: ours.
     """
 
     def fetch(leaf: Any) -> np.ndarray:
@@ -239,8 +233,6 @@ def save_checkpoint(
     Raises:
         CheckpointError: if it cannot be written; earlier checkpoints are untouched, and
             nothing of this one is left.
-
-    Source: ours.
     """
     host = to_host(state)
     step = int(host.step)
@@ -310,8 +302,6 @@ def restore_latest(run_dir: Path, config: AnyRun | None = None) -> Restored:
 
     Warns:
         DamagedCheckpointWarning: for each newer checkpoint that is damaged.
-
-    Source: ours.
     """
     return _restore(next(_good(run_dir)), config)
 
@@ -330,8 +320,6 @@ def restore_best(run_dir: Path) -> Restored:
 
     Warns:
         DamagedCheckpointWarning: for each checkpoint that is damaged.
-
-    Source: ours.
     """
     best = best_folder(list(_good(run_dir)))
     if best is None:

@@ -22,8 +22,6 @@ class ClusterPart(NamedTuple):
         families: to draw from; one of them is drawn for each instance.
         dim: d.
         num_classes: the largest K.
-
-    Source: ours.
     """
 
     families: tuple[ClusterFamily, ...]
@@ -60,34 +58,32 @@ def with_classes(instance: ClusterInstance, count: int) -> ClusterInstance:
 
 
 def draw_clusters(
-    part: ClusterPart, drawn: Draw, indices: Int[Array, " B"]
+    part: ClusterPart, origin: Draw, indices: Int[Array, " B"]
 ) -> ClusterInstance:
     """The mixtures of a part with these global indices.
 
     Args:
         part: of the run.
-        drawn: key and step are read.
+        origin: key and step are read.
         indices: `[B]`; each instance depends on its own alone.
 
     Returns:
         With a leading axis B on every field; K is that of the part.
-
-    Source: ours.
     """
     shares = jnp.log(jnp.array([family.weight for family in part.families]))
 
-    def one(key: Array) -> ClusterInstance:
+    def mixture_of(key: Array) -> ClusterInstance:
         choose, sample = jax.random.split(key)
-        found = [
+        mixtures = [
             with_classes(
                 sample_cluster_instance(sample, family.instances), part.num_classes
             )
             for family in part.families
         ]
         place = jax.random.categorical(choose, shares)
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves)[place], *found)
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves)[place], *mixtures)
 
-    return jax.vmap(one)(instance_keys(drawn.key, drawn.step, indices))
+    return jax.vmap(mixture_of)(instance_keys(origin.key, origin.step, indices))
 
 
 def cluster_loss(
@@ -108,11 +104,11 @@ def cluster_loss(
     Returns:
         `(loss, {"cross_entropy", "accuracy", "confidence_error"})`.
 
-    Source: ours; a loss after every layer is Lee et al. (2015), deeply-supervised nets.
+    Source: Lee et al. (2015), deeply-supervised nets, for a loss after every layer.
     """
-    network, there = ClusterTransformer(config.model), instance.weights > 0
+    network, is_active = ClusterTransformer(config.model), instance.weights > 0
     answers: Any = network.apply(
-        {"params": params}, instance.x, start, instance.mask, there, capture=True
+        {"params": params}, instance.x, start, instance.mask, is_active, capture=True
     )
     estimate, blocks = answers
     rename = lambda logs: renamed(logs, instance)
@@ -123,7 +119,7 @@ def cluster_loss(
     classes = matched.classes[-1]
     right = accuracy(estimate, classes, instance)
     shares = -jnp.sum(
-        jnp.where(there, instance.weights[classes] * estimate.log_weights, 0.0)
+        jnp.where(is_active, instance.weights[classes] * estimate.log_weights, 0.0)
     )
     sure = jnp.clip(estimate.confidence, 1e-4, 1 - 1e-4)
     confidence = optax.losses.sigmoid_binary_cross_entropy(
@@ -141,34 +137,32 @@ def accuracy(
     estimate: ClusterEstimate, classes: Int[Array, " K"], instance: ClusterInstance
 ) -> Float[Array, ""]:
     """Share of the rows of a class that are called so, under a renaming."""
-    found = classes[jnp.argmax(estimate.log_probabilities, axis=1)]
+    labels = classes[jnp.argmax(estimate.log_probabilities, axis=1)]
     scored = instance.labels >= 0
-    right = jnp.sum((found == instance.labels) & scored)
+    right = jnp.sum((labels == instance.labels) & scored)
     return right / jnp.maximum(jnp.sum(scored), 1)
 
 
 def cluster_batch_loss(
-    config: ClusterTrainConfig, params: Any, drawn: Draw, indices: Int[Array, " B"]
+    config: ClusterTrainConfig, params: Any, origin: Draw, indices: Int[Array, " B"]
 ) -> tuple[Float[Array, ""], Metrics]:
     """Sum of the losses of the mixtures with these global indices, over all shapes.
 
     Args:
         config: the run.
         params: of `config.model`.
-        drawn: where the instances come from.
+        origin: where the instances come from.
         indices: `[B]` global indices.
 
     Returns:
         `(sum of losses, name -> [number of shapes] sums)`.
-
-    Source: ours.
     """
     total, sums = jnp.zeros(()), []
-    start_key = jax.random.fold_in(drawn.key, START_STREAM)
+    start_key = jax.random.fold_in(origin.key, START_STREAM)
     for place, part in enumerate(cluster_parts(config)):
-        own = drawn._replace(key=jax.random.fold_in(drawn.key, place))
-        batch = draw_clusters(part, own, indices)
-        key = jax.random.fold_in(jax.random.fold_in(start_key, place), drawn.step)
+        shape_origin = origin._replace(key=jax.random.fold_in(origin.key, place))
+        batch = draw_clusters(part, shape_origin, indices)
+        key = jax.random.fold_in(jax.random.fold_in(start_key, place), origin.step)
         starts = random_starts(key, indices, part)
         losses, metrics = jax.vmap(
             lambda instance, start: cluster_loss(config, params, instance, start)
@@ -183,8 +177,8 @@ def random_starts(
 ) -> Float[Array, "B K d"]:
     """Gaussian start vectors for each instance, keyed by its global index."""
     shape = (part.num_classes, part.dim)
-    one = lambda g: jax.random.normal(jax.random.fold_in(key, g), shape)
-    return jax.vmap(one)(indices)
+    gaussian = lambda g: jax.random.normal(jax.random.fold_in(key, g), shape)
+    return jax.vmap(gaussian)(indices)
 
 
 def cluster_counts(config: ClusterTrainConfig) -> Float[Array, " s"]:

@@ -29,17 +29,15 @@ class ClusterHeldout:
     Args:
         config: `shapes`, `families`, `eval_instances` of each shape and `seed` are
             read.
-
-    Source: ours.
     """
 
     def __init__(self, config: ClusterTrainConfig) -> None:
         self.config = config
         key = jax.random.fold_in(random_key(config.seed), HELDOUT_STREAM)
         indices = jnp.arange(config.eval_instances)
-        drawn = jax.jit(draw_clusters, static_argnums=0)
+        draw = jax.jit(draw_clusters, static_argnums=0)
         self.batches = [
-            drawn(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)
+            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)
             for place, part in enumerate(cluster_parts(config))
         ]
 
@@ -52,15 +50,13 @@ class ClusterHeldout:
         Returns:
             JSON-ready: `loss`, the mean over shapes; `cross_entropy`, `accuracy` and
             `confidence_error`, of each shape.
-
-        Source: ours.
         """
         params = jax.tree.map(jnp.asarray, params)
-        found = [
+        shapes = [
             jax.tree.map(float, _scores(self.config, place, params, batch))
             for place, batch in enumerate(self.batches)
         ]
-        scores = {name: [one[name] for one in found] for name in found[0]}
+        scores = {name: [shape[name] for shape in shapes] for name in shapes[0]}
         return {**scores, "loss": float(np.mean(scores["loss"]))}
 
 
@@ -71,9 +67,9 @@ def _scores(
     part = cluster_parts(config)[place]
     start = cluster_start(config.model, part.num_classes, part.dim)
 
-    def one(instance: ClusterInstance) -> dict[str, Array]:
+    def score(instance: ClusterInstance) -> dict[str, Array]:
         loss, metrics = cluster_loss(config, params, instance, start)
         return metrics | {"loss": loss}
 
-    found = jax.lax.map(one, batch, batch_size=CHUNK)
-    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
+    scores = jax.lax.map(score, batch, batch_size=CHUNK)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)

@@ -54,8 +54,6 @@ class Guardian:
 
     Attributes:
         process: the second process; it ends when this one does.
-
-    Source: ours.
     """
 
     def __init__(self, run_dir: Path | None) -> None:
@@ -114,9 +112,9 @@ def join(
     by_hand = (coordinator, num_processes, process_id)
     if not detect and all(value is None for value in by_hand):
         return
-    given = [value is not None for value in by_hand]
+    is_given = [value is not None for value in by_hand]
     require(
-        all(given) or (detect and not any(given)),
+        all(is_given) or (detect and not any(is_given)),
         f"coordinator={coordinator}, num_processes={num_processes}, process_id="
         f"{process_id}: give all three, or only --distributed on a cluster whose "
         "launcher JAX knows (SLURM, Open MPI, GKE, TPU pods).",
@@ -153,8 +151,6 @@ def stops_with_the_others() -> Iterator[None]:
 
     Yields:
         Nothing.
-
-    Source: ours.
     """
     try:
         yield

@@ -40,8 +40,6 @@ class Heldout:
         >>> import jax
         >>> sorted(Heldout(config)(init_params(config.model, jax.random.key(0))))
         ['cosine', 'eigenvalue_error', 'loss', 'shapes']
-
-    Source: ours.
     """
 
     def __init__(self, config: TrainConfig, rows: np.ndarray | None = None) -> None:
@@ -68,18 +66,16 @@ class Heldout:
             JSON-ready: `loss`, the mean over shapes; `cosine` and `eigenvalue_error`,
             per rank, means over the shapes that have it; `shapes`, the same for each
             shape, by its name `d=10 N=50`.
-
-        Source: ours.
         """
         params = jax.tree.map(jnp.asarray, params)
         shapes: dict[str, dict[str, Any]] = {}
         for place, (dim, num_samples) in enumerate(self.config.shapes):
-            found = _scores(self.config, place, params, self.batches[place])
-            means = {name: np.asarray(leaf).tolist() for name, leaf in found.items()}
+            scores = _scores(self.config, place, params, self.batches[place])
+            means = {name: np.asarray(leaf).tolist() for name, leaf in scores.items()}
             shapes[f"d={dim} N={num_samples}"] = means
         ranked = ("cosine", "eigenvalue_error")
         return {
-            "loss": float(np.mean([one["loss"] for one in shapes.values()])),
+            "loss": float(np.mean([shape["loss"] for shape in shapes.values()])),
             **{name: _by_rank([x[name] for x in shapes.values()]) for name in ranked},
             "shapes": shapes,
         }
@@ -89,16 +85,19 @@ class Heldout:
 def _scores(config: TrainConfig, place: int, params: Any, batch: Any) -> Metrics:
     part = parts_of(config)[place]
 
-    def one(instance: Any) -> dict[str, Array]:
+    def score(instance: Any) -> dict[str, Array]:
         loss, metrics = instance_loss(config, part, params, instance, None)
         return metrics | {"loss": loss}
 
-    found = jax.lax.map(one, batch, batch_size=CHUNK)
-    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), found)
+    scores = jax.lax.map(score, batch, batch_size=CHUNK)
+    return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), scores)
 
 
 def _by_rank(lists: list[list[float]]) -> list[float]:
     """Mean over the shapes that have each rank."""
     most = max(map(len, lists))
-    have = [[one[rank] for one in lists if rank < len(one)] for rank in range(most)]
+    have = [
+        [per_rank[rank] for per_rank in lists if rank < len(per_rank)]
+        for rank in range(most)
+    ]
     return [float(np.mean(values)) for values in have]

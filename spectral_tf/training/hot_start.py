@@ -26,8 +26,6 @@ def trainable(network: Network[ModelConfig]) -> Network[ModelConfig]:
 
     Returns:
         The network with a `norm_eps` of at least `NORM_EPS`.
-
-    Source: ours.
     """
     config, params = unroll(network) if network.config.schedule else network
     return Network(config.replace(norm_eps=max(config.norm_eps, NORM_EPS)), params)
@@ -60,8 +58,6 @@ def with_adaptive_mlp(
 
     Raises:
         ConfigError: if there is no MLP.
-
-    Source: ours.
     """
     config, params = network
     fresh = flatten_params(init_params(config, key))

@@ -25,24 +25,22 @@ class ProgressLines:
     Args:
         write: takes a line of text.
         seconds: between two lines.
-
-    Source: ours.
     """
 
     def __init__(
         self, write: Callable[[str], Any] = on_stderr, seconds: float = SECONDS
     ) -> None:
         self.write, self.seconds = write, seconds
-        self.said = -math.inf
+        self.last_written = -math.inf
         self.first: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Say where the run is, if it is time."""
         self.first = self.first or progress
         now = time.monotonic()
-        if progress.step < progress.horizon and now - self.said < self.seconds:
+        if progress.step < progress.horizon and now - self.last_written < self.seconds:
             return
-        self.said = now
+        self.last_written = now
         self.write(
             f"step {progress.step:,}/{progress.horizon:,}  {described(progress)}"
             f"{self._left(progress)}"
@@ -65,8 +63,6 @@ def described(progress: Progress) -> str:
 
     Returns:
         A line without its end: `1,234 instances/s  loss 0.1234  |cos| 0.998 0.987`.
-
-    Source: ours.
     """
     metrics = progress.metrics
     text = f"{progress.instances_per_second:,.0f} instances/s"

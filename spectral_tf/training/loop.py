@@ -119,8 +119,6 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
         ...     batch_size=4)
         >>> int(spectral_tf.pretrain(config).step)
         2
-
-    Source: ours.
     """
     folder = None if run_dir is None else Path(run_dir)
     check_run_dir(folder)
@@ -134,9 +132,9 @@ def pretrain(  # noqa: PLR0913 - all but two are keywords with a default
     if past is not None:
         steps = on_rows(steps, past.training, devices)
     ahead = calls_ahead(jax.devices() if devices is None else devices)
-    with Records(folder, config) as records, stop_requests() as asked:
+    with Records(folder, config) as records, stop_requests() as request:
         records.open(int(begun.state.step))
-        run = _Run(config, steps, records, asked, observers, past)
+        run = _Run(config, steps, records, request, observers, past)
         return Trained(run(begun, max_seconds, ahead), config)
 
 
@@ -149,10 +147,8 @@ def calls_ahead(devices: Sequence[Device]) -> int:
     Returns:
         1, so that an accelerator never waits for the host; 0 on the CPU, where calls in
         flight on several virtual devices can deadlock in an all-reduce.
-
-    Source: ours.
     """
-    return 0 if any(one.platform == "cpu" for one in devices) else 1
+    return 0 if any(device.platform == "cpu" for device in devices) else 1
 
 
 class _Begun(NamedTuple):
@@ -239,12 +235,12 @@ class _Run:
         config: AnyRun,
         steps: MultiStep,
         records: Records,
-        asked: StopRequest,
+        request: StopRequest,
         observers: Sequence[Callable[[Progress], None]],
         past: PastTable | None,
     ) -> None:
         self.config, self.steps, self.records = config, steps, records
-        self.asked, self.observers = asked, observers
+        self.request, self.observers = request, observers
         self.key = random_key(config.seed)
         held = () if past is None else (past.heldout,)
         self.past, self.evaluate = past, _evaluator(config, *held)
@@ -276,7 +272,7 @@ class _Run:
     def _dispatch(self, state: TrainState, step: int) -> tuple[TrainState, _Call]:
         """Begin a call; nothing here waits for the devices."""
         started = time.perf_counter()
-        code = agree(FAILED if self.records.has_failed else self.asked.code)
+        code = agree(FAILED if self.records.has_failed else self.request.code)
         horizon = jnp.asarray(self.horizon, jnp.int32)
         state, metrics = self.steps(state, self.key, horizon)
         return state, _Call(step, started, metrics, code)
@@ -318,7 +314,7 @@ class _Run:
         """The code that all processes act on after a call; raise if a write failed."""
         if posted is None:
             self.records.check()
-            return self.asked.code
+            return self.request.code
         code = int(to_host(posted))
         if code == FAILED:
             self.records.check()

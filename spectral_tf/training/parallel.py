@@ -40,6 +40,7 @@ def scan_steps(
     """`config.steps_per_call` steps as the program of one device of the axis."""
     axis = {"axis_name": AXIS, "num_shards": num_shards}
 
+    # Many steps in one compiled call: the host is asked once for all of them.
     def body(state: TrainState, _: None) -> tuple[TrainState, Metrics]:
         return train_step(config, state, key, horizon, rows=rows, **axis)
 
@@ -88,8 +89,8 @@ def replicated(tree: Any, place: NamedSharding) -> Any:
     Returns:
         The tree, placed; leaves that lie there already are left alone.
 
-    Source: ours; `jax.device_put` refuses devices of other processes.
     """
+    # `jax.device_put` refuses devices of other processes; each then places its own.
     if place.is_fully_addressable:
         return jax.device_put(tree, place)
 
@@ -98,6 +99,7 @@ def replicated(tree: Any, place: NamedSharding) -> Any:
             return leaf
         leaf = jnp.asarray(leaf)
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            # NumPy has no typed keys: the words of the key travel, not the key.
             data = put(jax.random.key_data(leaf))
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         host = np.asarray(leaf)
@@ -110,8 +112,8 @@ def replicated(tree: Any, place: NamedSharding) -> Any:
 def _pmapped(
     program: Callable[..., Any], devices: Sequence[Device]
 ) -> Callable[..., Any]:
-    """Pmap with nothing mapped but a dummy, as it wants; the axis gives the index."""
-    local = sum(one.process_index == jax.process_index() for one in devices)
+    """`pmap` with nothing mapped but a dummy, as it wants; the axis gives the index."""
+    local = sum(device.process_index == jax.process_index() for device in devices)
     mapped = jax.pmap(
         lambda _, args: program(*args),
         axis_name=AXIS,
@@ -119,6 +121,7 @@ def _pmapped(
         out_axes=None,
         devices=devices,
     )
+    # One dummy entry for each device of this process; the arguments are not mapped.
     slots = jnp.arange(local)
     return lambda *args: mapped(slots, args)
 
@@ -138,8 +141,6 @@ def parallel_steps(
 
     Raises:
         ConfigError: if the devices do not divide `batch_size`.
-
-    Source: ours.
     """
     devices = tuple(jax.devices() if devices is None else devices)
     require(
@@ -163,10 +164,9 @@ def on_rows(
     Returns:
         `(state, key, horizon) -> (state, metrics)`. The rows are an argument of the
         compiled program: another table of the same size compiles nothing.
-
-    Source: ours.
     """
     mesh = Mesh(list(jax.devices() if devices is None else devices), (AXIS,))
+    # Placed here, so that no step copies the table again.
     placed = replicated(rows, NamedSharding(mesh, PartitionSpec()))
     return lambda *args: steps(*args, placed)
 

@@ -26,8 +26,6 @@ class RunLock:
 
     Args:
         folder: of the run; None marks nothing. It need not exist before `hold`.
-
-    Source: ours.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -87,8 +85,6 @@ def presence(folder: Path) -> Presence:
 
     Returns:
         `running`, `ended`, or `unknown` where that cannot be told.
-
-    Source: ours.
     """
     try:
         import fcntl

@@ -17,10 +17,7 @@ class ProfileWarning(UserWarning):
 
 
 class Profiler:
-    """Counts calls; starts the trace after call `first`, stops it after call `last`.
-
-    Source: ours.
-    """
+    """Counts calls; starts the trace after call `first`, stops it after call `last`."""
 
     def __init__(self, folder: Path, first: int, last: int) -> None:
         self.folder, self.first, self.last = folder, first, last
@@ -62,8 +59,6 @@ def profile(folder: Path | str, calls: tuple[int, int] = (1, 3)) -> Iterator[Pro
 
     Warns:
         ProfileWarning: if the run ends without an error before call `first + 1`.
-
-    Source: ours.
     """
     first, last = calls
     require(

@@ -32,8 +32,8 @@ DATA_RULE = (
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide the numbers."""
     modules = {"jax": jax, "flax": flax, "optax": optax, "numpy": np, "orbax": ocp}
-    found = {name: module.__version__ for name, module in modules.items()}
-    return found | {"python": platform.python_version()}
+    libraries = {name: module.__version__ for name, module in modules.items()}
+    return libraries | {"python": platform.python_version()}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -63,8 +63,6 @@ def source_commit(folder: Path = SOURCE) -> dict[str, Any] | None:
     Returns:
         `{"commit": str, "dirty": bool}`; dirty means that a tracked file has changed.
         None if it is no checkout or there is no git.
-
-    Source: ours.
     """
     if not _git(folder, "ls-files", "."):
         return None
@@ -85,8 +83,6 @@ def provenance(config: AnyRun, step: int) -> dict[str, Any]:
     Returns:
         JSON-ready: configuration, versions, git commit, state of the data (the next
         step to draw), instances so far, devices and processes.
-
-    Source: ours.
     """
     rule = DATA_RULE + (TABLE_RULE if config.source else "")
     return {

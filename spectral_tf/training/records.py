@@ -55,8 +55,6 @@ def check_run_dir(folder: Path | None) -> None:
 
     Raises:
         CheckpointError: if it is or lies below a file, or may not be written to.
-
-    Source: ours.
     """
     if folder is None:
         return
@@ -110,8 +108,6 @@ class Records:
     Args:
         run_dir: None keeps nothing.
         config: of the run.
-
-    Source: ours.
     """
 
     def __init__(self, run_dir: Path | None, config: AnyRun) -> None:
@@ -130,8 +126,6 @@ class Records:
 
         Raises:
             CheckpointError: if the folder cannot be written.
-
-        Source: ours.
         """
         folder = self._folder
         if folder is None:
@@ -146,8 +140,8 @@ class Records:
             path = folder / "metrics.jsonl"
             # After a resume, what was logged beyond the checkpoint is logged again.
             text = path.read_text("utf-8", errors="replace") if path.exists() else ""
-            kept = [line for line in text.splitlines() if _step_of(line) <= step]
-            _replace(path, "".join(f"{line}\n" for line in kept))
+            lines = [line for line in text.splitlines() if _step_of(line) <= step]
+            _replace(path, "".join(f"{line}\n" for line in lines))
             best = best_folder(checkpoint_folders(folder))
         self.best_loss = math.inf if best is None else heldout_loss(best)
 
@@ -159,8 +153,6 @@ class Records:
 
         Raises:
             CheckpointError: if it cannot be written.
-
-        Source: ours.
         """
         if self._folder is None:
             return

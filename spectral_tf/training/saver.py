@@ -20,8 +20,6 @@ class Saver:
     Args:
         run_dir: of the run.
         config: stored in every `meta.json`.
-
-    Source: ours.
     """
 
     def __init__(self, run_dir: Path, config: AnyRun) -> None:
@@ -36,8 +34,6 @@ class Saver:
             state: copied to the host before this returns. Dropped if the one before
                 could not be written and nobody was told: `check` tells.
             extra: as for `save_checkpoint`.
-
-        Source: ours.
         """
         if self._pending is not None:
             futures.wait([self._pending])

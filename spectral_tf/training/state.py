@@ -28,8 +28,6 @@ class TrainState(NamedTuple):
         params: parameters of `config.model`.
         opt_state: of `optimiser(config)`.
         ema: running average of the parameters, or None without `ema_decay`.
-
-    Source: ours.
     """
 
     step: Array
@@ -49,8 +47,6 @@ class Trained(struct.PyTreeNode):
     Attributes:
         state: the last one, replicated on the devices of the run.
         config: of the run; static under JAX.
-
-    Source: ours.
     """
 
     state: TrainState
@@ -194,8 +190,6 @@ def init_state(
     Raises:
         ParamsError: if params do not fit `config.model`; it names every leaf that
             does not.
-
-    Source: ours.
     """
     step = jnp.zeros((), jnp.int32)
     if params is None:
@@ -241,8 +235,6 @@ def free_gradients(config: AnyRun, state: TrainState, grads: Any) -> Any:
 
     Returns:
         As `grads`; they themselves if nothing is held.
-
-    Source: ours.
     """
     if config.optimiser == "muon":
         return grads

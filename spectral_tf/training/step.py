@@ -55,39 +55,42 @@ def gradients(  # noqa: PLR0913 - half of them are keywords with a default
 
     Returns:
         `(gradients, metrics)`, equal on every device.
-
-    Source: ours.
     """
+    # Device s of S draws the global indices s B/S .. (s + 1) B/S - 1, so that the data
+    # of a step do not depend on the number of devices.
     local = config.batch_size // num_shards
     shard = 0 if axis_name is None else jax.lax.axis_index(axis_name)
     indices = (shard * local + jnp.arange(local)).reshape(config.microbatches, -1)
     steps = config.num_steps if horizon is None else horizon
     progress = jnp.clip(state.step / jnp.maximum(steps, 1), 0.0, 1.0)
-    drawn = Draw(key, state.step, progress, rows)
+    origin = Draw(key, state.step, progress, rows)
     loss = task_of(config).loss
     differentiate = jax.value_and_grad(
-        lambda params, part: loss(params, drawn, part), has_aux=True
+        lambda params, part: loss(params, origin, part), has_aux=True
     )
 
+    # Sums over instances, not means: a limit of gradients then sees that of one.
     def sums(part: Int[Array, " B"]) -> tuple[Any, Metrics]:
         (loss, metrics), grads = differentiate(state.params, part)
         return grads, metrics | {"loss": loss}
 
     if config.microbatches == 1:
-        found = sums(indices[0])
+        totals = sums(indices[0])
     else:
+        # In turns: memory is that of one part, and the sum is the same.
         add = lambda total, part: (jax.tree.map(jnp.add, total, sums(part)), None)
         shapes = jax.eval_shape(sums, indices[0])
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        found, _ = jax.lax.scan(add, zeros, indices)
-    return _means(config, found, local, axis_name)
+        totals, _ = jax.lax.scan(add, zeros, indices)
+    return _means(config, totals, local, axis_name)
 
 
 def _means(
-    config: AnyRun, found: tuple[Any, Metrics], local: int, axis_name: str | None
+    config: AnyRun, totals: tuple[Any, Metrics], local: int, axis_name: str | None
 ) -> tuple[Any, Metrics]:
     """Sums over a device's share to means over the global batch."""
-    grads, metrics = found
+    grads, metrics = totals
+    # A rank counts only where a shape has it: d >= rank.
     per_rank = jnp.maximum(task_of(config).counts() * local, 1)
     count = local * len(config.shapes)
     grads = jax.tree.map(lambda leaf: leaf / count, grads)
@@ -126,13 +129,12 @@ def train_step(  # noqa: PLR0913 - half of them are keywords with a default
     Returns:
         `(state, metrics)`: loss, |cos| per rank, eigenvalue error per rank, learning
         rate and the global norms of gradient, update and parameters.
-
-    Source: ours.
     """
     axis = {"axis_name": axis_name, "num_shards": num_shards}
     grads, metrics = gradients(config, state, key, horizon, rows=rows, **axis)
     grads = free_gradients(config, state, grads)
     updates, opt_state = optimiser(config).update(grads, state.opt_state, state.params)
+    # theta <- theta - eta_t u_t, with u_t what the optimiser makes of the gradient.
     rate = learning_rate(config, state.step, horizon)
     updates = jax.tree.map(lambda update: -rate * update, updates)
     params = optax.apply_updates(state.params, updates)
@@ -142,5 +144,6 @@ def train_step(  # noqa: PLR0913 - half of them are keywords with a default
         "param_norm": optax.tree.norm(params),
         "learning_rate": rate,
     }
+    # Averaged weights are what held-out instances are scored with.
     ema = moving_average(config, state.ema, params, state.step)
     return TrainState(state.step + 1, params, opt_state, ema), metrics | norms

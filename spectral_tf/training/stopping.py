@@ -47,24 +47,24 @@ STOPPING = {
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """A request that Ctrl-C and SIGTERM set; a second Ctrl-C interrupts at once."""
-    asked = StopRequest()
+    request = StopRequest()
     codes = {signal.SIGINT: INTERRUPT, signal.SIGTERM: PREEMPT}
 
     def handler(signum: int, _: Any) -> None:
-        if asked.code != GO_ON and signum == signal.SIGINT:
+        if request.code != GO_ON and signum == signal.SIGINT:
             raise KeyboardInterrupt
-        asked.code = max(asked.code, codes[signal.Signals(signum)])
+        request.code = max(request.code, codes[signal.Signals(signum)])
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield request
         return
-    before = {one: signal.signal(one, handler) for one in codes}
+    before = {number: signal.signal(number, handler) for number in codes}
     try:
         with _announced():
-            yield asked
+            yield request
     finally:
-        for one, old in before.items():
-            signal.signal(one, old)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager
@@ -109,8 +109,6 @@ def agree(code: int) -> Array | None:
     Returns:
         `[]` int32 on the devices, the largest code of all; None if there is no other
         process. It is fetched with the metrics, so that no device waits for it.
-
-    Source: ours.
     """
     if jax.process_count() == 1:
         return None
@@ -126,7 +124,7 @@ def agree(code: int) -> Array | None:
 @functools.cache
 def _largest() -> tuple[Any, Mesh]:
     """The compiled maximum over processes, and its mesh of one device of each."""
-    first = {one.process_index: one for one in reversed(jax.devices())}
+    first = {device.process_index: device for device in reversed(jax.devices())}
     mesh = Mesh(np.array([first[index] for index in sorted(first)]), ("processes",))
     everywhere = NamedSharding(mesh, PartitionSpec())
     return jax.jit(lambda codes: jnp.max(codes), out_shardings=everywhere), mesh

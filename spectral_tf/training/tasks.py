@@ -23,8 +23,6 @@ class Task(NamedTuple):
         loss: `(params, Draw, indices) -> (sum of losses, sums of metrics)`.
         counts: `[m]` how many of the shapes each entry of a metric sums over.
         heldout: makes the evaluation, from the held-out rows of a table or None.
-
-    Source: ours.
     """
 
     loss: Callable[[Any, Draw, Int[Array, " B"]], tuple[Float[Array, ""], Metrics]]
@@ -40,8 +38,6 @@ def task_of(config: AnyRun) -> Task:
 
     Returns:
         Its functions.
-
-    Source: ours.
     """
     if isinstance(config, ClusterTrainConfig):
         clusters = config

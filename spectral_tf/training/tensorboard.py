@@ -34,8 +34,6 @@ def scalars(name: str, value: Any) -> Iterator[tuple[str, float]]:
 
     Yields:
         `(cosine/rank_1, 0.99)` and so on; mappings add their keys: `heldout/loss`.
-
-    Source: ours.
     """
     value = value.tolist() if isinstance(value, np.ndarray) else value
     if isinstance(value, numbers.Real):
@@ -71,8 +69,6 @@ class TensorboardSink:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with TensorboardSink(folder) as sink:
         ...         sink(Progress(1, 2, 0.0, 64.0, {"loss": 0.5, "cosine": [0.9]}))
-
-    Source: ours.
     """
 
     def __init__(self, folder: Path | str) -> None:

@@ -14,8 +14,6 @@ def most_components(config: ModelConfig) -> int:
     Returns:
         For an equivariant network the registers that it has codes for (and runs, if
         their number is fixed); for a dense one the k that it was trained for.
-
-    Source: ours.
     """
     if config.parameterisation == "dense":
         return config.num_components
@@ -34,8 +32,6 @@ def with_components(config: ModelConfig, num_components: int) -> ModelConfig:
 
     Raises:
         PretrainedError: if the weights do not serve this k.
-
-    Source: ours.
     """
     k, most = num_components, most_components(config)
     if not isinstance(k, int) or isinstance(k, bool):

@@ -46,22 +46,16 @@ RECORD_FIELDS: dict[str, tuple[type, ...]] = {
     # Held-out scores.
     "evaluation": (Mapping, list, tuple),
 }
-"""What a record must say, and as which types; it may say more.
-
-Source: ours.
-"""
+"""What a record must say, and as which types; it may say more."""
 NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 
 
 class PretrainedError(ValueError):
-    """A checkpoint cannot be read or written; the message says which and what to do.
-
-    Source: ours.
-    """
+    """A checkpoint cannot be read or written; the message says which and what to do."""
 
 
 def digest(data: bytes) -> str:
-    """Sha256 in hexadecimal digits."""
+    """sha256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
@@ -73,8 +67,6 @@ def check_name(name: str) -> None:
 
     Raises:
         PretrainedError: saying what a name looks like.
-
-    Source: ours.
     """
     if not NAME.fullmatch(name):
         raise PretrainedError(
@@ -91,8 +83,6 @@ def record_faults(record: Mapping[str, Any]) -> list[str]:
 
     Returns:
         One phrase for each fault; none if it is complete.
-
-    Source: ours.
     """
     faults = []
     for name, kinds in RECORD_FIELDS.items():
@@ -124,8 +114,6 @@ def manifest_bytes(
 
     Raises:
         PretrainedError: for a record that is incomplete or not JSON.
-
-    Source: ours.
     """
     faults = record_faults(record)
     if faults:
@@ -165,33 +153,31 @@ def read_manifest(data: bytes, where: str) -> dict[str, Any]:
 
     Raises:
         PretrainedError: for anything else than a manifest of a known version.
-
-    Source: ours.
     """
     try:
-        found = json.loads(data)
+        manifest = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise PretrainedError(
             f"{where} is no manifest of a checkpoint ({error}); take the file that "
             "`save_pretrained` wrote, or install the package again."
         ) from error
-    if not isinstance(found, dict) or type(found.get("format")) is not int:
+    if not isinstance(manifest, dict) or type(manifest.get("format")) is not int:
         raise PretrainedError(
             f"{where} is no manifest of a checkpoint (it has no number 'format'); take "
             "the .json that `save_pretrained` wrote."
         )
-    if found["format"] != FORMAT:
+    if manifest["format"] != FORMAT:
         raise PretrainedError(
-            f"{where} has format {found['format']}, and this version of spectral_tf "
+            f"{where} has format {manifest['format']}, and this version of spectral_tf "
             f"reads format {FORMAT}; install the version that wrote it, or a newer one."
         )
     for name, kind in FIELDS.items():
-        if type(found.get(name)) is not kind:
+        if type(manifest.get(name)) is not kind:
             raise PretrainedError(
                 f"{where}: field {name!r} is missing or is no {kind.__name__}; the "
                 "manifest is damaged: fetch it again, or install the package again."
             )
-    return found
+    return manifest
 
 
 def check_digest(manifest: Mapping[str, Any], data: bytes, where: str) -> None:
@@ -204,8 +190,6 @@ def check_digest(manifest: Mapping[str, Any], data: bytes, where: str) -> None:
 
     Raises:
         PretrainedError: saying whether bytes are missing or altered.
-
-    Source: ours.
     """
     remedy = "Nothing is loaded; fetch the file again, or install the package again."
     size, wanted = len(data), manifest["bytes"]

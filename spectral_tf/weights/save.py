@@ -44,8 +44,6 @@ def save_pretrained(
         FileExistsError: if a file exists and `overwrite` is False.
         PretrainedError: for a name, parameters or a record that cannot be used, or if
             the files cannot be written; what was there before is left as it was.
-
-    Source: ours.
     """
     check_name(name)
     config, params = network
@@ -53,10 +51,10 @@ def save_pretrained(
     count = count_params(params)
     manifest = manifest_bytes(name, config.to_dict(), count, data, record)
     files = {f"{name}{TENSORS}": data, f"{name}{MANIFEST}": manifest}
-    there = [folder / file for file in files if (folder / file).exists()]
-    if there and not overwrite:
+    existing = [folder / file for file in files if (folder / file).exists()]
+    if existing and not overwrite:
         raise FileExistsError(
-            f"{there[0]} exists; choose another name, or pass overwrite=True."
+            f"{existing[0]} exists; choose another name, or pass overwrite=True."
         )
     try:
         _write_all(folder, files)

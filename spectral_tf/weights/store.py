@@ -36,8 +36,6 @@ class ModelRow(NamedTuple):
         parameters: how many.
         kilobytes: of the weights; 1 kB is 1,000 bytes.
         purpose: what it is for.
-
-    Source: ours.
     """
 
     name: str
@@ -66,8 +64,6 @@ def pretrained_names(kind: str | None = None) -> tuple[str, ...]:
 
     Returns:
         Sorted; what `load_pretrained` takes.
-
-    Source: ours.
     """
     if kind is None:
         return tuple(_names())
@@ -83,8 +79,6 @@ def models_table() -> tuple[ModelRow, ...]:
 
     Raises:
         PretrainedError: for a damaged manifest.
-
-    Source: ours.
     """
     rows = []
     for name in _names():
@@ -122,8 +116,6 @@ def load_pretrained(
         (3, 3)
         >>> load_pretrained("gmm-small")(x, num_classes=2).centres.shape
         (2, 3)
-
-    Source: ours.
     """
     config, flat, manifest = _checkpoint(source)
     if num_components is not None:
@@ -150,8 +142,6 @@ def load_manifest(source: str | Path) -> dict[str, Any]:
 
     Raises:
         PretrainedError: as there.
-
-    Source: ours.
     """
     return copy.deepcopy(_checkpoint(source)[2])
 

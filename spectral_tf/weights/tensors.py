@@ -33,8 +33,6 @@ def tensor_faults(config: AnyModel, flat: Mapping[str, Any]) -> list[str]:
 
     Returns:
         One phrase for each missing, extra, misshapen, mistyped or non-finite tensor.
-
-    Source: ours.
     """
     wanted = parameter_shapes(config)
     faults = [f"missing tensor {path}" for path in wanted if path not in flat]
@@ -60,8 +58,6 @@ def check_tensors(config: AnyModel, flat: Mapping[str, Any], where: str) -> None
 
     Raises:
         PretrainedError: naming the first faults.
-
-    Source: ours.
     """
     with np.errstate(over="ignore"):  # what overflows float32 is reported as such
         faults = tensor_faults(config, flat)
@@ -89,7 +85,7 @@ def to_bytes(config: AnyModel, params: Mapping[str, Any], name: str) -> bytes:
     Raises:
         PretrainedError: if params are not finite weights of the model.
 
-    Source: the safetensors format; the choice of what is in it is ours.
+    Source: the safetensors format.
     """
     flat = flatten_params(params)
     check_tensors(config, flat, f"params of {name!r}")
@@ -116,8 +112,6 @@ def from_bytes(
 
     Raises:
         PretrainedError: for a file that is damaged, or of another model.
-
-    Source: ours.
     """
     try:
         tensors = safetensors.deserialize(data)

@@ -75,7 +75,7 @@ def test_one_jitted_function_serves_masks_and_gradients(dense):
 
 def test_too_many_columns_are_refused(dense):
     config, params = dense
-    with pytest.raises(ConfigError, match=r"d=9 features.*for dim=8 or less"):
+    with pytest.raises(ConfigError, match=r"x has 9 features.*for dim=8 or less"):
         predict(config, params, table(30, 9))
     with pytest.raises(ConfigError, match="num_components=2 must be <= d=1"):
         predict(config, params, table(30, 1))

@@ -47,8 +47,6 @@ class Verify:
         Raises:
             AuditError: if there is no log.
             ConfigError: for a path or a digest that is none.
-
-        Source: ours.
         """
         verdict = verify_log(self.log, self.expect)
         lines = [verdict_line(verdict)]
@@ -86,8 +84,6 @@ class Show:
             AuditError: if there is no such entry, or it cannot be run again.
             DataError: if the table cannot be read.
             ConfigError: for a path that is none, or weights that are missing.
-
-        Source: ours.
         """
         from spectral_tf.apps.analysis.audit_text import entry_lines
         from spectral_tf.apps.analysis.replay import compared, replay

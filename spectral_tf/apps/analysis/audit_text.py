@@ -17,8 +17,6 @@ def entry_lines(entry: Mapping[str, Any]) -> list[str]:
 
     Returns:
         Lines.
-
-    Source: ours.
     """
     first = ["time", "command", "seed", "input", "schema", "engine", "certificate"]
     last = ["versions", "device", "previous", "sha256"]

@@ -81,8 +81,6 @@ class Analysis(abc.ABC):
             FileExistsError: for a folder that exists, without `force`.
             AuditError: if the longer-lived log cannot be continued.
             CertificateError: with `fallback="raise"`.
-
-        Source: ours.
         """
         from spectral_tf.apps.analysis.folders import results_folder
 
@@ -134,8 +132,6 @@ class Analysis(abc.ABC):
             ConfigError: for a parameter that is out of bounds.
             DataError: for a table that cannot be analysed.
             CertificateError: with `fallback="raise"`.
-
-        Source: ours.
         """
         from spectral_tf.apps.analysis.prepare import Preparation, prepare
 

@@ -33,8 +33,6 @@ def document(
 
     Returns:
         Plain data; what is not finite is None.
-
-    Source: ours.
     """
     results = _RESULTS[type(answer)](table, answer)
     if isinstance(answer, Outliers):
@@ -191,8 +189,6 @@ def explanations(table: Prepared, answer: Outliers, top: int) -> list[dict[str, 
 
     Returns:
         A dictionary for each, the strangest first.
-
-    Source: ours.
     """
     found, told = [], answer.explanation
     for row in answer.order[:top].tolist():
@@ -230,8 +226,6 @@ def parameters_of(command: Any) -> dict[str, Any]:
     Returns:
         Name -> value, but for `audit`, `force` and `json`, which do not change what is
         found.
-
-    Source: ours.
     """
     fields = dataclasses.asdict(command)
     found: dict[str, Any] = {}

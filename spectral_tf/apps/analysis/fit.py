@@ -60,10 +60,7 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Components(Answer):
-    """Principal components: `eigenvalues` `[k]` (1/(N-1)), `loadings` `[k, d]`.
-
-    Source: ours.
-    """
+    """Principal components: `eigenvalues` `[k]` (1/(N-1)), `loadings` `[k, d]`."""
 
     eigenvalues: np.ndarray
     loadings: np.ndarray
@@ -85,8 +82,6 @@ class Clusters(Answer):
             was given.
         network: name of the network that clustered; None for a mixture.
         confidence: share of rows that the network expects to be right; None as above.
-
-    Source: ours.
     """
 
     labels: np.ndarray
@@ -113,8 +108,6 @@ class Outliers(Answer):
         explanation: of all rows, its residuals in the units of the file.
         is_robust: whether the components are those of rows scaled to unit distance
             from their spatial median.
-
-    Source: ours.
     """
 
     distance: np.ndarray

@@ -28,8 +28,6 @@ def results_folder(out: Path | None, kind: str) -> Iterator[Path]:
 
     Raises:
         DataError: if no folder can be made in the current one.
-
-    Source: ours.
     """
     if out is not None:
         yield out

@@ -68,8 +68,6 @@ class Prepared:
         imputed: column -> what was filled in.
         notes: one sentence for each other thing that a reader should know.
         row_names: a name for each row; empty if a column holds none.
-
-    Source: ours.
     """
 
     name: str
@@ -104,8 +102,6 @@ def prepare(read: Columns, how: Preparation, *, least_columns: int = 1) -> Prepa
         ConfigError: for a column that is not there, not numeric or named twice.
         DataError: for text among numbers and missing values (without `impute`),
             infinite or huge ones, fewer than two rows, or too few columns that vary.
-
-    Source: ours.
     """
     x, columns, left_out = _chosen(read, how.columns)
     if len(x) < 2:

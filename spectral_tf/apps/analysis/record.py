@@ -50,8 +50,6 @@ def read_source(
 
     Raises:
         DataError: as `load_columns`, or if the file changes meanwhile.
-
-    Source: ours.
     """
     path = Path(source).expanduser()
     if not (path.suffix and path.is_file()):
@@ -92,8 +90,6 @@ def entry_of(
 
     Returns:
         Plain data; what is not finite is None.
-
-    Source: ours.
     """
     certificate = answer.certificate
     return finite(
@@ -148,8 +144,6 @@ def write_audit(
     Raises:
         OSError: if the first cannot be written.
         AuditError: if the other cannot be continued.
-
-    Source: ours.
     """
     name = new_id()
     body = {"time": datetime.datetime.now(datetime.UTC).isoformat(), **entry}
@@ -187,8 +181,6 @@ def engine_digests(
 
     Returns:
         Name of the network -> digest; empty where only an exact solver was asked.
-
-    Source: ours.
     """
     named = engine.split(", ")
     digests = {}
@@ -210,8 +202,6 @@ def parameters_digest(params: Mapping[str, Any]) -> str:
 
     Returns:
         The digest over every path, type, shape and the numbers, little-endian.
-
-    Source: ours.
     """
     found = hashlib.sha256()
     for path, leaf in flatten_params(params).items():
@@ -227,8 +217,6 @@ def device_document() -> dict[str, Any]:
 
     Returns:
         Platform, kind, count; machine and system.
-
-    Source: ours.
     """
     first = jax.devices()[0]
     return {

@@ -28,8 +28,6 @@ class Check(NamedTuple):
         name: of what was compared.
         is_same: whether it is.
         what: in words.
-
-    Source: ours.
     """
 
     name: str
@@ -54,8 +52,6 @@ def replay(
         DataError: if the table cannot be read or analysed.
         ConfigError: if weights are missing.
         CertificateError: with a recorded `fallback="raise"`.
-
-    Source: ours.
     """
     command = command_of(entry, data)
     command.check()
@@ -78,8 +74,6 @@ def compared(entry: Mapping[str, Any], again: Mapping[str, Any]) -> list[Check]:
 
     Raises:
         AuditError: if the entry lacks something.
-
-    Source: ours.
     """
     try:
         old, new = entry["decision"], again["decision"]
@@ -107,8 +101,6 @@ def command_of(entry: Mapping[str, Any], data: Path | None) -> Analysis:
 
     Raises:
         AuditError: if the entry has none that this version knows.
-
-    Source: ours.
     """
     recorded = entry.get("command")
     recorded = recorded if isinstance(recorded, dict) else {}

@@ -42,8 +42,6 @@ def check_folder(folder: Path, inputs: Sequence[Path], *, force: bool) -> Path:
         ConfigError: if it is a file, holds an input or the current folder, or lies
             where nothing may be written.
         FileExistsError: if it exists, is not empty, and `force` is not given.
-
-    Source: ours.
     """
     real = folder.expanduser().resolve()
     for path in inputs:
@@ -95,8 +93,6 @@ def new_folder(
         ConfigError: see `check_folder`.
         FileExistsError: see `check_folder`.
         DataError: if the folder cannot be written.
-
-    Source: ours.
     """
     place = check_folder(folder, inputs, force=force)
     missing = [one for one in place.parents if not one.exists()]
@@ -145,8 +141,6 @@ def write_results(folder: Path, table: Prepared, answer: Answer, top: int) -> No
 
     Raises:
         OSError: if a file cannot be written.
-
-    Source: ours.
     """
     match answer:
         case Components():
@@ -173,8 +167,6 @@ def write_summary(folder: Path, document: dict[str, Any]) -> list[str]:
 
     Raises:
         OSError: if it cannot be written.
-
-    Source: ours.
     """
     names = sorted([*(path.name for path in folder.iterdir()), "summary.json"])
     document["files"] = names

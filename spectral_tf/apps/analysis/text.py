@@ -37,8 +37,6 @@ def opening(table: Prepared) -> list[str]:
 
     Returns:
         Lines.
-
-    Source: ours.
     """
     rows, columns = table.x.shape
     sizes = f"{counted(rows, 'row')}, {counted(columns, 'column')}"
@@ -83,8 +81,6 @@ def certificate_lines(certificate: Certificate, engine: str, reason: str) -> lis
 
     Returns:
         Lines.
-
-    Source: ours.
     """
     entries, unproven = certificate.entries, certificate.uncertified
     count, tol = len(entries), certificate.tol
@@ -122,8 +118,6 @@ def component_text(table: Prepared, answer: Components) -> list[str]:
 
     Returns:
         Lines.
-
-    Source: ours.
     """
     total = np.cumsum(answer.shares)
     rows = []
@@ -159,8 +153,6 @@ def cluster_text(table: Prepared, answer: Clusters) -> list[str]:
 
     Returns:
         Lines.
-
-    Source: ours.
     """
     rows = []
     for cluster, size in enumerate(answer.sizes.tolist()[:MOST_LINES]):
@@ -212,8 +204,6 @@ def outlier_text(table: Prepared, answer: Outliers, top: int) -> list[str]:
 
     Returns:
         Lines.
-
-    Source: ours.
     """
     count, total = int(np.sum(answer.is_outlier)), len(answer.distance)
     lines = [

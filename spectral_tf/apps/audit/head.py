@@ -24,8 +24,6 @@ class Head(NamedTuple):
         entries: lines, the header included.
         sha256: digest of the last line.
         size: bytes.
-
-    Source: ours.
     """
 
     log: str
@@ -54,8 +52,6 @@ def files_of(log: Path) -> Files:
 
     Raises:
         ConfigError: if the name does not end in .jsonl, or is a folder.
-
-    Source: ours.
     """
     path = log.expanduser().resolve()
     require(
@@ -88,8 +84,6 @@ def read_head(path: Path) -> Head | None:
 
     Raises:
         AuditError: if it is not what `write_head` writes, byte for byte.
-
-    Source: ours.
     """
     try:
         raw = path.read_bytes()
@@ -114,8 +108,6 @@ def replace_file(path: Path, content: bytes) -> None:
 
     Raises:
         OSError: if it cannot be written.
-
-    Source: ours.
     """
     draft = path.with_name(f".{path.name}.tmp")
     with draft.open("wb") as stream:

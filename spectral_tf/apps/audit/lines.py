@@ -29,10 +29,7 @@ ID = re.compile(rb'"id":"([0-9a-f]{16})"')
 
 
 class AuditError(DataError):
-    """A log cannot be used; the message says where, why, and what to do.
-
-    Source: ours.
-    """
+    """A log cannot be used; the message says where, why, and what to do."""
 
 
 class BrokenLine(ValueError):
@@ -55,8 +52,6 @@ def canonical(value: Any) -> bytes:
     Raises:
         ValueError: for NaN or infinity.
         TypeError: for what is no plain data.
-
-    Source: ours.
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode("ascii")
@@ -86,8 +81,6 @@ def sealed(body: Mapping[str, Any], name: str, n: int, previous: str) -> bytes:
 
     Raises:
         ConfigError: if the body uses a reserved name.
-
-    Source: ours.
     """
     taken = sorted(RESERVED & set(body))
     require(
@@ -124,8 +117,6 @@ def opened(line: bytes, n: int, previous: str) -> dict[str, Any]:
 
     Raises:
         BrokenLine: at the first thing that is wrong.
-
-    Source: ours.
     """
     found = ID.search(line)
     name = found[1].decode() if found else None

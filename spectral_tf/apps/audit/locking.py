@@ -21,8 +21,6 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         AuditError: on a system without `fcntl`.
         OSError: if the lock file cannot be made.
-
-    Source: ours.
     """
     try:
         import fcntl
@@ -50,8 +48,6 @@ def read_locked(path: Path) -> Iterator[None]:
 
     Yields:
         Nothing.
-
-    Source: ours.
     """
     try:
         import fcntl

@@ -51,8 +51,6 @@ class Receipt(NamedTuple):
         n: its number, the header being 0.
         head: digest of the entry, which is that of the head: keep it elsewhere.
         log: path of the log.
-
-    Source: ours.
     """
 
     id: str
@@ -74,8 +72,6 @@ def check_log(log: Path) -> None:
     Raises:
         ConfigError: for a path that does not end in .jsonl.
         AuditError: if there is a log without a whole head, or a head without a log.
-
-    Source: ours.
     """
     _head(files_of(log))
 
@@ -98,8 +94,6 @@ def append_entry(
             cannot be locked.
         ConfigError: for a path that does not end in .jsonl, or a name in the body
             that the log itself adds.
-
-    Source: ours.
     """
     files, name = files_of(log), name or new_id()
     body = {"time": now(), **body}
@@ -132,8 +126,6 @@ def start_log(log: Path, body: Mapping[str, Any], name: str | None = None) -> Re
         OSError: if it cannot be written.
         AuditError: if it exists.
         ConfigError: as `append_entry`.
-
-    Source: ours.
     """
     files, name = files_of(log), name or new_id()
     if files.log.exists() or files.head.exists():

@@ -28,8 +28,6 @@ class Fault(NamedTuple):
         line: its number, from 1; None if it is not a line that is wrong.
         id: of the entry, where it can be read.
         what: in words.
-
-    Source: ours.
     """
 
     line: int | None
@@ -53,8 +51,6 @@ class Verdict:
         last: digest of the last good one; that of the head if nothing is wrong.
         fault: the first, or None.
         since: entries after the one with the expected digest; None if none was given.
-
-    Source: ours.
     """
 
     log: Path
@@ -127,8 +123,6 @@ def verify_log(log: Path, expect: str | None = None) -> Verdict:
     Raises:
         AuditError: if there is neither log nor head.
         ConfigError: for a path that does not end in .jsonl, or a digest that is none.
-
-    Source: ours.
     """
     require(
         expect is None or (len(expect) == 64 and HEX.fullmatch(expect) is not None),
@@ -171,8 +165,6 @@ def find_entry(log: Path, name: str) -> dict[str, Any]:
         AuditError: if there is none, or more than one, among those before the first
             fault of the log.
         ConfigError: for a path that does not end in .jsonl.
-
-    Source: ours.
     """
     files = files_of(log)
     if not files.log.exists():

@@ -37,8 +37,6 @@ class Demo:
             DataError: for data that cannot.
             FileExistsError: for a folder that is not empty.
             Interrupted: after Ctrl-C, with a checkpoint.
-
-        Source: ours.
         """
         with results_folder(self.out, "demo") as folder:
             check_folder(folder, [Path(self.config.data)], force=False)

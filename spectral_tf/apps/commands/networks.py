@@ -72,8 +72,6 @@ class Evaluate:
             ConfigError: for a parameter that is out of bounds.
             DataError: for data that cannot be used.
             ParamsError: for weights that cannot.
-
-        Source: ours.
         """
         from spectral_tf.apps.demo import Contestant, compare
         from spectral_tf.apps.report.tables import HEADER, plain_table, table_rows
@@ -131,8 +129,6 @@ class Construct:
             ConfigError: for a parameter that is out of bounds.
             FileExistsError: for a folder or a figure that exists.
             ParamsError: if the weights cannot be written.
-
-        Source: ours.
         """
         from spectral_tf.apps.report.stream_figure import (
             check_figure,
@@ -200,8 +196,6 @@ class Describe:
         Raises:
             ConfigError: for an unknown preset, or sizes that are out of bounds.
             ParamsError: for weights that cannot be read.
-
-        Source: ours.
         """
         from spectral_tf.apps.report.tables import plain_table
         from spectral_tf.constructive.explain import summary

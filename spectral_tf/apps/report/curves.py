@@ -85,8 +85,6 @@ def learning_curve_figure(runs: RunCurve | Sequence[RunCurve]) -> Figure:
 
     Raises:
         DataError: for no run, too many, or one without a call.
-
-    Source: ours.
     """
     curves = [runs] if isinstance(runs, RunCurve) else list(runs)
     if not 1 <= len(curves) <= MOST_RUNS:

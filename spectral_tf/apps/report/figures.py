@@ -67,8 +67,6 @@ def depth_figure(
 
     Returns:
         `path`.
-
-    Source: ours.
     """
     with mpl.rc_context(with_letters([*panels, title])):
         figure, axes = _new(len(panels), (3.9, 3.1))
@@ -108,8 +106,6 @@ def eigenvalue_figure(
 
     Returns:
         `path`.
-
-    Source: ours.
     """
     with mpl.rc_context(with_letters([*panels])):
         figure, axes = _new(len(panels), (3.3, 3.2))

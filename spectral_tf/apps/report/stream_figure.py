@@ -44,8 +44,6 @@ def stream_figure(
 
     Returns:
         The figure. Blue is negative, white 0, red positive.
-
-    Source: ours.
     """
     streams = {name: layout.split(rows) for name, rows in tokens.items()}
     heights = [_height(stream) for stream in streams.values()]
@@ -123,8 +121,6 @@ def shown_tokens(composition: Composition, k: int) -> dict[str, int]:
         Name -> index among the register tokens: the first and the last of the k
         registers (and the guard), or the ring token that receives what is found, a
         column and the worker.
-
-    Source: ours.
     """
     names = [name for name, _ in composition.layout.sizes]
     if "work" in names:
@@ -153,8 +149,6 @@ def composition_figure(
 
     Returns:
         The figure, of the first `MOST_BLOCKS` blocks.
-
-    Source: ours.
     """
     dim, k = composition.layout.size("x"), config.num_components
     table = EnsembleConfig(
@@ -188,8 +182,6 @@ def check_figure(path: Path) -> None:
     Raises:
         ConfigError: if it is not named .png.
         FileExistsError: if it exists; nothing is overwritten.
-
-    Source: ours.
     """
     require(
         path.suffix == ".png",
@@ -212,8 +204,6 @@ def save_figure(figure: Figure, path: Path) -> Path:
     Raises:
         ConfigError: if it is not named .png.
         FileExistsError: if it exists; nothing is overwritten.
-
-    Source: ours.
     """
     check_figure(path)
     path.parent.mkdir(parents=True, exist_ok=True)

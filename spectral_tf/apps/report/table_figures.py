@@ -70,8 +70,6 @@ def scree_figure(shares: np.ndarray, certificate: Certificate, path: Path) -> Pa
 
     Returns:
         `path`.
-
-    Source: ours.
     """
     shown = min(len(shares), MOST_BARS)
     values, entries = shares[:shown], certificate.entries[:shown]
@@ -215,8 +213,6 @@ def cluster_figure(
 
     Returns:
         `path`.
-
-    Source: ours.
     """
     names, sizes = _axis_names(shares), np.bincount(labels)
     looks = [
@@ -271,8 +267,6 @@ def outlier_figure(
 
     Returns:
         `path`.
-
-    Source: ours.
     """
     strange = np.flatnonzero(distance > threshold)
     strange = strange[np.argsort(-distance[strange], kind="stable")]
@@ -334,8 +328,6 @@ def shown_name(name: str, most: int = 26) -> str:
 
     Returns:
         The name as it is shown.
-
-    Source: ours.
     """
     flat = " ".join(name.split())
     kept = "".join(c if unicodedata.category(c)[0] != "C" else "?" for c in flat)

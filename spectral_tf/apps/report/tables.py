@@ -43,8 +43,6 @@ def table_rows(entries: Sequence[Entry]) -> list[tuple[str, ...]]:
 
     Returns:
         Tuples of the length of `HEADER`.
-
-    Source: ours.
     """
     rows, last = [], ""
     for entry in entries:
@@ -87,8 +85,6 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
     Returns:
         Text that ends in a newline.
-
-    Source: ours.
     """
     left = [place < 2 for place in range(len(header))]
     return _aligned([tuple(header), *map(tuple, rows)], left)
@@ -106,8 +102,6 @@ def wrapped_table(
 
     Returns:
         Text that ends in a newline.
-
-    Source: ours.
     """
     lines = [tuple(header), *map(tuple, rows)]
     taken = sum(

@@ -75,8 +75,6 @@ class Breach(NamedTuple):
         levels: from unbroken on.
         data: of (level, generator): past `[R, d]`, later rows `[m, d]` and whether
             each of these is an outlier `[m]`.
-
-    Source: ours.
     """
 
     name: str
@@ -208,8 +206,6 @@ def broken(repeats: int, seed: int) -> list[dict[str, Any]]:
     Returns:
         For each breach, level and method: mean average precision and its standard
         error, JSON-ready; infinity is None.
-
-    Source: ours.
     """
     found = []
     for breach in BREACHES:

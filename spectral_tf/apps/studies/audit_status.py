@@ -18,8 +18,6 @@ def with_audit_status(page: Page, run_dir: Path) -> tuple[Page, str]:
 
     Returns:
         The page with one more section, and the status in a sentence.
-
-    Source: ours.
     """
     try:
         verdict = verify_log(run_dir / LOG)

@@ -69,8 +69,6 @@ class Poc(abc.ABC):
             DataError: for a table that cannot, or a package that is missing.
             FileExistsError: for a folder that exists, without `force`.
             AuditError: if the longer-lived log cannot be continued.
-
-        Source: ours.
         """
         from spectral_tf.apps.analysis.folders import results_folder
         from spectral_tf.apps.studies.packages import require_packages
@@ -288,8 +286,6 @@ class Report:
         Raises:
             DataError: if the folder holds no proof of concept, or it cannot be written.
             FileExistsError: if the file exists, without `force`.
-
-        Source: ours.
         """
         from spectral_tf.apps.studies.audit_status import with_audit_status
         from spectral_tf.apps.studies.packages import require_packages
@@ -323,8 +319,6 @@ def read_document(run_dir: Path) -> dict[str, Any]:
 
     Raises:
         DataError: if there is none, or it cannot be read.
-
-    Source: ours.
     """
     path = run_dir.expanduser() / DOCUMENT
     try:
@@ -369,8 +363,6 @@ def page_of(document: Mapping[str, Any]) -> "Page":
 
     Returns:
         The page.
-
-    Source: ours.
     """
     page = PAGES[document["kind"]](document)
     return _said_to_be_quick(page) if document["quick"] else page

@@ -17,10 +17,7 @@ WATTS_PER_CORE = 15.0
 
 @dataclasses.dataclass
 class Meter:
-    """Clocks a run and its stages.
-
-    Source: ours.
-    """
+    """Clocks a run and its stages."""
 
     stages: list[tuple[str, float]] = dataclasses.field(default_factory=list)
     begun: float = dataclasses.field(default_factory=time.perf_counter)
@@ -36,8 +33,6 @@ class Meter:
         Returns:
             Seconds by the clock and of processors, peak memory of the process in MB,
             watt hours, and what the shipped network's training took.
-
-        Source: ours.
         """
         now = time.perf_counter()
         ends = [*(start for _, start in self.stages[1:]), now]

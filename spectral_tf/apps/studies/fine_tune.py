@@ -30,8 +30,6 @@ class FineTuned(NamedTuple):
         weights: the network of the lowest held-out loss.
         loss_before, loss_best: on blocks of the last fifth of the rows.
         steps: taken.
-
-    Source: ours.
     """
 
     weights: Network[ModelConfig]
@@ -56,8 +54,6 @@ def fine_tuned(
     Returns:
         The weights with the lowest loss on the last fifth of the rows; those at the
         start, if no step helped.
-
-    Source: ours.
     """
     model, params = trainable(load_network(NETWORK))
     origin = trained_on(NETWORK)

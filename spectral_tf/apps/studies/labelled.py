@@ -31,8 +31,6 @@ class Labelled(NamedTuple):
         name: with where it is from.
         x: `[N, d]`.
         is_strange: `[N]`.
-
-    Source: ours.
     """
 
     name: str
@@ -107,8 +105,6 @@ def labelled_study(
 
     Raises:
         DataError: if a package is missing.
-
-    Source: ours.
     """
     found = []
     for source in sources:

@@ -34,8 +34,6 @@ def detector(past: np.ndarray, **options: Any) -> SpectralOutlierDetector:
     Returns:
         The detector. What its certificate cannot prove is in the certificate, not in a
         warning.
-
-    Source: ours.
     """
     k = options.pop("n_components", past.shape[1] - 1)
     options = {"robust": False, "judge": "combined"} | options

@@ -40,7 +40,7 @@ def computation(x: np.ndarray, columns: Sequence[str]) -> dict[str, Any]:
         the first register of the constructed one; `attention`, the share of every row
         in what each register reads in the last product, by falling share.
 
-    Source: `spectral_tf.constructive.trace`; ours.
+    Source: `spectral_tf.constructive.trace`.
     """
     rows = jnp.asarray(x - x.mean(axis=0), jnp.float32)
     k = min(COMPONENTS, rows.shape[1] - 1)

@@ -21,8 +21,6 @@ def imported(module: str) -> Any:
 
     Raises:
         DataError: if it is not installed; the message says how.
-
-    Source: ours.
     """
     try:
         return importlib.import_module(module)
@@ -38,8 +36,6 @@ def require_packages(names: Iterable[str]) -> None:
 
     Raises:
         DataError: if one is not installed; the message names all that are missing.
-
-    Source: ours.
     """
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:

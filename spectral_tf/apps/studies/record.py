@@ -29,8 +29,6 @@ def stock_entry(document: Mapping[str, Any], data: str | None) -> dict[str, Any]
 
     Returns:
         JSON-ready.
-
-    Source: ours.
     """
     source, components = document["data"], document["components"]
     alarms = sorted(document["alarms"], key=lambda one: one["row"])
@@ -95,8 +93,6 @@ def shipping_entry(document: Mapping[str, Any], data: str | None) -> dict[str, A
     Returns:
         JSON-ready: sizes and a digest of the groups, the strangest deliveries with
         scores and shares; no value of the table.
-
-    Source: ours.
     """
     source, certificate = document["data"], document["certificate"]
     used = document["features"]["used"]
@@ -174,8 +170,6 @@ def rerun_shipping(entry: Mapping[str, Any], data: Path | None) -> dict[str, Any
         AuditError: if the entry lacks something.
         DataError: if the table cannot be read.
         ConfigError: for settings that this version refuses.
-
-    Source: ours.
     """
     values, given, path = _recorded(entry, data)
     config = ShippingConfig.from_dict(values)
@@ -211,8 +205,6 @@ def rerun_stock(entry: Mapping[str, Any], data: Path | None) -> dict[str, Any]:
         AuditError: if the entry lacks something.
         DataError: if the table cannot be read.
         ConfigError: for settings that this version refuses.
-
-    Source: ours.
     """
     values, given, path = _recorded(entry, data)
     config = StockConfig.from_dict(values)

@@ -30,8 +30,6 @@ def component_section(found: Mapping[str, Any], columns: Sequence[Words]) -> Sec
 
     Returns:
         The section.
-
-    Source: ours.
     """
     names = [f"{rank}" for rank in range(1, len(found["shares"]) + 1)]
     certified = found["status"].count("certified")

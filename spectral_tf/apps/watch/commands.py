@@ -49,8 +49,6 @@ class Runs:
             DataError: if there is no run, none can be read, or none can be drawn.
             ConfigError: if the figure is not named .png.
             FileExistsError: if the figure exists.
-
-        Source: ours.
         """
         if self.figure is not None:
             check_figure(self.figure)
@@ -105,8 +103,6 @@ def write_curve(folder: Path | str) -> Path:
     Raises:
         DataError: if the folder is not a run with at least one call, or cannot be
             written to; an older curve is left as it was then.
-
-    Source: ours.
     """
     run = read_run(folder)
     figure = learning_curve_figure(run_curve(run, run_names([run])[0]))

@@ -26,8 +26,6 @@ def run_names(runs: Sequence[Run]) -> list[str]:
 
     Returns:
         One name for each; of a single run, that of its folder.
-
-    Source: ours.
     """
     paths = [run.folder.resolve() for run in runs]
     if len(set(paths)) < 2:
@@ -47,8 +45,6 @@ def compare_runs(runs: Sequence[Run]) -> str:
 
     Returns:
         Text that ends in a newline.
-
-    Source: ours.
     """
     key, source = _cosine_of(runs)
     has_heldout = any(run.extreme("heldout/loss") for run in runs)
@@ -79,8 +75,6 @@ def differing_fields(runs: Sequence[Run]) -> dict[str, list[Any]]:
     Returns:
         Dotted name, e.g. `model.num_blocks` or `mixture.0.weight`, -> the value of
         each run, None where it has no such field. Empty for one run.
-
-    Source: ours.
     """
     flat = [_dotted(run.config) for run in runs]
     names = dict.fromkeys(name for fields in flat for name in fields)
@@ -104,8 +98,6 @@ def differences_table(runs: Sequence[Run], most: int | None = None) -> str:
 
     Returns:
         Text that ends in a newline; empty if nothing differs.
-
-    Source: ours.
     """
     fields = differing_fields(runs)
     if not fields:
@@ -133,8 +125,6 @@ def runs_document(runs: Sequence[Run]) -> dict[str, Any]:
 
     Returns:
         `{"runs": [...], "differing_fields": {...}}`; what is not known is None.
-
-    Source: ours.
     """
     named = zip(run_names(runs), runs, strict=True)
     return {
@@ -152,8 +142,6 @@ def run_curve(run: Run, name: str) -> RunCurve:
 
     Returns:
         Its arrays; held-out values at the steps where they were measured.
-
-    Source: ours.
     """
     steps, rows = run.steps, len(run.steps)
     blank = np.full(rows, math.nan)

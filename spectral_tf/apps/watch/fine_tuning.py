@@ -38,8 +38,6 @@ def table_shapes(past: PastTable) -> tuple[tuple[int, int], ...]:
 
     Returns:
         One `(d, N)`: all columns, and half of the held-out rows, at most 50.
-
-    Source: ours.
     """
     least = min(len(past.heldout), len(past.training))
     return ((past.training.shape[1], max(2, min(MOST_ROWS, least // 2))),)
@@ -60,8 +58,6 @@ def filled_in(
 
     Returns:
         The configuration. Without `is_hot`, shapes and `calls_per_eval` alone.
-
-    Source: ours.
     """
     recipe = dict(RECIPE) if is_hot else {"calls_per_eval": RECIPE["calls_per_eval"]}
     recipe["shapes"] = table_shapes(past)
@@ -91,8 +87,6 @@ def outcome(run_dir: Path) -> tuple[dict[str, Any], str]:
     Returns:
         `(JSON-ready document, sentences)`. Where nothing was better than the start,
         there is no `RUN/best`.
-
-    Source: ours.
     """
     metrics = read_run(run_dir).metrics
     (scored,) = np.nonzero(np.isfinite(metrics["heldout/loss"]))

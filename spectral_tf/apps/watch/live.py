@@ -23,8 +23,6 @@ class Watch:
 
     Args:
         quiet: nothing is shown.
-
-    Source: ours.
     """
 
     def __init__(self, quiet: bool) -> None:

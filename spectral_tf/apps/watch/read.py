@@ -52,8 +52,6 @@ class Run:
             minutes), else `running?`.
         num_params: scalars of the model; None if this version cannot build it.
         num_bytes: of all files in the folder.
-
-    Source: ours.
     """
 
     folder: Path
@@ -133,8 +131,6 @@ def read_run(folder: Path | str) -> Run:
 
     Raises:
         DataError: if a file is missing or damaged; the message says where.
-
-    Source: ours.
     """
     path = Path(folder)
     for name in (CONFIG, METRICS):
@@ -167,8 +163,6 @@ def find_runs(root: Path | str) -> list[Path]:
 
     Raises:
         DataError: if `root` is not a folder.
-
-    Source: ours.
     """
     if not Path(root).is_dir():
         raise DataError(f"{root} is not a folder; give one that runs are kept in.")

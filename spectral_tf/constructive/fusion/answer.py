@@ -18,8 +18,6 @@ def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
 
     Returns:
         The tokens.
-
-    Source: ours.
     """
     k, parts = plan.config.num_components, []
     for group, tokens in enumerate(plan.groups):

@@ -43,7 +43,7 @@ def plus(left: Interval, right: Interval) -> Interval:
 
 
 def relu(interval: Interval) -> Interval:
-    """Relu of an interval."""
+    """relu of an interval."""
     return np.maximum(interval[0], 0.0), np.maximum(interval[1], 0.0)
 
 
@@ -108,8 +108,6 @@ def score_bounds(head: HeadTerms, held: Held, partition: Partition) -> Interval:
 
     Returns:
         The interval of relu(score), of the score if linear, of the difference if soft.
-
-    Source: ours.
     """
     inner = np.zeros_like(head.gates[0]), np.zeros_like(head.gates[0])
     for span, factors in head.by_receiver.items():
@@ -173,8 +171,6 @@ def after_heads(
 
     Returns:
         `(held, open pairs per head)`.
-
-    Source: ours.
     """
     after, pairs = held.copy(), []
     for head in terms.heads:
@@ -202,8 +198,6 @@ def linear_units(terms: MlpTerms, held: Held) -> tuple[np.ndarray, Interval]:
 
     Returns:
         `(is linear, interval)`.
-
-    Source: ours.
     """
     total = exactly(terms.bias)
     for span, matrix in terms.up.items():
@@ -229,8 +223,6 @@ def after_mlp(
 
     Returns:
         `(held, is linear)`.
-
-    Source: ours.
     """
     is_linear, inner = linear_units(terms, held)
     everywhere = np.asarray(is_linear.all(axis=0))

@@ -78,8 +78,6 @@ def raw_block(
 
     Returns:
         The maps.
-
-    Source: DESIGN of the package, section 5, rules 1 and 4 (ours).
     """
     attention = {
         role: block[f"0_attention/attention/{role}"]
@@ -234,8 +232,6 @@ def cut_stream(
 
     Returns:
         `(fixed [D], spans)`.
-
-    Source: ours.
     """
     embed = np.asarray(params["embed_kernel"], np.float64)
     written = _written(config, embed, blocks)

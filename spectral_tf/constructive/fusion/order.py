@@ -41,8 +41,6 @@ def distinct_blocks(
     Returns:
         `(blocks, order)`: a block is path below `blocks/` -> array; blocks of equal
         bytes are one block, whether the configuration shares them or not.
-
-    Source: ours.
     """
     leaves = flatten_params(params["blocks"])
     arrays = {path: np.asarray(leaf, np.float64) for path, leaf in leaves.items()}
@@ -72,8 +70,6 @@ def folded(order: Sequence[int]) -> Nodes:
 
     Returns:
         The program; `visits` undoes it.
-
-    Source: ours.
     """
     counter = iter(range(len(order) + 1))
     return _fold(tuple(order), counter)

@@ -100,8 +100,6 @@ def make_plan(config: ModelConfig, params: Any) -> Plan | None:
 
     Returns:
         The plan; None if the stream falls into too many spans.
-
-    Source: DESIGN of the package, section 5 (ours).
     """
     blocks, order = distinct_blocks(config, params)
     raw = [raw_block(config, block) for block in blocks]

@@ -11,7 +11,7 @@ from spectral_tf.constructive.fusion.order import Leaf, Nodes, Repeat, leaves
 from spectral_tf.constructive.fusion.plan import first_leaf, normed_spans
 from spectral_tf.constructive.fusion.records import HeadPlan, MlpPlan, Place, Plan
 from spectral_tf.model.attention import contraction, unit_rows
-from spectral_tf.model.inputs import Rows as Inputs
+from spectral_tf.model.inputs import ScaledRows as Inputs
 from spectral_tf.model.inputs import embedded_rows
 
 State = dict[Place, Any]

@@ -104,8 +104,6 @@ def head_terms(head: RawHead, partition: Partition) -> HeadTerms:
 
     Returns:
         Its terms.
-
-    Source: ours.
     """
     at = np.flatnonzero(partition.fixed)
     gates = [partition.values @ (g[at][:, at] @ partition.values.T) for g in head.gates]
@@ -133,8 +131,6 @@ def mlp_terms(
 
     Returns:
         Its terms, without those units.
-
-    Source: ours.
     """
     rest = ~linear_units
     lines = np.flatnonzero(linear_units)

@@ -56,8 +56,6 @@ class Writer:
 
         Returns:
             HTML without elements.
-
-        Source: ours.
         """
         return escape(written(words, self.lang), quote=True)
 
@@ -70,8 +68,6 @@ class Writer:
 
         Returns:
             Its HTML.
-
-        Source: ours.
         """
         raise TypeError(f"{type(part).__name__} is no part of a page")
 

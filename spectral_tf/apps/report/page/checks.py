@@ -31,8 +31,6 @@ def figures_of(parts: Sequence[Part]) -> Iterator[Chart | Heat]:
 
     Yields:
         The figures, in their order.
-
-    Source: ours.
     """
     for part in parts:
         if isinstance(part, Chart | Heat):
@@ -49,8 +47,6 @@ def check_language(lang: str) -> None:
 
     Raises:
         ConfigError: if it is none of `LANGUAGES`.
-
-    Source: ours.
     """
     if lang not in LANGUAGES:
         raise ConfigError(
@@ -68,8 +64,6 @@ def check_page(page: Page) -> None:
     Raises:
         ConfigError: if an id is malformed or used twice.
         DataError: if the lengths within a figure or a table differ.
-
-    Source: ours.
     """
     figures = [each for part in page.sections for each in figures_of(part.parts)]
     _check_ids([each.id for each in (*page.sections, *figures)])

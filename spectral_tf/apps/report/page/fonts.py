@@ -41,8 +41,6 @@ def families(lang: str) -> tuple[str, ...]:
 
     Returns:
         Names of installed fonts, at least one.
-
-    Source: ours.
     """
     known = {font.name for font in fontManager.ttflist}
     latin = [*[each for each in LATIN if each in known][:1], ALWAYS]
@@ -56,8 +54,6 @@ def has_japanese() -> bool:
 
     Returns:
         True if an installed font has its letters.
-
-    Source: ours.
     """
     return drawable(PROBE, families("ja")) == PROBE
 
@@ -71,8 +67,6 @@ def drawable(text: str, names: Sequence[str]) -> str:
 
     Returns:
         The text; "?" instead of every letter that would be drawn as an empty box.
-
-    Source: ours.
     """
     fonts = [get_font(findfont(FontProperties(family=[name]))) for name in names]
     return "".join(

@@ -48,8 +48,6 @@ def write_page(page: Page, path: Path, *, lang: str) -> Path:
         ConfigError: if `lang` is none of the two, or an id of the page is malformed
             or used twice.
         DataError: if the lengths within a figure or a table differ.
-
-    Source: ours.
     """
     text = page_html(page, lang)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
@@ -75,8 +73,6 @@ def page_html(page: Page, lang: str) -> str:
         ConfigError: as `write_page`; also if the page has a figure and plotly is not
             installed.
         DataError: as `write_page`.
-
-    Source: ours.
     """
     check_language(lang)
     check_page(page)

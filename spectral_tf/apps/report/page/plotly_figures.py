@@ -56,8 +56,6 @@ def chart_figure(chart: Chart, lang: str) -> dict[str, Any]:
     Returns:
         `data`, `layout`, `config`; `narrow`: what differs in the layout on a narrow
         screen; `narrow_trace`: what differs in each trace.
-
-    Source: ours.
     """
     prepared = prepare_chart(chart, lang)
     data = []
@@ -93,8 +91,6 @@ def heat_figure(heat: Heat, lang: str) -> dict[str, Any]:
 
     Returns:
         As `chart_figure`.
-
-    Source: ours.
     """
     prepared = prepare_heat(heat, lang)
     rows, columns = prepared.values.shape
@@ -143,8 +139,6 @@ def escaped(text: str) -> str:
 
     Returns:
         The text with entities, which plotly turns back into letters.
-
-    Source: ours.
     """
     plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return plain.replace("\n", "<br>")

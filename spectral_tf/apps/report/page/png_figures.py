@@ -77,8 +77,6 @@ def chart_png(chart: Chart, lang: str) -> bytes:
 
     Returns:
         The bytes of a PNG, `WIDTH` pixels wide.
-
-    Source: ours.
     """
     lang = drawn_language(lang)
     prepared = prepare_chart(chart, lang)
@@ -98,8 +96,6 @@ def heat_png(heat: Heat, lang: str) -> bytes:
 
     Returns:
         The bytes of a PNG, `WIDTH` pixels wide.
-
-    Source: ours.
     """
     lang = drawn_language(lang)
     prepared = prepare_heat(heat, lang)
@@ -171,8 +167,6 @@ def drawn_language(lang: str) -> str:
 
     Returns:
         `lang`, or "en" where no font has Japanese.
-
-    Source: ours.
     """
     return lang if lang != "ja" or has_japanese() else "en"
 

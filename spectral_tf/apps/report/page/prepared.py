@@ -66,8 +66,6 @@ def prepare_chart(chart: Chart, lang: str) -> PreparedChart:
 
     Returns:
         What is drawn.
-
-    Source: ours.
     """
     is_bars = chart.kind == "bars"
     chart = chart.in_language(lang)
@@ -110,8 +108,6 @@ def prepare_heat(heat: Heat, lang: str) -> PreparedHeat:
 
     Returns:
         What is drawn.
-
-    Source: ours.
     """
     values = np.array(heat.values, dtype=float)
     values[~np.isfinite(values)] = np.nan
@@ -155,8 +151,6 @@ def name_ticks(axis: Axis, *, is_below: bool, is_narrow: bool = False) -> NameTi
 
     Returns:
         The ticks.
-
-    Source: ours.
     """
     width, letters = (15, 36) if is_narrow else (NAME_WIDTH, 110)
     most, texts = (14 if is_narrow else 45), [shortened(n, width) for n in axis.names]
@@ -249,8 +243,6 @@ def short_number(value: Any) -> float | None:
 
     Returns:
         The number, or None where it is None, NaN or infinite.
-
-    Source: ours.
     """
     if value is None or not math.isfinite(value):
         return None

@@ -21,8 +21,6 @@ def written(words: Words, lang: str) -> str:
     Returns:
         The text; control characters, lone surrogates, non-characters and marks of
         the reading direction become U+FFFD. Not escaped for HTML.
-
-    Source: ours.
     """
     text = words.of(lang) if isinstance(words, Text) else words
     return "".join(each if _is_sound(each) else REPLACEMENT for each in text)
@@ -63,8 +61,6 @@ def shortened(text: str, most: int) -> str:
 
     Returns:
         The text, or its two ends with "…" between.
-
-    Source: ours.
     """
     flat = " ".join(text.split())
     if columns_of(flat) <= most:
@@ -92,8 +88,6 @@ def number_text(value: float) -> str:
 
     Returns:
         For instance 12,346, 0.1235 or 1.2e−09, with a true minus sign.
-
-    Source: ours.
     """
     size, value = abs(value), value + 0.0  # no −0
     if value and not 1e-5 <= size < 1e15:

@@ -33,8 +33,6 @@ def methods_section(document: Document) -> Section:
 
     Returns:
         The section.
-
-    Source: ours.
     """
     methods, seconds = document["methods"], document["seconds"]
     names = list(methods["figures"])
@@ -122,8 +120,6 @@ def strange_section(document: Document) -> Section:
 
     Returns:
         The section.
-
-    Source: ours.
     """
     found, usual = document["strange"], _usual_errors(document)
     rows: tuple[tuple[Words, ...], ...] = tuple(
@@ -201,8 +197,6 @@ def certificate_section(document: Document) -> Section:
 
     Returns:
         The section.
-
-    Source: ours.
     """
     certificate = document["certificate"]
     rows = tuple(

@@ -28,8 +28,6 @@ class Kept(NamedTuple):
         numbers: name -> `[N]` float64, NaN where a number is missing.
         texts: name -> `[N]` texts.
         notes: one sentence each.
-
-    Source: ours.
     """
 
     numbers: dict[str, np.ndarray]
@@ -46,8 +44,6 @@ def sorted_out(frame: "pd.DataFrame", most_missing: float) -> Kept:
 
     Returns:
         The columns.
-
-    Source: ours.
     """
     kept = Kept({}, {}, [])
     for name in map(str, frame.columns):

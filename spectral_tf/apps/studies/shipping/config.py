@@ -10,10 +10,7 @@ LEAST_ROWS = 100
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShippingConfig(Config):
-    """How many groups, how often and of how many rows the study is repeated.
-
-    Source: ours.
-    """
+    """How many groups, how often and of how many rows the study is repeated."""
 
     # Number of groups; `auto` chooses it by stability.
     n_clusters: int | Literal["auto"] = "auto"

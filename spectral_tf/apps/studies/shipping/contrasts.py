@@ -52,8 +52,6 @@ def groups_of(
         For each group: `group` from 1, `rows`, `share`, `name`, `words`, `means` (and
         as they are `shown`), `contrasts` (differences from the mean of all in standard
         deviations), `levels` (shares of the values of each label) and `recovery`.
-
-    Source: ours.
     """
     mean, scale = features.mean, features.scale
     found = []

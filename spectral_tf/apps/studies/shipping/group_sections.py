@@ -26,8 +26,6 @@ def groups_section(document: Document) -> Section:
 
     Returns:
         The section.
-
-    Source: ours.
     """
     return Section(
         "shipping-groups",
@@ -117,8 +115,6 @@ def number_section(document: Document) -> Section:
 
     Returns:
         The section.
-
-    Source: ours.
     """
     tried, k = document["number"]["tried"], document["number"]["k"]
     rows = tuple(

@@ -24,8 +24,6 @@ class Described(NamedTuple):
         method: its name.
         best: name of the most stable method.
         is_tie: ours is described although another is ahead within its interval.
-
-    Source: ours.
     """
 
     method: str
@@ -92,8 +90,6 @@ def described_method(figures: Mapping[str, Mapping[str, Any]]) -> Described:
 
     Returns:
         Whose groups are described.
-
-    Source: ours.
     """
     value = lambda name: figures[name]["stability"]["value"]
     best = max(figures, key=lambda name: (value(name), name == OURS))
@@ -113,8 +109,6 @@ def comparison(figures: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]
         For each key figure: `best` method and `rival` (the best other than ours),
         their `values`, `difference` of ours from the rival (positive: ours is better),
         `verdict`: win or loss, or tie where the intervals overlap.
-
-    Source: ours.
     """
     found = []
     for name, more in HIGHER_WINS.items():

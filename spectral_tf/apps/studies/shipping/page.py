@@ -20,8 +20,6 @@ def shipping_page(document: Mapping[str, Any]) -> Page:
 
     Returns:
         The page.
-
-    Source: ours.
     """
     data, groups = document["data"], len(document["groups"])
     return Page(
@@ -47,8 +45,6 @@ def csv_files(document: Mapping[str, Any]) -> dict[str, list[list[Any]]]:
 
     Returns:
         Name of a file -> rows, the head first.
-
-    Source: ours.
     """
     names = [one["label"]["en"] for one in document["features"]["used"]]
     groups = [["group", "name", "rows", "share", *(f"mean of {n}" for n in names)]]

@@ -51,8 +51,6 @@ def shipping_sections(document: Document) -> tuple[Section, ...]:
     Returns:
         Sections: findings, groups, number of groups, methods, strange deliveries,
         certificate, data.
-
-    Source: ours.
     """
     return (
         _summary(document),

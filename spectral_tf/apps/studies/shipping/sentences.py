@@ -69,7 +69,7 @@ def verdict(document: Mapping[str, Any]) -> tuple[Text, Text]:
     Returns:
         Two paragraphs.
 
-    Source: ours; the thresholds are at the top of this file.
+    The thresholds are at the top of this file.
     """
     figures, lead = described_figures(document), lead_of(document)
     value = figures["stability"]["value"] or 0.0
@@ -142,8 +142,6 @@ def tiny_words(document: Mapping[str, Any]) -> tuple[Text, ...]:
 
     Returns:
         At most one paragraph.
-
-    Source: ours.
     """
     tiny = [one for one in document["groups"] if one["share"] < TINY]
     if not tiny:
@@ -169,8 +167,6 @@ def method_words(document: Mapping[str, Any]) -> tuple[Text, ...]:
 
     Returns:
         Paragraphs.
-
-    Source: ours.
     """
     described = document["methods"]["described"]
     found = [_described(described, document["methods"]["figures"])]

@@ -41,8 +41,6 @@ class Resamples(NamedTuple):
     Attributes:
         rows: `[R, n]` indices, no two alike within a resample.
         common: `[m]` indices.
-
-    Source: ours.
     """
 
     rows: np.ndarray
@@ -55,8 +53,6 @@ class Labelled(NamedTuple):
     Attributes:
         labels: `[R, m]` of the common rows.
         seconds: of a fit, on average.
-
-    Source: ours.
     """
 
     labels: np.ndarray
@@ -74,8 +70,6 @@ def resamples_of(rows: int, times: int, most: int, config: ShippingConfig) -> Re
 
     Returns:
         Indices; the common rows are the same whatever `times` and `most` are.
-
-    Source: ours.
     """
     size = min(most, rows // 2)
     rng = np.random.default_rng([config.seed, 2])
@@ -108,8 +102,6 @@ def labelled(
 
     Returns:
         The labels of the common rows, and the seconds.
-
-    Source: ours.
     """
     found, seconds = [], 0.0
     for index, rows in enumerate(plan.rows):
@@ -213,8 +205,6 @@ def chosen_number(tried: list[dict[str, Any]]) -> int:
 
     Returns:
         The number; the smallest of those that are alike in both.
-
-    Source: ours.
     """
     best = max(one["lead"] for one in tried)
     alike = [one for one in tried if one["lead"] >= best - TIE]

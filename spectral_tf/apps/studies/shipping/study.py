@@ -76,8 +76,6 @@ def shipping_study(
 
     Raises:
         DataError: if the table has too few columns that vary.
-
-    Source: ours.
     """
     # Threads cost more than they save on tables of few columns, and on a busy machine
     # they wait for each other; with one, sums also have one order.

@@ -25,8 +25,6 @@ def alarm_parts(document: Mapping[str, Any]) -> tuple[Part, ...]:
 
     Returns:
         Parts of the section.
-
-    Source: ours.
     """
     alarms = document["alarms"]
     shown = _table(alarms[:SHOWN], f"{min(SHOWN, len(alarms))}")

@@ -31,8 +31,6 @@ def told(
         JSON-ready. Of each alarm: `date`, `item`, `score`, `fault` (its kind, or None),
         and of each window `days`, `sold`, `expected`, `deviations` and `share` of the
         squared score.
-
-    Source: ours.
     """
     demand, truth, config = context
     if not alarms:

@@ -7,10 +7,7 @@ from spectral_tf.config.base import Config, require
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StockConfig(Config):
-    """How demand is split, what is injected, how much a person can check.
-
-    Source: ours.
-    """
+    """How demand is split, what is injected, how much a person can check."""
 
     # Share of the days that is the past: what every method learns from.
     past: float = 0.6

@@ -39,8 +39,6 @@ class Demand:
         path: of the file, or None.
         sha256: of the dates, items and quantities.
         notes: one sentence for each thing that was summed up or is missing.
-
-    Source: ours.
     """
 
     dates: np.ndarray
@@ -86,8 +84,6 @@ def load_demand(source: str | None) -> Demand:
 
     Raises:
         DataError: if the file cannot be read or used, or a package is missing.
-
-    Source: ours.
     """
     pandas = imported("pandas")
     if source is None:

@@ -40,8 +40,6 @@ class Event:
         kind: see the top of this file.
         item: index.
         first, last: indices of days, both affected.
-
-    Source: ours.
     """
 
     kind: str
@@ -102,7 +100,7 @@ def inject(
     Raises:
         DataError: if the table has no room for so many.
 
-    Source: ours; the top of this file.
+    Source: the top of this file.
     """
     rng = np.random.default_rng(seed)
     changed, means = quantity.copy(), quantity[:start].mean(axis=0)

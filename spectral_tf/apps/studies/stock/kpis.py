@@ -32,8 +32,6 @@ class Truth:
         events: the faults, days counted from the first day after the past.
         is_fault: `[D, n]`.
         is_after: `[D, n]` a window still holds a fault that is over.
-
-    Source: ours.
     """
 
     events: tuple[Event, ...]
@@ -54,8 +52,6 @@ def truth_of(
 
     Returns:
         The truth.
-
-    Source: ours.
     """
     moved = [
         dataclasses.replace(one, first=one.first - start, last=one.last - start)
@@ -74,8 +70,6 @@ class Alarm:
         item: index.
         score: of the method.
         event: index of the fault that it found, or None.
-
-    Source: ours.
     """
 
     day: int
@@ -94,8 +88,6 @@ def alarms_of(scores: np.ndarray, truth: Truth, config: StockConfig) -> list[Ala
 
     Returns:
         The alarms.
-
-    Source: ours.
     """
     silent_until = np.zeros(scores.shape[1], int)
     level = np.zeros(scores.shape[1])
@@ -142,7 +134,7 @@ def key_figures(
         `false_alarms_per_month` (over weeks), `recall` and `recall_of` each kind (over
         faults), `days_until_detection` (over the faults found).
 
-    Source: ours; the top of this file.
+    Source: the top of this file.
     """
     rng = np.random.default_rng(config.seed)
     alarms = alarms_of(scores, truth, config)

@@ -28,8 +28,6 @@ class Rows(NamedTuple):
             the shop included.
         offset: index of the first day that has all windows.
         start: index of the first day after the past.
-
-    Source: ours.
     """
 
     x: np.ndarray

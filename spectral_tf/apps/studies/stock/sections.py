@@ -54,8 +54,6 @@ def stock_page(document: Mapping[str, Any]) -> Page:
 
     Returns:
         The page.
-
-    Source: ours.
     """
     data = document["data"]
     lead = Text(

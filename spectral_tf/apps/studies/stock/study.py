@@ -45,10 +45,7 @@ EXTRA = "largest window"
 
 
 class Case(NamedTuple):
-    """The data of the study: rows, what was injected.
-
-    Source: ours.
-    """
+    """The data of the study: rows, what was injected."""
 
     demand: Demand
     quantity: np.ndarray
@@ -69,8 +66,6 @@ def case_of(demand: Demand, config: StockConfig) -> Case:
 
     Raises:
         DataError: if the table has no room for the faults.
-
-    Source: ours.
     """
     start = round(config.past * len(demand.dates))
     quantity, events = inject(demand.quantity, start, config.events, config.seed)
@@ -90,8 +85,6 @@ def judgement(case: Case, config: StockConfig) -> dict[str, Any]:
     Returns:
         JSON-ready: `alarms` with their reasons, `components` with their certificate,
         `engine` with the digest of its weights.
-
-    Source: ours.
     """
     found = detector(case.rows.past, engine="constructed")
     certificate = found.pca_.certificate_
@@ -133,8 +126,6 @@ def stock_study(
 
     Raises:
         DataError: if the table cannot be used so.
-
-    Source: ours.
     """
     on_stage("injecting faults")
     case = case_of(demand, config)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from spectral_tf.tables import load as tables
+from spectral_tf.tables import load
 from spectral_tf.tables.load import load_table
 from tests.tables.test_tables import refusal
 
@@ -78,7 +78,7 @@ def test_fashion_mnist_through_the_variable(fashion):
 
 def test_fashion_mnist_in_debians_folder(fashion, monkeypatch):
     monkeypatch.delenv("SPECTRAL_TF_FASHION_MNIST")
-    monkeypatch.setattr(tables, "DEBIAN_FASHION_MNIST", fashion[0])
+    monkeypatch.setattr(load, "DEBIAN_FASHION_MNIST", fashion[0])
     assert load_table("fashion-mnist").x.shape == (6, 6)
 
 
@@ -87,7 +87,7 @@ def test_absent_fashion_mnist_says_what_to_install(fashion, monkeypatch, tmp_pat
     message = refusal("fashion-mnist")
     assert f"needs t10k-images-idx3-ubyte.gz, not found in {fashion[0]}" in message
     monkeypatch.delenv("SPECTRAL_TF_FASHION_MNIST")
-    monkeypatch.setattr(tables, "DEBIAN_FASHION_MNIST", tmp_path / "absent")
+    monkeypatch.setattr(load, "DEBIAN_FASHION_MNIST", tmp_path / "absent")
     message = refusal("fashion-mnist")
     assert "train-images-idx3-ubyte.gz and t10k" in message
     assert "apt-get install dataset-fashion-mnist" in message
