@@ -16,12 +16,9 @@ from pathlib import Path
 from run import RESULTS, show
 from score import CASES, instances, mean_square, score_table
 
-from spectral_tf.apps.watch.commands import write_curve
-from spectral_tf.config import TrainConfig
-from spectral_tf.evaluation import evaluate
-from spectral_tf.model.presets import model_preset
-from spectral_tf.training.checkpoint import checkpoint_folders
-from spectral_tf.training.loop import pretrain
+from spectral_tf import TrainConfig, evaluate, model_preset, pretrain
+from spectral_tf.apps.watch import write_curve
+from spectral_tf.training import checkpoint_folders
 
 MOST_STEPS = 200_000
 """More than the time allows."""

@@ -20,14 +20,17 @@ import jax
 from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
-from spectral_tf.apps.watch.commands import write_curve
-from spectral_tf.config import TrainConfig
-from spectral_tf.model.expand import expand, without_idle_units
-from spectral_tf.model.network import Network
-from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
-from spectral_tf.training.loop import pretrain
-from spectral_tf.training.records import Progress
-from spectral_tf.weights import load_pretrained, save_pretrained
+from spectral_tf import (
+    Network,
+    TrainConfig,
+    expand,
+    load_pretrained,
+    pretrain,
+    save_pretrained,
+)
+from spectral_tf.apps.watch import write_curve
+from spectral_tf.model import without_idle_units
+from spectral_tf.training import Progress, checkpoint_folders, restore_latest
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGE = Path(__file__).parent.parent.parent / "spectral_tf" / "weights"

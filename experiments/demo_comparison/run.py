@@ -19,7 +19,7 @@ from config import demo_config
 from scipy import stats
 
 from spectral_tf.apps.demo import run_demo
-from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.report import plain_table
 
 RESULTS = Path(__file__).parent / "results"
 HEADER = ("instances", "network", "rank", "|cos|", "same by classic", "difference")

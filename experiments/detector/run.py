@@ -15,9 +15,9 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tables import drawn, read
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.apps.studies.methods import Method, forest, spectral
-from spectral_tf.training.checkpoint import versions
+from spectral_tf.apps.report import plain_table
+from spectral_tf.apps.studies import Method, forest, spectral
+from spectral_tf.training import versions
 
 RESULTS = Path(__file__).parent / "results"
 METHODS = ("combined", "residual", "IsolationForest")

@@ -20,18 +20,14 @@ import jax
 import numpy as np
 from config import AUGMENTED, Arm, Study, study
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.apps.watch.fine_tuning import filled_in
-from spectral_tf.apps.watch.read import read_run
-from spectral_tf.config import TableConfig, TrainConfig
-from spectral_tf.estimators.networks import load_network, trained_on
-from spectral_tf.sampling.past import load_past
-from spectral_tf.tables.columns import column_scaling
-from spectral_tf.tables.load import load_columns
-from spectral_tf.training.checkpoint import restore_best, versions
-from spectral_tf.training.heldout import Heldout
-from spectral_tf.training.hot_start import trainable
-from spectral_tf.training.loop import pretrain
+from spectral_tf import TrainConfig, pretrain
+from spectral_tf.apps.report import plain_table
+from spectral_tf.apps.watch import filled_in, read_run
+from spectral_tf.config import TableConfig
+from spectral_tf.estimators import load_network, trained_on
+from spectral_tf.sampling import load_past
+from spectral_tf.tables import column_scaling, load_columns
+from spectral_tf.training import Heldout, restore_best, trainable, versions
 
 RESULTS = Path(__file__).parent / "results"
 Report = dict[str, Any]

@@ -23,15 +23,13 @@ import jax.numpy as jnp
 import numpy as np
 from config import LEGEND, REFERENCE, SETTINGS, Setting, Study, study
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.config import ModelConfig
-from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.power_method import (
+from spectral_tf import ModelConfig, SpectralTransformer, power_method_params
+from spectral_tf.apps.report import plain_table
+from spectral_tf.constructive import (
+    Composition,
+    deflating_normaliser,
     power_method_composition,
-    power_method_params,
 )
-from spectral_tf.constructive.tolerance import deflating_normaliser
-from spectral_tf.model import dense, readout, transformer
 from spectral_tf.spectra import covariance, largest_principal_angle, top_eigenpairs
 
 RESULTS = Path(__file__).parent / "results"
@@ -70,8 +68,9 @@ def products_of(bits: int | None) -> Iterator[None]:
         )
 
     with contextlib.ExitStack() as stack:
-        for module in (dense, readout, transformer) if bits else ():
-            stack.enter_context(mock.patch.object(module, "contraction", contraction))
+        for module in ("dense", "readout", "transformer") if bits else ():
+            name = f"spectral_tf.model.{module}.contraction"
+            stack.enter_context(mock.patch(name, contraction))
         yield
 
 
@@ -79,7 +78,7 @@ def forward_of(config: ModelConfig) -> Forward:
     """A freshly traced pass: answered vectors `[k, d]`, registers `[L, R, D]`."""
 
     def forward(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        model = transformer.SpectralTransformer(config)
+        model = SpectralTransformer(config)
         answer: Any = model.apply({"params": params}, x, capture=True)
         return answer[0].eigenvectors, answer[1].state[1]
 

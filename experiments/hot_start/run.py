@@ -25,25 +25,22 @@ from measure import (
     shifted_predict,
 )
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.config import EnsembleConfig, ModelConfig, TrainConfig
-from spectral_tf.constructive.power_method import power_method_params
-from spectral_tf.evaluation import (
-    PredictFn,
-    Statistic,
+from spectral_tf import (
+    EnsembleConfig,
+    ModelConfig,
+    Network,
+    TrainConfig,
     evaluate,
-    orthogonal_iteration_predict,
+    power_method_params,
+    pretrain,
+    sample_batch,
 )
-from spectral_tf.model.network import Network
-from spectral_tf.model.params import flatten_params
-from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.apps.report import plain_table
+from spectral_tf.evaluation import PredictFn, Statistic, orthogonal_iteration_predict
+from spectral_tf.model import flatten_params
+from spectral_tf.sampling import Instance
 from spectral_tf.settings import random_key
-from spectral_tf.training.checkpoint import versions
-from spectral_tf.training.hot_start import trainable
-from spectral_tf.training.loop import pretrain
-from spectral_tf.training.parallel import parallel_steps
-from spectral_tf.training.state import init_state
+from spectral_tf.training import init_state, parallel_steps, trainable, versions
 
 RESULTS = Path(__file__).parent / "results"
 MOST_PRODUCTS = 16

@@ -18,13 +18,10 @@ import jax
 from config import PURPOSE, train_config
 from score import compare, table_of
 
-from spectral_tf.apps.watch.commands import write_curve
+from spectral_tf import Network, load_pretrained, pretrain, save_pretrained
+from spectral_tf.apps.watch import write_curve
 from spectral_tf.config import ClusterTrainConfig
-from spectral_tf.model.network import Network
-from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
-from spectral_tf.training.loop import pretrain
-from spectral_tf.training.records import Progress
-from spectral_tf.weights import load_pretrained, save_pretrained
+from spectral_tf.training import Progress, checkpoint_folders, restore_latest
 
 NAME = "gmm-small"
 RESULTS = Path(__file__).parent / "results"

@@ -23,13 +23,9 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.clustering.baselines import (
-    gaussian_mixture,
-    k_means,
-    spectral_clustering,
-)
-from spectral_tf.weights import load_pretrained
+from spectral_tf import load_pretrained
+from spectral_tf.apps.report import plain_table
+from spectral_tf.clustering import gaussian_mixture, k_means, spectral_clustering
 
 RESULTS = Path(__file__).parent / "results"
 RUSPINI = (20, 23, 17, 15)

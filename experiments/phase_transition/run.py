@@ -41,12 +41,11 @@ from plot import draw
 from tables import text
 from theory import rates, threshold
 
-from spectral_tf.clustering.instances import ClusterInstance, sample_clusters
-from spectral_tf.clustering.metrics import misclassification
+from spectral_tf.clustering import ClusterInstance, misclassification, sample_clusters
 from spectral_tf.config import ClusterConfig
 from spectral_tf.evaluation import Statistic
 from spectral_tf.settings import random_key
-from spectral_tf.training.checkpoint import versions
+from spectral_tf.training import versions
 
 RESULTS = Path(__file__).parent / "results"
 NAME = "phase_transition"

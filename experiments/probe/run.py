@@ -40,9 +40,8 @@ from networks import POWER, START, Subject, Trace, subjects
 from sweep import sweep_report
 from tables import text
 
-from spectral_tf.config import EnsembleConfig
-from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf import EnsembleConfig, sample_batch
+from spectral_tf.sampling import Instance
 from spectral_tf.settings import random_key
 
 RESULTS = Path(__file__).parent / "results"

@@ -24,8 +24,8 @@ from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
 from spectral_tf.apps.cli import main as spectral_tf
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.training.checkpoint import versions
+from spectral_tf.apps.report import plain_table
+from spectral_tf.training import versions
 
 RESULTS = Path(__file__).parent / "results"
 
