@@ -12,7 +12,6 @@ import argparse
 import os
 import platform
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,7 +31,9 @@ from spectral_tf.apps.watch import write_curve
 from spectral_tf.model import without_idle_units
 from spectral_tf.training import Progress, checkpoint_folders, restore_latest
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 PACKAGE = Path(__file__).parent.parent.parent / "spectral_tf" / "weights"
 
 
@@ -91,22 +92,22 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     return 0
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def more_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="pca-small", choices=RECIPES)
-    parser.add_argument("--smoke", action="store_true", help="two tiny steps")
-    parser.add_argument("--out", type=Path, help="folder of the run")
     parser.add_argument("--ship", action="store_true", help="write into the package")
     parser.add_argument("--score", action="store_true", help="score what is shipped")
-    args = parser.parse_args()
+
+
+def main() -> int:
+    args = harness.options(__file__, __doc__, smoke="two tiny steps", more=more_options)
     if args.score:
         network = load_pretrained(args.name)
         found = scores(RECIPES[args.name], network, smoke=args.smoke)
         print(score_table(found))
         return 0
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
-    return make(args.name, RECIPES[args.name], out, smoke=args.smoke, ship=args.ship)
+    return make(
+        args.name, RECIPES[args.name], args.out, smoke=args.smoke, ship=args.ship
+    )
 
 
 if __name__ == "__main__":
