@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -27,9 +28,8 @@ from timing import Timing, record, time_compiled, time_host
 
 import spectral_tf
 from spectral_tf import spectra
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.constructive.fusion import runner
-from spectral_tf.model.transformer import default_start
+from spectral_tf.apps.report import plain_table
+from spectral_tf.model import default_start
 
 try:
     from matfree import decomp, eig
@@ -236,16 +236,14 @@ def counted(B: int, d: int) -> dict[str, dict[str, float]]:
     """FLOPs and bytes by XLA's count, loops written out; nothing is timed here."""
     x = jax.ShapeDtypeStruct((B, 2 * d, d), jnp.float32)
     methods = {"squaring": 10, "rms": 60}
-    found, limit = {}, runner.UNROLLED
-    runner.UNROLLED = 10**6  # the count takes the body of a loop once
-    try:
+    found = {}
+    # The count takes the body of a loop once.
+    with mock.patch("spectral_tf.constructive.fusion.runner.UNROLLED", 10**6):
         for variant, iters in methods.items():
             method = jax.jit(jax.vmap(fused(d, K, iters, variant)))
             cost: Any = method.lower(x).compile().cost_analysis() or {}
             flops, moved = cost.get("flops", 0.0), cost.get("bytes accessed", 0.0)
             found[variant] = {"iters": iters, "flops": flops, "bytes": moved}
-    finally:
-        runner.UNROLLED = limit
     return found
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from timing import record, time_host
 
-from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.report import plain_table
 
 SEED = 0
 THREADS = os.cpu_count() or 1

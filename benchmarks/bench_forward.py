@@ -21,10 +21,10 @@ import numpy as np
 from timing import BLAS_THREADS, Timing, record, time_compiled, time_host
 
 import spectral_tf
-from spectral_tf import EnsembleConfig, Instance, ModelConfig, spectra
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.model.describe import total_flops
-from spectral_tf.model.transformer import default_start
+from spectral_tf import EnsembleConfig, ModelConfig, spectra
+from spectral_tf.apps.report import plain_table
+from spectral_tf.model import default_start, total_flops
+from spectral_tf.sampling import Instance
 from spectral_tf.settings import random_key
 
 

@@ -24,7 +24,7 @@ from timing import record
 from train_samples import GOAL, METHODS, job_of
 from train_step import CASES, SEED, SHAPE
 
-from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.report import plain_table
 
 HERE = Path(__file__).parent
 DTYPES = ("float32", "bfloat16")

@@ -23,7 +23,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from spectral_tf.training.checkpoint import versions
+from spectral_tf.training import versions
 
 try:
     from threadpoolctl import threadpool_limits

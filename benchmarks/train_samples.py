@@ -16,11 +16,8 @@ import jax
 import numpy as np
 from train_step import BATCH, SEED, SHAPE, case_model, first_arguments, tiny
 
-from spectral_tf.config import TrainConfig
-from spectral_tf.model.presets import model_preset
-from spectral_tf.training.heldout import Heldout
-from spectral_tf.training.parallel import parallel_steps
-from spectral_tf.training.state import TrainState
+from spectral_tf import TrainConfig, model_preset
+from spectral_tf.training import Heldout, TrainState, parallel_steps
 
 METHODS = ("equivariant", "equivariant, random start", "dense", "authors")
 GOAL = 0.9

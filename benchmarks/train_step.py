@@ -22,14 +22,16 @@ import jax
 import jax.numpy as jnp
 from timing import Timing, time_compiled
 
-from spectral_tf.config import ModelConfig, TrainConfig
-from spectral_tf.model.presets import model_preset
+from spectral_tf import ModelConfig, TrainConfig, load_pretrained, model_preset
 from spectral_tf.settings import random_key
-from spectral_tf.training.batch import Draw, draw, parts_of
-from spectral_tf.training.parallel import parallel_steps
-from spectral_tf.training.state import init_state
-from spectral_tf.training.step import train_step
-from spectral_tf.weights import load_pretrained
+from spectral_tf.training import (
+    Draw,
+    draw,
+    init_state,
+    parallel_steps,
+    parts_of,
+    train_step,
+)
 
 SEED = 0
 SHAPE = (10, 50)

@@ -24,16 +24,24 @@ import numpy as np
 import optax
 from train_step import SEED, first_arguments, train_config
 
-from spectral_tf.config import EnsembleConfig, ModelConfig, TrainConfig
-from spectral_tf.model.params import flatten_params
-from spectral_tf.model.transformer import SpectralTransformer
-from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf import (
+    EnsembleConfig,
+    ModelConfig,
+    SpectralTransformer,
+    TrainConfig,
+    sample_batch,
+)
+from spectral_tf.model import flatten_params
+from spectral_tf.sampling import Instance
 from spectral_tf.settings import random_key
-from spectral_tf.training.batch import instance_loss, parts_of
-from spectral_tf.training.parallel import parallel_steps
-from spectral_tf.training.state import init_state, optimiser
-from spectral_tf.training.step import train_step
+from spectral_tf.training import (
+    init_state,
+    instance_loss,
+    optimiser,
+    parallel_steps,
+    parts_of,
+    train_step,
+)
 
 ALLOWED = 1e-4
 """Largest difference of answers, relative to their largest entry, and of gradients."""

@@ -1,6 +1,7 @@
 """The house rules, read from the source: which room may import which, and sizes."""
 
 import ast
+import importlib
 import inspect
 import itertools
 import re
@@ -15,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # room -> what it may import besides itself, low to high. A dotted name opens that
 # one module of a room. A new room needs a row here: put it as low as it can go.
 ROOMS: dict[str, set[str]] = {
+    "lazy": set(),
     "settings": set(),
     "config": set(),
     "exact": set(),
@@ -56,8 +58,8 @@ ROOMS |= {
 ROOMS["apps.commands"] = {*ROOMS}
 ROOMS["apps.cli"] = {*ROOMS}
 ROOMS["__main__"] = {"apps.cli"}
-for room in {*ROOMS} - {"settings"}:
-    ROOMS[room].add("settings")
+for room in {*ROOMS} - {"lazy", "settings"}:
+    ROOMS[room] |= {"lazy", "settings"}
 
 
 def room_of(module: str) -> str:
@@ -106,6 +108,39 @@ def upward_arrows(module: str, tree: ast.AST) -> list[str]:
         for name in imported(tree)
         if not any(f"{name}.".startswith(f"{one}.") for one in allowed)
     ]
+
+
+def exported(room: str) -> set[str] | None:
+    """What a room that is a folder lists in `__all__`; None for a room of one file."""
+    module = importlib.import_module(f"spectral_tf.{room}".removesuffix(".__init__"))
+    is_folder = hasattr(module, "__path__")
+    return {*module.__all__, *getattr(module, "_ROOMS", ())} if is_folder else None
+
+
+def deep_imports(tree: ast.AST) -> list[str]:
+    """Imports of the package that are of neither the front door nor of one room."""
+    deep = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            rooms = {f"spectral_tf.{room}" for room in ROOMS} | {"spectral_tf"}
+            names = [alias.name for alias in node.names]
+            ours = [n for n in names if f"{n}.".startswith("spectral_tf.")]
+            deep += [name for name in ours if name not in rooms]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            package, _, room = f"{node.module}.".partition(".")
+            room = room.rstrip(".") or "__init__"
+            names = [alias.name for alias in node.names]
+            if package != "spectral_tf":
+                continue
+            if room == "apps":
+                deep += [f"apps.{n}" for n in names if f"apps.{n}" not in ROOMS]
+            elif room not in ROOMS:
+                deep.append(node.module)
+            elif (public := exported(room)) is not None:
+                deep += [f"{node.module}: {n}" for n in names if n not in public]
+            else:
+                deep += [f"{node.module}: {n}" for n in names if n.startswith("_")]
+    return deep
 
 
 def named_pmap(tree: ast.AST) -> list[int]:
@@ -200,12 +235,50 @@ def test_file_obeys_the_house_rules(source):
     assert hollow_sources(tree) == []
 
 
-@pytest.mark.parametrize("folder", ["experiments", "benchmarks"])
-def test_keys_name_their_generator(folder):
-    scripts = sorted((PACKAGE.parent / folder).rglob("*.py"))
-    assert scripts
-    for script in scripts:
-        assert nameless_keys(ast.parse(script.read_text(encoding="utf-8"))) == []
+SCRIPTS = [
+    path
+    for folder in ("experiments", "benchmarks")
+    for path in sorted((PACKAGE.parent / folder).rglob("*.py"))
+]
+
+
+@pytest.mark.parametrize(
+    "script", SCRIPTS, ids=lambda path: str(path.relative_to(PACKAGE.parent))
+)
+def test_a_script_names_its_generator_and_imports_from_rooms_alone(script):
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    assert nameless_keys(tree) == []
+    assert deep_imports(tree) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_deep"),
+    [
+        ("import spectral_tf, spectral_tf.training", False),
+        ("from spectral_tf import fuse, spectra", False),
+        ("from spectral_tf.training import parallel_steps", False),
+        ("from spectral_tf.spectra import einsum", False),
+        ("from spectral_tf.apps.report import plain_table", False),
+        ("from spectral_tf.apps.demo import run_demo", False),
+        ("from spectral_tf.apps import demo", False),
+        ("import spectral_tfx.a.b", False),
+        ("import spectral_tf.training.loop", True),
+        ("import numpy, spectral_tf.apps.report.tables as t", True),
+        ("from spectral_tf import predict_clusters", True),
+        ("from spectral_tf import lazy", True),
+        ("from spectral_tf.training import loop", True),
+        ("from spectral_tf.training.loop import pretrain", True),
+        ("from spectral_tf.training import calls_ahead", True),
+        ("from spectral_tf.spectra import _scaled", True),
+        ("from spectral_tf.apps.report.tables import plain_table", True),
+        ("from spectral_tf.apps.report import tables", True),
+        ("from spectral_tf.apps import curves", True),
+        ("from spectral_tf.attic import old", True),
+        ("def f():\n    from spectral_tf.model.params import unroll", True),
+    ],
+)
+def test_an_import_from_deeper_than_one_room_is_seen(code, is_deep):
+    assert bool(deep_imports(ast.parse(code))) == is_deep
 
 
 def test_rooms_are_listed_low_to_high():

@@ -1,6 +1,7 @@
 """What is imported when: nothing slow before it is used."""
 
 import ast
+import importlib
 import inspect
 import json
 import os
@@ -66,22 +67,90 @@ def test_a_room_is_an_attribute_without_an_import_of_its_own():
     assert python(code).strip() == "DataError"
 
 
-def test_the_names_are_the_same_for_readers_of_types_and_when_they_run():
-    tree = ast.parse(inspect.getsource(spectral_tf))
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+FOLDERS = [
+    ".".join(path.parent.relative_to(REPOSITORY).parts)
+    for path in sorted((REPOSITORY / "spectral_tf").rglob("__init__.py"))
+]
+"""Every package: the front door, the rooms and what is inside them."""
+LATE = [name for name in FOLDERS if hasattr(importlib.import_module(name), "_HOMES")]
+
+
+def typed_names(module) -> dict[str, str]:
+    """Name -> module below the package, as `if TYPE_CHECKING:` says; "" for a room."""
+    tree = ast.parse(inspect.getsource(module))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
     typed = {}
     for node in block.body:
         assert isinstance(node, ast.ImportFrom)
-        assert node.module
-        home = node.module.partition(".")[2]
+        home = f"{node.module}.".removeprefix(f"{module.__name__}.").rstrip(".")
         typed |= {alias.name: home for alias in node.names}
-    rooms = {name for name, home in typed.items() if not home}
-    assert rooms == set(spectral_tf._ROOMS)
-    assert {n: h for n, h in typed.items() if h} == spectral_tf._HOMES
-    assert set(spectral_tf._HOMES) == set(spectral_tf.__all__)
-    assert {*spectral_tf.__all__, *rooms} <= {*dir(spectral_tf)}
-    with pytest.raises(AttributeError, match="has no attribute 'estimator'"):
-        spectral_tf.estimator  # noqa: B018
+    return typed
+
+
+@pytest.mark.parametrize("package", LATE)
+def test_the_names_are_the_same_for_readers_of_types_and_when_they_run(package):
+    module = importlib.import_module(package)
+    typed = typed_names(module)
+    homes = {name: home for home, names in module._HOMES.items() for name in names}
+    modules = {name for name, home in typed.items() if not home}
+    assert modules == {*getattr(module, "_ROOMS", ())}
+    assert {name: home for name, home in typed.items() if home} == homes
+    assert sorted(module.__all__) == sorted(homes)
+    assert {*module.__all__, *modules} <= {*dir(module)}
+    # Importing such a module would put it in the place of the name.
+    folders = {
+        path.name.removesuffix(".py") for path in Path(module.__path__[0]).iterdir()
+    }
+    assert folders.isdisjoint(homes)
+    for name, home in homes.items():
+        value = getattr(module, name)
+        assert value is getattr(importlib.import_module(f"{package}.{home}"), name)
+
+
+def test_every_room_exports_its_names_late_but_for_one_reason():
+    # `certify` is a module of its room, too; `apps` and `fusion` export nothing.
+    early = {"certificate", "apps", "constructive.fusion"}
+    assert {*FOLDERS} - {*LATE} == {f"spectral_tf.{name}" for name in early}
+
+
+@pytest.mark.parametrize("package", ["spectral_tf", "spectral_tf.training"])
+def test_a_name_that_is_not_there_is_refused_with_the_nearest(package):
+    module = importlib.import_module(package)
+    with pytest.raises(AttributeError, match="has no attribute 'pretrian'") as error:
+        module.pretrian  # noqa: B018
+    # Of these two Python makes "Did you mean: 'pretrain'?".
+    assert (error.value.name, error.value.obj) == ("pretrian", module)
+    with pytest.raises(ImportError, match="cannot import name 'pretrian'"):
+        exec(f"from {package} import pretrian")
+
+
+def test_the_front_door_is_small_and_what_it_leaves_out_is_in_a_room():
+    assert len(spectral_tf.__all__) <= 28
+    for room, name in (
+        ("model", "Intermediates predict_clusters predict_from_covariance"),
+        ("training", "TrainState Trained parallel_steps"),
+        ("weights", "PretrainedError load_manifest models_table"),
+        ("sampling", "Instance"),
+        ("constructive", "ErrorBound Trace"),
+        ("config", "ClusterConfig ClusterModelConfig ClusterTrainConfig"),
+    ):
+        module = importlib.import_module(f"spectral_tf.{room}")
+        assert {*name.split()} <= {*module.__all__}
+
+
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        ("config.base", {"jax", "numpy"}),
+        ("apps.audit.lines", {"jax", "numpy"}),
+        ("apps.report.tables", {"matplotlib"}),
+        ("sampling.instance", {"pandas", "sklearn", "pyarrow"}),
+        ("estimators.lapack", {"sklearn"}),
+    ],
+)
+def test_a_module_of_a_room_does_not_import_the_room(module, others):
+    assert roots(f"import spectral_tf.{module}") & others == set()
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ from spectral_tf.estimators import (
     SpectralPCA,
 )
 from spectral_tf.estimators.threads import blas_controller, one_blas_thread
+from spectral_tf.model.cluster import predict_clusters
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
 from spectral_tf.settings import GENERATOR
 from tests.problems import SMALL, random_params
@@ -150,7 +152,7 @@ def library() -> dict[str, Any]:
     """What functions say of a table in single precision."""
     x, key = jnp.asarray(table(), jnp.float32), jax.random.key(0, impl=GENERATOR)
     network = spectral_tf.equivariant_power_method(2, 20)
-    clusters = spectral_tf.predict_clusters(*CLUSTERER, x, 2, num_starts=1)
+    clusters = predict_clusters(*CLUSTERER, x, 2, num_starts=1)
     return {
         "eigenvalues": network(x).eigenvalues,
         "clusters": jnp.exp(clusters.log_probabilities),

@@ -7,21 +7,19 @@ Adam at 1e-3 (preset `paper_gpt2`): for d = 10 and N = 50 alone. Prints |cos| pe
 on the held-out instances of `run.py --score`.
 """
 
-import argparse
 import dataclasses
 import sys
-import tempfile
 from pathlib import Path
 
-from run import RESULTS, show
+from run import show
 from score import CASES, instances, mean_square, score_table
 
-from spectral_tf.apps.watch.commands import write_curve
-from spectral_tf.config import TrainConfig
-from spectral_tf.evaluation import evaluate
-from spectral_tf.model.presets import model_preset
-from spectral_tf.training.checkpoint import checkpoint_folders
-from spectral_tf.training.loop import pretrain
+from spectral_tf import TrainConfig, evaluate, model_preset, pretrain
+from spectral_tf.apps.watch import write_curve
+from spectral_tf.training import checkpoint_folders
+
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
 
 MOST_STEPS = 200_000
 """More than the time allows."""
@@ -45,13 +43,15 @@ def config_of(smoke: bool) -> TrainConfig:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=385.0, help="of training")
-    parser.add_argument("--smoke", action="store_true", help="two tiny steps")
-    parser.add_argument("--out", type=Path, help="folder of the run")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    run_dir, config = out / "authors", config_of(args.smoke)
+    args = harness.options(
+        __file__,
+        __doc__,
+        smoke="two tiny steps",
+        more=lambda parser: parser.add_argument(
+            "--seconds", type=float, default=385.0, help="of training"
+        ),
+    )
+    run_dir, config = args.out / "authors", config_of(args.smoke)
     result = pretrain(
         config,
         run_dir,

@@ -3,11 +3,15 @@
 import dataclasses
 from typing import Any
 
-from spectral_tf.config import EnsembleConfig, MixturePart, TrainConfig
-from spectral_tf.constructive.subspace import subspace_iteration
-from spectral_tf.model.network import Network
+from spectral_tf import (
+    EnsembleConfig,
+    MixturePart,
+    Network,
+    TrainConfig,
+    subspace_iteration,
+)
 from spectral_tf.settings import random_key
-from spectral_tf.training.hot_start import with_adaptive_mlp
+from spectral_tf.training import with_adaptive_mlp
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,6 @@ import argparse
 import os
 import platform
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,16 +19,21 @@ import jax
 from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
-from spectral_tf.apps.watch.commands import write_curve
-from spectral_tf.config import TrainConfig
-from spectral_tf.model.expand import expand, without_idle_units
-from spectral_tf.model.network import Network
-from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
-from spectral_tf.training.loop import pretrain
-from spectral_tf.training.records import Progress
-from spectral_tf.weights import load_pretrained, save_pretrained
+from spectral_tf import (
+    Network,
+    TrainConfig,
+    expand,
+    load_pretrained,
+    pretrain,
+    save_pretrained,
+)
+from spectral_tf.apps.watch import write_curve
+from spectral_tf.model import without_idle_units
+from spectral_tf.training import Progress, checkpoint_folders, restore_latest
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 PACKAGE = Path(__file__).parent.parent.parent / "spectral_tf" / "weights"
 
 
@@ -88,22 +92,22 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     return 0
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def more_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="pca-small", choices=RECIPES)
-    parser.add_argument("--smoke", action="store_true", help="two tiny steps")
-    parser.add_argument("--out", type=Path, help="folder of the run")
     parser.add_argument("--ship", action="store_true", help="write into the package")
     parser.add_argument("--score", action="store_true", help="score what is shipped")
-    args = parser.parse_args()
+
+
+def main() -> int:
+    args = harness.options(__file__, __doc__, smoke="two tiny steps", more=more_options)
     if args.score:
         network = load_pretrained(args.name)
         found = scores(RECIPES[args.name], network, smoke=args.smoke)
         print(score_table(found))
         return 0
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
-    return make(args.name, RECIPES[args.name], out, smoke=args.smoke, ship=args.ship)
+    return make(
+        args.name, RECIPES[args.name], args.out, smoke=args.smoke, ship=args.ship
+    )
 
 
 if __name__ == "__main__":

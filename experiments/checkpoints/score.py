@@ -12,22 +12,22 @@ import numpy as np
 from config import Recipe
 from jaxtyping import Array
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.config import EnsembleConfig, ModelConfig
-from spectral_tf.constructive.subspace import subspace_iteration
-from spectral_tf.evaluation import (
-    PredictFn,
-    Statistic,
+from spectral_tf import (
+    EnsembleConfig,
+    Estimate,
+    ModelConfig,
+    Network,
     evaluate,
-    orthogonal_iteration_predict,
+    sample_batch,
+    subspace_iteration,
 )
-from spectral_tf.model.network import Network
-from spectral_tf.model.transformer import Estimate, gaussian_start
-from spectral_tf.sampling.real import row_blocks, svd_reduce
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.apps.report import plain_table
+from spectral_tf.evaluation import PredictFn, Statistic, orthogonal_iteration_predict
+from spectral_tf.model import gaussian_start
+from spectral_tf.sampling import row_blocks, svd_reduce
 from spectral_tf.settings import random_key
 from spectral_tf.spectra import covariance, gram_schmidt, symmetric_eigh
-from spectral_tf.tables.load import load_table
+from spectral_tf.tables import load_table
 
 SEED = 20_251
 """Of all held-out instances; no recipe trains with it."""

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from spectral_tf.apps.report.figures import COLOURS, STYLE
+from spectral_tf.apps.report import COLOURS, STYLE
 
 RESULTS = Path(__file__).parent / "results"
 

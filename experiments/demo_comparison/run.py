@@ -5,23 +5,22 @@ python experiments/demo_comparison/run.py [--smoke] [--seeds 3] [--out DIR]
 
 import argparse
 import datetime
-import json
 import math
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from config import demo_config
 from scipy import stats
 
 from spectral_tf.apps.demo import run_demo
-from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.report import plain_table
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 HEADER = ("instances", "network", "rank", "|cos|", "same by classic", "difference")
 Report = dict[str, Any]
 
@@ -120,27 +119,22 @@ def summarise(reports: Sequence[Report], seconds: float) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="one small seed")
+def seed_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
+
+
+def main() -> int:
+    args = harness.options(__file__, __doc__, smoke="one small seed", more=seed_option)
     seeds = range(1 if args.smoke else max(args.seeds, 1))
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    taken = [str(out / str(seed)) for seed in seeds if (out / str(seed)).exists()]
-    if taken:
-        print(f"{taken[0]} exists; move it away, or give --out", file=sys.stderr)
-        return 2
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
+    harness.refuse_taken(args.out, map(str, seeds))
     begin, reports = time.perf_counter(), []
     for seed in seeds:
         say = lambda text, seed=seed: print(f"seed {seed}: {text}", file=sys.stderr)
         config = demo_config(seed, smoke=args.smoke)
-        reports.append(run_demo(config, out / str(seed), on_stage=say).report)
+        reports.append(run_demo(config, args.out / str(seed), on_stage=say).report)
     summary = summarise(reports, time.perf_counter() - begin)
-    (out / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-    print(f"{table(summary)}Written to {out}.")
+    harness.write(args.out / "summary.json", summary)
+    print(f"{table(summary)}Written to {args.out}.")
     return 0
 
 

@@ -3,8 +3,7 @@
 python experiments/detector/run.py [--smoke] [--out DIR]
 """
 
-import argparse
-import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,13 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tables import drawn, read
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.apps.studies.methods import Method, forest, spectral
-from spectral_tf.training.checkpoint import versions
+from spectral_tf.apps.report import plain_table
+from spectral_tf.apps.studies import Method, forest, spectral
+from spectral_tf.training import versions
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 METHODS = ("combined", "residual", "IsolationForest")
 SCORES = ("roc_auc", "average_precision")
 
@@ -110,10 +111,7 @@ def _sentence(score: str, total: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="three tables, one seed")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    arguments = harness.options(__file__, __doc__, smoke="three tables, one seed")
     sources = SOURCES[:3] if arguments.smoke else SOURCES
     seeds = SEEDS[:1] if arguments.smoke else SEEDS
     begun = time.process_time()
@@ -125,8 +123,7 @@ def main() -> None:
         "processor_seconds": round(time.process_time() - begun, 1),
         "versions": versions(),
     }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "summary.json").write_text(json.dumps(document, indent=1) + "\n")
+    harness.write(arguments.out / "summary.json", document)
     print(text(document))
 
 

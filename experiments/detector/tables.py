@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from config import MOST_ROWS, PLANTED, SHARE, Source
 
-from spectral_tf.apps.studies.packages import imported
+from spectral_tf.apps.studies import imported
 
 
 class Classes(NamedTuple):

@@ -5,11 +5,8 @@ python experiments/fine_tuning/run.py [--smoke] [--out DIR]
 A study that was stopped goes on: finished arms are kept in DIR/partial.json.
 """
 
-import argparse
 import dataclasses
-import datetime
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -20,20 +17,18 @@ import jax
 import numpy as np
 from config import AUGMENTED, Arm, Study, study
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.apps.watch.fine_tuning import filled_in
-from spectral_tf.apps.watch.read import read_run
-from spectral_tf.config import TableConfig, TrainConfig
-from spectral_tf.estimators.networks import load_network, trained_on
-from spectral_tf.sampling.past import load_past
-from spectral_tf.tables.columns import column_scaling
-from spectral_tf.tables.load import load_columns
-from spectral_tf.training.checkpoint import restore_best, versions
-from spectral_tf.training.heldout import Heldout
-from spectral_tf.training.hot_start import trainable
-from spectral_tf.training.loop import pretrain
+from spectral_tf import TrainConfig, pretrain
+from spectral_tf.apps.report import plain_table
+from spectral_tf.apps.watch import filled_in, read_run
+from spectral_tf.config import TableConfig
+from spectral_tf.estimators import load_network, trained_on
+from spectral_tf.sampling import load_past
+from spectral_tf.tables import column_scaling, load_columns
+from spectral_tf.training import Heldout, restore_best, trainable
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 Report = dict[str, Any]
 
 
@@ -172,37 +167,25 @@ def begun(what: Study, path: Path) -> Report:
     described = json.loads(json.dumps(dataclasses.asdict(what)))
     if path.exists():
         found = json.loads(path.read_text())
-        if found["study"] == described and found["versions"] == environment():
+        same = {"study": described, "versions": harness.circumstances()["versions"]}
+        if {name: found[name] for name in same} == same:
             return found
         raise SystemExit(
             f"{path} is of another study or of other versions; move it, or give --out"
         )
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **harness.circumstances(),
         "study": described,
-        "versions": environment(),
-        "machine": f"{platform.machine()}, {jax.default_backend()}",
         "arms": [],
         "seconds": 0.0,
     }
 
 
-def environment() -> dict[str, str]:
-    return versions() | {"python": platform.python_version()}
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="one run of one step")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    if (out / "summary.json").exists():
-        print(f"{out}/summary.json exists; move it, or give --out", file=sys.stderr)
-        return 2
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
-    what = study(smoke=args.smoke)
-    out.mkdir(parents=True, exist_ok=True)
+    args = harness.options(
+        __file__, __doc__, smoke="one run of one step", written=["summary.json"]
+    )
+    what, out = study(smoke=args.smoke), args.out
     summary = begun(what, out / "partial.json")
     for arm in what.arms[len(summary["arms"]) :]:
         print(f"{arm.name}: begun", file=sys.stderr)
@@ -212,7 +195,7 @@ def main() -> int:
         jax.clear_caches()  # the next one has other shapes
         summary["seconds"] += time.perf_counter() - begin
         # After every arm, so that a run that is cut short leaves what it had.
-        (out / "partial.json").write_text(json.dumps(summary, indent=1))
+        harness.write(out / "partial.json", summary)
     (out / "partial.json").rename(out / "summary.json")
     print(f"{text(summary)}\n{summary['seconds']:.0f} s. Written to {out}.")
     return 0

@@ -14,7 +14,7 @@ from config import REFERENCE, SETTINGS
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spectral_tf.apps.report.figures import COLOURS, STYLE
+from spectral_tf.apps.report import COLOURS, STYLE
 
 RESULTS = Path(__file__).parent / "results"
 LIMITS = 1e-8, 1e2

@@ -3,15 +3,10 @@
 python experiments/finite_precision/run.py [--smoke] [--out DIR]
 """
 
-import argparse
 import contextlib
-import datetime
 import itertools
-import json
 import math
-import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,18 +18,18 @@ import jax.numpy as jnp
 import numpy as np
 from config import LEGEND, REFERENCE, SETTINGS, Setting, Study, study
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.config import ModelConfig
-from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.power_method import (
+from spectral_tf import ModelConfig, SpectralTransformer, power_method_params
+from spectral_tf.apps.report import plain_table
+from spectral_tf.constructive import (
+    Composition,
+    deflating_normaliser,
     power_method_composition,
-    power_method_params,
 )
-from spectral_tf.constructive.tolerance import deflating_normaliser
-from spectral_tf.model import dense, readout, transformer
 from spectral_tf.spectra import covariance, largest_principal_angle, top_eigenpairs
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 POINTS = 120
 """Points of a curve, at most; each is the largest error in a stretch of blocks."""
 Record = dict[str, Any]
@@ -70,8 +65,9 @@ def products_of(bits: int | None) -> Iterator[None]:
         )
 
     with contextlib.ExitStack() as stack:
-        for module in (dense, readout, transformer) if bits else ():
-            stack.enter_context(mock.patch.object(module, "contraction", contraction))
+        for module in ("dense", "readout", "transformer") if bits else ():
+            name = f"spectral_tf.model.{module}.contraction"
+            stack.enter_context(mock.patch(name, contraction))
         yield
 
 
@@ -79,7 +75,7 @@ def forward_of(config: ModelConfig) -> Forward:
     """A freshly traced pass: answered vectors `[k, d]`, registers `[L, R, D]`."""
 
     def forward(params: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        model = transformer.SpectralTransformer(config)
+        model = SpectralTransformer(config)
         answer: Any = model.apply({"params": params}, x, capture=True)
         return answer[0].eigenvectors, answer[1].state[1]
 
@@ -277,25 +273,18 @@ def report(results: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small and meaningless")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    path, plan = out / "results.json", study(smoke=args.smoke)
-    if path.exists():
-        print(f"{path} exists; move it away, or give --out", file=sys.stderr)
-        return 2
+    args = harness.options(
+        __file__, __doc__, smoke="small and meaningless", written=["results.json"]
+    )
+    path, plan = args.out / "results.json", study(smoke=args.smoke)
     jax.config.update("jax_enable_x64", True)
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
     begin, records = time.perf_counter(), []
     for dim, variant in itertools.product(plan.dims, plan.iters):
         records += run_case(plan, variant, dim)
         seconds = time.perf_counter() - begin
         print(f"{variant}, d={dim}: {seconds:.0f} s so far", file=sys.stderr)
     results = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), "jax": jax.__version__},
+        **harness.circumstances(),
         "backend": jax.default_backend(),
         "tables": plan.num_instances,
         "records": records,
@@ -303,8 +292,7 @@ def main() -> int:
         "knots": run_knots(plan.dims[0], plan.num_components),
     }
     results["seconds"] = time.perf_counter() - begin
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, allow_nan=False))
+    harness.write(path, results, indent=None)
     print(f"{report(results)}Written to {path} after {results['seconds']:.0f} s.")
     return 0
 

@@ -8,17 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from config import Arm
 
-from spectral_tf.config import ModelConfig
-from spectral_tf.constructive.composition import Composition
-from spectral_tf.constructive.power_method import power_method_composition
+from spectral_tf import Estimate, ModelConfig, SpectralTransformer
+from spectral_tf.constructive import Composition, power_method_composition
 from spectral_tf.evaluation import PredictFn
-from spectral_tf.model.transformer import (
-    Estimate,
-    Intermediates,
-    SpectralTransformer,
-    default_start,
-)
-from spectral_tf.sampling.instance import Instance
+from spectral_tf.model import Intermediates, default_start
+from spectral_tf.sampling import Instance
 from spectral_tf.spectra import (
     abs_cosine,
     covariance,

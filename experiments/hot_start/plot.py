@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from spectral_tf.apps.report.figures import COLOURS, STYLE
+from spectral_tf.apps.report import COLOURS, STYLE
 
 RESULTS = Path(__file__).parent / "results"
 

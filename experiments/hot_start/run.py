@@ -3,13 +3,8 @@
 python experiments/hot_start/run.py [--smoke] [--out DIR]
 """
 
-import argparse
 import dataclasses
-import datetime
-import json
-import platform
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -25,27 +20,26 @@ from measure import (
     shifted_predict,
 )
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.config import EnsembleConfig, ModelConfig, TrainConfig
-from spectral_tf.constructive.power_method import power_method_params
-from spectral_tf.evaluation import (
-    PredictFn,
-    Statistic,
+from spectral_tf import (
+    EnsembleConfig,
+    ModelConfig,
+    Network,
+    TrainConfig,
     evaluate,
-    orthogonal_iteration_predict,
+    power_method_params,
+    pretrain,
+    sample_batch,
 )
-from spectral_tf.model.network import Network
-from spectral_tf.model.params import flatten_params
-from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.apps.report import plain_table
+from spectral_tf.evaluation import PredictFn, Statistic, orthogonal_iteration_predict
+from spectral_tf.model import flatten_params
+from spectral_tf.sampling import Instance
 from spectral_tf.settings import random_key
-from spectral_tf.training.checkpoint import versions
-from spectral_tf.training.hot_start import trainable
-from spectral_tf.training.loop import pretrain
-from spectral_tf.training.parallel import parallel_steps
-from spectral_tf.training.state import init_state
+from spectral_tf.training import init_state, parallel_steps, trainable
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 MOST_PRODUCTS = 16
 Report = dict[str, Any]
 
@@ -227,25 +221,10 @@ def text(summary: Report) -> str:
     )
 
 
-def finite(value: Any) -> Any:
-    """NaN and infinity to None, for JSON."""
-    if isinstance(value, dict):
-        return {name: finite(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="two small runs")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    if (out / "summary.json").exists():
-        print(f"{out}/summary.json exists; move it, or give --out", file=sys.stderr)
-        return 2
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
+    args = harness.options(
+        __file__, __doc__, smoke="two small runs", written=["summary.json"]
+    )
     begin, what = time.perf_counter(), study(smoke=args.smoke)
     ensemble = EnsembleConfig(
         dim=what.dim, num_samples=what.num_samples, num_components=what.num_components
@@ -259,18 +238,14 @@ def main() -> int:
     plain = ModelConfig(num_components=what.num_components)
     most = 2 if args.smoke else MOST_PRODUCTS
     summary = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **harness.circumstances(),
         "study": dataclasses.asdict(what),
-        "versions": versions() | {"python": platform.python_version()},
-        "machine": f"{platform.machine()}, {jax.default_backend()}",
         "classic": classics(plain, batch, most),
         "arms": arms,
         "seconds": time.perf_counter() - begin,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    dump = json.dumps(finite(summary), indent=1, allow_nan=False)
-    (out / "summary.json").write_text(dump)
-    print(f"{text(summary)}\n{summary['seconds']:.0f} s. Written to {out}.")
+    harness.write(args.out / "summary.json", summary)
+    print(f"{text(summary)}\n{summary['seconds']:.0f} s. Written to {args.out}.")
     return 0
 
 

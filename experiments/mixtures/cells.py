@@ -6,14 +6,15 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from spectral_tf.clustering.baselines import (
+from spectral_tf.clustering import (
+    ClusterInstance,
     CovarianceType,
     Method,
+    cluster_batch_at,
     gaussian_mixture,
     k_means,
     leading_direction,
 )
-from spectral_tf.clustering.instances import ClusterInstance, cluster_batch_at
 from spectral_tf.config import ClusterConfig
 from spectral_tf.settings import random_key
 

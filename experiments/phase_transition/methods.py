@@ -14,13 +14,10 @@ from config import Study
 from floor import all_best_labels, gibbs_posterior
 from threadpoolctl import threadpool_limits
 
-from spectral_tf.clustering import baselines
-from spectral_tf.clustering.instances import ClusterInstance
-from spectral_tf.constructive import mixture_reference
-from spectral_tf.constructive.mixture import mixture_labels, mixture_params
-from spectral_tf.constructive.registers import start_rows
-from spectral_tf.estimators.lapack import top_pairs
-from spectral_tf.model.network import Network
+from spectral_tf import clustering, mixture_labels, mixture_params
+from spectral_tf.clustering import ClusterInstance
+from spectral_tf.constructive import spectral_scores, start_rows
+from spectral_tf.estimators import top_pairs
 from spectral_tf.settings import random_key
 
 Method = Callable[[ClusterInstance], np.ndarray]
@@ -52,10 +49,10 @@ def floor_labels(
 @functools.cache
 def network(dim: int, num_iters: int, variant: str) -> Method:
     """A constructed network; it is compiled once."""
-    config, params = mixture_params(dim, num_iters, variant)
+    constructed = mixture_params(dim, num_iters, variant)
 
     def one(x: jax.Array) -> jax.Array:
-        return mixture_labels(Network(config, params), x).labels
+        return mixture_labels(constructed, x).labels
 
     run = jax.jit(lambda rows: jax.lax.map(one, rows, batch_size=4))
     return lambda instances: np.asarray(run(instances.x))
@@ -65,11 +62,11 @@ def power_method(instances: ClusterInstance, num_iters: int) -> np.ndarray:
     """What the constructed network must say: as many steps from the same start."""
     start = start_rows(instances.x.shape[2], 1)[0]
     rows = np.asarray(instances.x, np.float64)
-    scores = [mixture_reference.spectral_scores(x, start, num_iters) for x in rows]
+    scores = [spectral_scores(x, start, num_iters) for x in rows]
     return (np.array(scores) < 0).astype(int)
 
 
-def one_by_one(method: baselines.Method, seed: int) -> Method:
+def one_by_one(method: clustering.Method, seed: int) -> Method:
     """A method of the package, on one instance after the other."""
 
     def run(instances: ClusterInstance) -> np.ndarray:
@@ -106,12 +103,12 @@ def methods(plan: Study, case: tuple[int, int]) -> dict[str, Method]:
         KNOWS: knows_mu,
         FLOOR: functools.partial(floor_labels, plan=plan.chain, seed=seed + 1),
         NETWORK: network(dim, plan.num_iters, "spectral"),
-        CENTRED: one_by_one(baselines.leading_direction(centre=True), seed),
-        DIRECTION: one_by_one(baselines.leading_direction(centre=False), seed),
+        CENTRED: one_by_one(clustering.leading_direction(centre=True), seed),
+        DIRECTION: one_by_one(clustering.leading_direction(centre=False), seed),
         REFINED: refined,
-        "k-means, best of 10": one_by_one(baselines.k_means, seed),
+        "k-means, best of 10": one_by_one(clustering.k_means, seed),
         "mixture, best of 10": one_by_one(
-            baselines.gaussian_mixture(10, "spherical"), seed
+            clustering.gaussian_mixture(10, "spherical"), seed
         ),
     }
     if case in plan.em_cases:

@@ -18,7 +18,7 @@ from methods import DIRECTION, EM, FLOOR, KNOWS, NETWORK, REFINED
 from scipy.stats import norm
 from theory import RATES, centred, rates
 
-from spectral_tf.apps.report.figures import COLOURS, STYLE
+from spectral_tf.apps.report import COLOURS, STYLE
 
 RESULTS = Path(__file__).parent / "results"
 Record = dict[str, Any]

@@ -3,13 +3,8 @@
 python experiments/phase_transition/run.py [--smoke] [--out DIR]
 """
 
-import argparse
 import dataclasses
-import datetime
-import json
-import platform
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -41,14 +36,14 @@ from plot import draw
 from tables import text
 from theory import rates, threshold
 
-from spectral_tf.clustering.instances import ClusterInstance, sample_clusters
-from spectral_tf.clustering.metrics import misclassification
+from spectral_tf.clustering import ClusterInstance, misclassification, sample_clusters
 from spectral_tf.config import ClusterConfig
 from spectral_tf.evaluation import Statistic
 from spectral_tf.settings import random_key
-from spectral_tf.training.checkpoint import versions
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 NAME = "phase_transition"
 Record = dict[str, Any]
 
@@ -181,15 +176,11 @@ def run_deep(plan: Study, case: tuple[int, int]) -> Record:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small and meaningless")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    path, plan = out / f"{NAME}.json", study(smoke=args.smoke)
-    if path.exists():
-        print(f"{path} exists; move it away, or give --out", file=sys.stderr)
-        return 2
+    written = [f"{NAME}.json"]
+    args = harness.options(
+        __file__, __doc__, smoke="small and meaningless", written=written
+    )
+    plan = study(smoke=args.smoke)
     begin, used, points = time.perf_counter(), time.process_time(), []
     for case in plan.cases:
         named = methods(plan, case)
@@ -198,20 +189,17 @@ def main() -> int:
             seconds = time.perf_counter() - begin
             print(f"{case}, |mu| = {signal}: {seconds:.0f} s so far", file=sys.stderr)
     results = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": versions()
-        | {"python": platform.python_version(), "scikit-learn": sklearn.__version__},
-        "machine": f"{platform.machine()}, {jax.default_backend()}",
+        **harness.circumstances(),
         "study": dataclasses.asdict(plan),
         "points": points,
         "deep": [run_deep(plan, case) for case in plan.cases],
         "seconds": time.perf_counter() - begin,
         "processor_seconds": time.process_time() - used,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, allow_nan=False))
-    draw(results, out / f"{NAME}.png")
-    print(f"{text(results)}\nWritten to {out}.")
+    results["versions"]["scikit-learn"] = sklearn.__version__
+    harness.write(args.out / f"{NAME}.json", results)
+    draw(results, args.out / f"{NAME}.png")
+    print(f"{text(results)}\nWritten to {args.out}.")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from methods import FLOOR
 from theory import RATES
 
-from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.report import plain_table
 
 Record = dict[str, Any]
 

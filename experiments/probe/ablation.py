@@ -9,8 +9,8 @@ from jaxtyping import Array
 from measure import Spectrum, cosines
 from networks import Subject, Trace
 
-from spectral_tf.constructive.subspace import KINDS, order
-from spectral_tf.model.params import flatten_params, unflatten_params
+from spectral_tf.constructive import KINDS, order
+from spectral_tf.model import flatten_params, unflatten_params
 
 Flat = dict[str, Array]
 

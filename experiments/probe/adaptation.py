@@ -24,10 +24,14 @@ from jaxtyping import Array
 from measure import Spectrum, cosines
 from networks import Subject, Trace
 
-from spectral_tf.model.channels import ChannelBlock, register_codes
-from spectral_tf.model.moment import reads_moment_only, scaled_moment
-from spectral_tf.model.transformer import register_starts
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf import sample_batch
+from spectral_tf.model import (
+    ChannelBlock,
+    reads_moment_only,
+    register_codes,
+    register_starts,
+    scaled_moment,
+)
 from spectral_tf.settings import random_key
 from spectral_tf.spectra import unit
 

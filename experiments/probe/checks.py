@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from networks import POWER, START
 
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.constructive.subspace import SHIFTS
+from spectral_tf.apps.report import plain_table
+from spectral_tf.constructive import SHIFTS
 
 Report = dict[str, Any]
 

@@ -10,7 +10,7 @@ Wall time: README.md.
 
 import dataclasses
 
-from spectral_tf.config import EnsembleConfig
+from spectral_tf import EnsembleConfig
 
 SEED = 20_260
 """Of all instances; no checkpoint trains with it."""

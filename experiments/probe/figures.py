@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spectral_tf.apps.report.figures import COLOURS, STYLE
+from spectral_tf.apps.report import COLOURS, STYLE
 
 Reports = list[dict[str, Any]]
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from networks import Subject, Trace
 
-from spectral_tf.sampling.instance import Instance
+from spectral_tf.sampling import Instance
 
 
 class Spectrum(NamedTuple):

@@ -9,17 +9,17 @@ import numpy as np
 from config import COMPONENTS
 from jaxtyping import Array
 
-from spectral_tf.config import ModelConfig
-from spectral_tf.constructive.equivariant import equivariant_power_method
-from spectral_tf.constructive.subspace import subspace_iteration
-from spectral_tf.model.params import unroll
-from spectral_tf.model.transformer import (
-    Intermediates,
+from spectral_tf import (
+    ModelConfig,
     SpectralTransformer,
-    register_starts,
+    equivariant_power_method,
+    load_pretrained,
+    pretrained_names,
+    subspace_iteration,
+    unroll,
 )
+from spectral_tf.model import Intermediates, register_starts
 from spectral_tf.spectra import unit
-from spectral_tf.weights import load_pretrained, pretrained_names
 
 POWER, START = "power method", "subspace iteration"
 

@@ -3,11 +3,9 @@
 python experiments/probe/run.py [--smoke] [--out DIR]
 """
 
-import argparse
 import functools
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -40,12 +38,13 @@ from networks import POWER, START, Subject, Trace, subjects
 from sweep import sweep_report
 from tables import text
 
-from spectral_tf.config import EnsembleConfig
-from spectral_tf.sampling.instance import Instance
-from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf import EnsembleConfig, sample_batch
+from spectral_tf.sampling import Instance
 from spectral_tf.settings import random_key
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
+
 GRID = np.linspace(0, 1, 101)
 BINS = np.linspace(0, 1.0001, 13)
 Report = dict[str, Any]
@@ -158,12 +157,8 @@ def plain(value: Any) -> Any:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="small, in seconds")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    jax.config.update("jax_disable_most_optimizations", args.smoke)  # compile fast
+    args = harness.options(__file__, __doc__, smoke="small, in seconds")
+    out = args.out
     begin, what = time.perf_counter(), study(smoke=args.smoke)
     networks = subjects(what.products, smoke=args.smoke)
     report = measure(what, networks)

@@ -16,7 +16,7 @@ from jaxtyping import Array
 from measure import log_tangents
 from networks import Trace
 
-from spectral_tf.sampling.orientation import uniform_rotation
+from spectral_tf.sampling import uniform_rotation
 from spectral_tf.settings import random_key
 
 REGISTERS = 8

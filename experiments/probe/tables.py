@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from config import Study
 
-from spectral_tf.apps.report.tables import plain_table
+from spectral_tf.apps.report import plain_table
 
 Report = dict[str, Any]
 

@@ -3,13 +3,9 @@
 python experiments/tables/run.py [--smoke] [--out DIR]
 """
 
-import argparse
 import contextlib
 import csv
-import datetime
 import io
-import json
-import platform
 import shutil
 import sys
 import tempfile
@@ -24,10 +20,10 @@ from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
 from spectral_tf.apps.cli import main as spectral_tf
-from spectral_tf.apps.report.tables import plain_table
-from spectral_tf.training.checkpoint import versions
+from spectral_tf.apps.report import plain_table
 
-RESULTS = Path(__file__).parent / "results"
+sys.path.append(str(Path(__file__).parents[2]))
+from experiments import harness
 
 
 def write_csv(wine: Any, path: Path) -> None:
@@ -90,32 +86,26 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--smoke", action="store_true", help="few planted errors")
-    parser.add_argument("--out", type=Path, help="folder of the results")
-    args = parser.parse_args()
-    out = args.out or (Path(tempfile.mkdtemp()) if args.smoke else RESULTS)
-    if (out / "summary.json").exists():
-        print(f"{out}/summary.json exists; move it, or give --out", file=sys.stderr)
-        return 2
+    args = harness.options(
+        __file__, __doc__, smoke="few planted errors", written=["summary.json"]
+    )
     begin, count = time.perf_counter(), trials(smoke=args.smoke)
     wine: Any = load_wine()
     x = StandardScaler().fit_transform(wine.data)
-    out.mkdir(parents=True, exist_ok=True)
-    run_commands(wine, out)
+    args.out.mkdir(parents=True, exist_ok=True)
+    run_commands(wine, args.out)
     summary = {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **harness.circumstances(),
         "seed": SEED,
         "trials": count,
-        "versions": versions()
-        | {"python": platform.python_version(), "scikit-learn": sklearn.__version__},
         "pca": components(x),
         "cluster": clusters(x, wine.target),
         "detect": {"top": top_rows(x), "planted": planted(wine.data, count)},
         "seconds": time.perf_counter() - begin,
     }
-    (out / "summary.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-    print(f"{text(summary)}\n{summary['seconds']:.0f} s. Written to {out}.")
+    summary["versions"]["scikit-learn"] = sklearn.__version__
+    harness.write(args.out / "summary.json", summary)
+    print(f"{text(summary)}\n{summary['seconds']:.0f} s. Written to {args.out}.")
     return 0
 
 

@@ -7,31 +7,36 @@ a training run; `cluster_model.py`, `clusters.py` and `cluster_runs.py` are the 
 mixtures and the network that clusters.
 """
 
-from spectral_tf.config.base import Config, ConfigError, DataError, require
-from spectral_tf.config.cluster_model import ClusterModelConfig
-from spectral_tf.config.cluster_runs import (
-    AnyModel,
-    AnyRun,
-    ClusterFamily,
-    ClusterTrainConfig,
-    kind_of,
-    model_config,
-    run_config,
-)
-from spectral_tf.config.clusters import ClusterConfig
-from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, Spectrum
-from spectral_tf.config.model import (
-    Attention,
-    Initialisation,
-    ModelConfig,
-    Parameterisation,
-    Readout,
-    Sublayer,
-)
-from spectral_tf.config.reading import ReadOptions
-from spectral_tf.config.runs import RunConfig, TrainConfig
-from spectral_tf.config.schedule import parse_schedule
-from spectral_tf.config.table import TableConfig
+from typing import TYPE_CHECKING
+
+from spectral_tf.lazy import lazily
+
+if TYPE_CHECKING:
+    from spectral_tf.config.base import Config, ConfigError, DataError, require
+    from spectral_tf.config.cluster_model import ClusterModelConfig
+    from spectral_tf.config.cluster_runs import (
+        AnyModel,
+        AnyRun,
+        ClusterFamily,
+        ClusterTrainConfig,
+        kind_of,
+        model_config,
+        run_config,
+    )
+    from spectral_tf.config.clusters import ClusterConfig
+    from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, Spectrum
+    from spectral_tf.config.model import (
+        Attention,
+        Initialisation,
+        ModelConfig,
+        Parameterisation,
+        Readout,
+        Sublayer,
+    )
+    from spectral_tf.config.reading import ReadOptions
+    from spectral_tf.config.runs import RunConfig, TrainConfig
+    from spectral_tf.config.schedule import parse_schedule
+    from spectral_tf.config.table import TableConfig
 
 __all__ = [
     "AnyModel",
@@ -62,3 +67,35 @@ __all__ = [
     "require",
     "run_config",
 ]
+
+_HOMES = {
+    "base": ("Config", "ConfigError", "DataError", "require"),
+    "cluster_model": ("ClusterModelConfig",),
+    "cluster_runs": (
+        "AnyModel",
+        "AnyRun",
+        "ClusterFamily",
+        "ClusterTrainConfig",
+        "kind_of",
+        "model_config",
+        "run_config",
+    ),
+    "clusters": ("ClusterConfig",),
+    "ensemble": ("EnsembleConfig", "MixturePart", "Spectrum"),
+    "model": (
+        "Attention",
+        "Initialisation",
+        "ModelConfig",
+        "Parameterisation",
+        "Readout",
+        "Sublayer",
+    ),
+    "reading": ("ReadOptions",),
+    "runs": ("RunConfig", "TrainConfig"),
+    "schedule": ("parse_schedule",),
+    "table": ("TableConfig",),
+}
+"""Module -> the public names that it defines."""
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -6,8 +6,7 @@ before. Beside it lie `NAME.head` (how many entries, the digest of the last, the
 of a line, `NAME.rejected` (the half lines).
 
 `lines.py` is one line, `head.py` the head, `locking.py` the lock, `log.py` the writer,
-`verify.py` the reader. Nothing here imports JAX or NumPy (hence
-`config.base`, not `config`).
+`verify.py` the reader. Nothing here imports JAX or NumPy.
 
 What a chain of digests cannot show: whoever can write to the folder can rewrite the log
 and its head together, drop the last entries of both, or start a new log in place of the
@@ -17,9 +16,14 @@ that digest is then still there, and so is, unchanged, every entry before it. No
 a log show what was never written to it, or that the clock was right.
 """
 
-from spectral_tf.apps.audit.lines import AuditError, canonical, new_id
-from spectral_tf.apps.audit.log import Receipt, append_entry, check_log, start_log
-from spectral_tf.apps.audit.verify import Fault, Verdict, find_entry, verify_log
+from typing import TYPE_CHECKING
+
+from spectral_tf.lazy import lazily
+
+if TYPE_CHECKING:
+    from spectral_tf.apps.audit.lines import AuditError, canonical, new_id
+    from spectral_tf.apps.audit.log import Receipt, append_entry, check_log, start_log
+    from spectral_tf.apps.audit.verify import Fault, Verdict, find_entry, verify_log
 
 __all__ = [
     "AuditError",
@@ -34,3 +38,13 @@ __all__ = [
     "start_log",
     "verify_log",
 ]
+
+_HOMES = {
+    "lines": ("AuditError", "canonical", "new_id"),
+    "log": ("Receipt", "append_entry", "check_log", "start_log"),
+    "verify": ("Fault", "Verdict", "find_entry", "verify_log"),
+}
+"""Module -> the public names that it defines."""
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _HOMES)
