@@ -125,7 +125,7 @@ def warm_start(key: Array, start: Float[Array, "R d"], instance: Instance) -> Ar
     """
     size = 10.0 ** jax.random.uniform(key, minval=-4.0, maxval=0.0)
     count = min(len(instance.eigenvectors), len(start))
-    # |g| / sqrt(d) is about 1, so epsilon is the tangent of the angle.
+    # |g| / sqrt(d) is about 1, so epsilon is about the tangent of the angle.
     noise = size * start[:count] * start.shape[1] ** -0.5
     return start.at[:count].set(instance.eigenvectors[:count] + noise)
 
