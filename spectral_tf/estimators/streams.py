@@ -18,7 +18,7 @@ from spectral_tf.tables.missing import (
     suspicions,
 )
 from spectral_tf.tables.parquet import (
-    IS_INDEX,
+    INDEX_REASONS,
     Field,
     entries_of,
     fields_of,
@@ -159,7 +159,7 @@ def chosen_fields(
             f"{path.name} has no column {', '.join(map(str, missing))}; it has "
             f"{', '.join(known)}."
         )
-    index = [field for field in fields if field.reason == IS_INDEX]
+    index = [field for field in fields if field.reason in INDEX_REASONS]
     if columns is None:
         chosen = [field for field in fields if field not in index]
     else:
@@ -173,7 +173,8 @@ def chosen_fields(
     if not chosen:
         raise DataError(f"{path.name} has no column of numbers.")
     if columns is None and index:
-        said = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
+        pairs = ((field.name, field.reason or "") for field in index)
+        said = " ".join(LeftOut(*pair).sentence() for pair in pairs)
         warnings.warn(
             f"{path.name}: {said} To read it, name it in columns=[...].",
             UserWarning,
