@@ -74,11 +74,15 @@ def read_chunks(
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"{path} is not a file (looked in {Path.cwd()}).")
-    if path.suffix == ".npy":
+    end = path.suffix.lower()
+    if end == ".npy":
         return _cleared(path, _npy(path, rows), None, codes)
-    if path.suffix in (".parquet", ".pq"):
+    if end in (".parquet", ".pq"):
         with opened(path) as file:
+            is_empty = not file.metadata.num_rows
             fields = chosen_fields(path, file.schema_arrow, columns)
+        if is_empty:
+            raise DataError(f"{path} is empty; it needs at least one row of numbers.")
         names = [field.name for field in fields]
         return _cleared(path, _batches(path, rows, fields), names, codes)
     raise DataError(
