@@ -19,7 +19,8 @@ class ReadOptions(Config):
     header: bool | None = None
     # Mark between cells: a comma, semicolon, tab or other; default: found.
     sep: str | None = None
-    # Mark before the decimals; if given, the other mark may part thousands (1.299,5).
+    # Mark before the decimals; if given, the other mark, a space or an apostrophe may
+    # part thousands (1.299,5).
     decimal: Literal[".", ","] | None = None
     # Column that names the rows; it goes into the results, not into the analysis.
     id_column: str | None = None

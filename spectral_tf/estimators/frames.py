@@ -51,8 +51,9 @@ def time_columns(x: Any) -> Iterator[tuple[str, Any]]:
     for place, (name, kind) in enumerate(column_kinds(x)):
         if is_time(kind):
             yield repr(name), kind
-        elif str(kind) == "object":
-            values = x.iloc[:, place] if hasattr(x, "iloc") else x
+        elif str(kind) in ("object", "Object"):  # pandas, polars
+            by_name = x[name] if hasattr(x, "schema") else x
+            values = x.iloc[:, place] if hasattr(x, "iloc") else by_name
             yield from ((repr(name), type(v).__name__) for v in _first_time(values))
     if not hasattr(x, "columns"):
         yield from _array_times(x)

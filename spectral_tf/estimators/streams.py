@@ -18,7 +18,7 @@ from spectral_tf.tables.missing import (
     suspicions,
 )
 from spectral_tf.tables.parquet import (
-    IS_INDEX,
+    INDEX_REASONS,
     Field,
     entries_of,
     fields_of,
@@ -72,11 +72,15 @@ def read_chunks(
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"{path} is not a file (looked in {Path.cwd()}).")
-    if path.suffix == ".npy":
+    end = path.suffix.lower()
+    if end == ".npy":
         return _cleared(path, _npy(path, rows), None, codes)
-    if path.suffix in (".parquet", ".pq"):
+    if end in (".parquet", ".pq"):
         with opened(path) as file:
+            is_empty = not file.metadata.num_rows
             fields = chosen_fields(path, file.schema_arrow, columns)
+        if is_empty:
+            raise DataError(f"{path} is empty; it needs at least one row of numbers.")
         names = [field.name for field in fields]
         return _cleared(path, _batches(path, rows, fields), names, codes)
     raise DataError(
@@ -155,7 +159,7 @@ def chosen_fields(
             f"{path.name} has no column {', '.join(map(str, missing))}; it has "
             f"{', '.join(known)}."
         )
-    index = [field for field in fields if field.reason == IS_INDEX]
+    index = [field for field in fields if field.reason in INDEX_REASONS]
     if columns is None:
         chosen = [field for field in fields if field not in index]
     else:
@@ -169,7 +173,8 @@ def chosen_fields(
     if not chosen:
         raise DataError(f"{path.name} has no column of numbers.")
     if columns is None and index:
-        reasons = " ".join(LeftOut(field.name, IS_INDEX).sentence() for field in index)
+        pairs = ((field.name, field.reason or "") for field in index)
+        reasons = " ".join(LeftOut(*pair).sentence() for pair in pairs)
         warnings.warn(
             f"{path.name}: {reasons} To read it, name it in columns=[...].",
             UserWarning,

@@ -16,11 +16,16 @@ MISSING = frozenset(
 TRUTH = {"true": 1.0, "false": 0.0}
 """Truth values, in small letters."""
 Mark = Literal[".", ","]
+_PARTING = "' \u2019\u00a0\u2009\u202f"
+"""Apostrophes and spaces, which part thousands whatever the decimal mark is."""
 _BETWEEN_THREES = {
-    ".": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?([eE][+-]?\d+)?"),
-    ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?([eE][+-]?\d+)?"),
+    mark: re.compile(
+        rf"[+-]?[1-9]\d{{0,2}}(?P<part>[{other}{_PARTING}])\d{{3}}((?P=part)\d{{3}})*"
+        rf"([{mark}]\d*)?([eE][+-]?\d+)?"
+    )
+    for mark, other in ((".", ","), (",", "."))
 }
-"""Decimal mark -> a number whose thousands are parted by the other mark."""
+"""Decimal mark -> a number whose thousands are parted by another one."""
 _NO_NUMBER = math.nan
 
 
@@ -60,8 +65,9 @@ def plain_text(cell: str, decimal: Mark | None = None) -> str:
         The text; that of a cell that is no number is of no use.
     """
     text = cell.strip().replace("\u2212", "-")
-    if decimal is not None and _BETWEEN_THREES[decimal].fullmatch(text):
-        text = text.replace("," if decimal == "." else ".", "")
+    if decimal is not None:
+        parted = _BETWEEN_THREES[decimal].fullmatch(text)
+        text = text.replace(parted["part"], "") if parted else text
     if decimal == ",":
         # A point is no decimal mark here: what has one is no number.
         text = text.replace(".", "_").replace(",", ".")
@@ -73,8 +79,8 @@ def number(cell: str, decimal: Mark | None = None) -> float | None:
 
     Args:
         cell: text.
-        decimal: mark before the decimals; if given, the other one may part thousands.
-            None is a point, and no comma at all.
+        decimal: mark before the decimals; if given, the other one, a space or an
+            apostrophe may part thousands. None is a point, and nothing parts them.
 
     Returns:
         The number, NaN if it is missing, None if the cell is text.

@@ -8,6 +8,8 @@ for data it is the strangest row. What gives it away is compared here with up to
 
 import itertools
 import math
+import re
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,6 +31,12 @@ CHANCE = 0.05
 YEARS = 1800, 2200
 SURE = 5
 """So many evenly spaced whole numbers are names even if the columns have them, too."""
+MANY, MANY_LINES = 7, 20
+"""So many numbers in order are names, over so many lines none of which is."""
+ROUNDER = 8
+"""Decimals that the values have more than a name; programs write about 16."""
+SMOOTH = 0.05
+"""Steps in a column that runs on smoothly, in ranges of its values."""
 
 
 class Verdict(NamedTuple):
@@ -47,6 +55,8 @@ class _Place(NamedTuple):
         is_familiar: some are.
         goes_on: it and the values count on in equal steps.
         is_other_kind: it is a whole number, and no value is written as one.
+        is_rounder: it has far fewer decimals than any value, and is no round start of
+            values that run on smoothly.
     """
 
     is_far: bool
@@ -54,6 +64,7 @@ class _Place(NamedTuple):
     is_familiar: bool
     goes_on: bool
     is_other_kind: bool
+    is_rounder: bool
 
 
 class _Line(NamedTuple):
@@ -129,7 +140,7 @@ def _may_be_names(line: _Line) -> bool:
     """Whether a line that was taken for data deserves a word."""
     if line.places and all(place.is_far for place in line.places):
         return True
-    if not line.is_whole:
+    if not line.is_whole and len(line.numbers) < SURE:
         return False
     if line.numbers == list(range(len(line.numbers))):
         return True
@@ -148,7 +159,11 @@ def _number_names(line: _Line) -> bool:
         return True
     if any(place.goes_on for place in places):
         return False
-    return _is_other_kind(line) or _is_count(line) or _is_far_and_ordered(line)
+    if _direction(line.numbers) and all(place.is_rounder for place in places):
+        return True
+    if _is_count(line) or _is_far_and_ordered(line):
+        return True
+    return _is_other_kind(line) or _is_only_ordered(line)
 
 
 def _is_spaced_otherwise(line: _Line) -> bool:
@@ -198,6 +213,13 @@ def _is_far_and_ordered(line: _Line) -> bool:
     return far == len(line.places) or (count > 3 and 2 * far >= len(line.places))
 
 
+def _is_only_ordered(line: _Line) -> bool:
+    """Whether many numbers rise, or fall, and those of no other line do."""
+    if len(line.numbers) < MANY or len(line.others) < MANY_LINES:
+        return False
+    return _direction(line.numbers) != 0 and not any(map(_direction, line.others))
+
+
 def _is_index_corner(
     first: Sequence[str], line: _Line, columns: Sequence[Sequence[str]]
 ) -> bool:
@@ -224,7 +246,27 @@ def _place(cell: str, below: Sequence[str], column: Parsed) -> _Place | None:
         is_familiar=value in finite,
         goes_on=len(finite) > 1 and _is_even([value, *finite]),
         is_other_kind=is_whole(cell) and not any(map(is_whole, below)),
+        is_rounder=_is_rounder(cell, below) and not _is_smooth(finite),
     )
+
+
+def _is_rounder(cell: str, below: Sequence[str]) -> bool:
+    """Whether a cell has far fewer decimals than any number below it."""
+    numbers = [text for text in below if not is_missing(text)]
+    return _decimals(cell) + ROUNDER <= min(map(_decimals, numbers))
+
+
+def _decimals(cell: str) -> int:
+    """Digits behind the decimal mark of a number."""
+    places = re.search(r"[.,](\d*)", cell)
+    return len(places[1]) if places else 0
+
+
+def _is_smooth(values: Sequence[float]) -> bool:
+    """Whether most values are close to those before them."""
+    steps = [abs(b - a) for a, b in itertools.pairwise(values)]
+    spread = max(values) - min(values)
+    return not steps or statistics.median(steps) < SMOOTH * spread
 
 
 def _is_even(values: Sequence[float]) -> bool:

@@ -4,7 +4,8 @@ A value is suspected if it is repeated, the largest or smallest of its column, a
 from all others. For a number that people use as a code (99, -999, 1e20, the limits of
 integers, ...), apart is a gap as wide as the spread of the others, or, where a column
 has many levels, a gap beyond which it is several times as frequent as its neighbours
-(99 among ages). For any other number it is a gap many times as wide, on a logarithmic
+(99 among ages); the latter is enough for any number, as -1 or -200, that is the only
+negative one. For any other number it is a gap many times as wide, on a logarithmic
 scale, too: the levels of a design (0.1, 1, 10, 1000) are no codes. Zero is never
 suspected. A suspicion changes nothing; `without_codes` reads as missing what a user
 says is.
@@ -317,7 +318,8 @@ def _are_codes(codes: Sequence[tuple[float, int]], inside: np.ndarray) -> bool:
         (gap >= FAR * spread and _is_outsize(value, low, high))
         or _is_heaped(value, count, inside)
         if is_usual(value) or _has_company(value, codes)
-        else gap >= VERY_FAR * spread and _is_very_far(value, count, inside)
+        else (value < 0 <= low and _is_heaped(value, count, inside))
+        or (gap >= VERY_FAR * spread and _is_very_far(value, count, inside))
         for value, count in codes
     )
 

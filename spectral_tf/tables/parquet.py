@@ -16,8 +16,11 @@ from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.exact import Relative, column_relative
 from spectral_tf.tables.columns import Columns, LeftOut, made_unique
 from spectral_tf.tables.missing import codes_of, marked
+from spectral_tf.tables.row_index import LOOKS_LIKE_INDEX, leading_unnamed
 
 IS_INDEX = "it is the index of a pandas table"
+INDEX_REASONS = IS_INDEX, LOOKS_LIKE_INDEX
+"""Why a column is no feature unless it is asked for."""
 _INDEX_MARKS = ("__index_level_", "__null_dask_index__")
 """Names that pandas and dask give to an index that has none."""
 
@@ -100,15 +103,22 @@ def fields_of(schema: Any) -> tuple[list[Field], list[str]]:
 
     Source: https://pandas.pydata.org/docs/development/developer.html (the metadata).
     """
+    from pyarrow import types
+
     names, notes = made_unique(schema.names)
     index = index_names(schema.metadata or {})
+    leading = leading_unnamed(schema.names)
     turns: dict[str, int] = {}
     fields = []
-    for name, source, kind in zip(names, schema.names, schema.types, strict=True):
+    triples = zip(names, schema.names, schema.types, strict=True)
+    for place, (name, source, kind) in enumerate(triples):
         turn = turns[source] = turns.get(source, -1) + 1
         reason = None if is_number(kind) else f"its type is {kind}, not a number"
         if source in index or source.startswith(_INDEX_MARKS):
             reason = IS_INDEX
+        elif place < leading and types.is_integer(kind):
+            # A CSV file that another program has read with its index.
+            reason = LOOKS_LIKE_INDEX
         fields.append(Field(name, source, turn, kind, reason))
     return fields, notes
 
@@ -243,7 +253,7 @@ def _feature(
     none, reason = np.empty(0), field.reason
     if column.null_count == len(column):
         return none, "it is empty"
-    if reason == IS_INDEX and keep_index and field.is_number:
+    if reason in INDEX_REASONS and keep_index and field.is_number:
         reason = None
     if reason is not None:
         return none, reason

@@ -73,7 +73,7 @@ def refuse_bad_cells(source: str, bad: Sequence[BadCells], remedy: str) -> None:
         words += f"; and such cells in {listed(rest, MOST_NAMES)}"
     if any(cells.other_notation for cells in bad):
         words += (
-            "; where a comma marks decimals (1,5 is 1.5), give --decimal ',', where it "
-            "parts thousands (1,299 is 1299), --decimal ."
+            "; where a comma marks decimals (1,5 is 1.5), give --decimal ',', where "
+            "it, a space or an apostrophe parts thousands (1,299 is 1299), --decimal ."
         )
     raise DataError(f"{source}: {words}; {remedy}.")

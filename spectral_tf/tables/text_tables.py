@@ -4,8 +4,8 @@ import csv
 import dataclasses
 import gzip
 import io
-import itertools
 import re
+import shlex
 import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -19,7 +19,6 @@ from spectral_tf.exact import column_relative
 from spectral_tf.tables.cells import (
     Parsed,
     is_missing,
-    is_whole,
     parse_column,
     plain_text,
 )
@@ -33,13 +32,17 @@ from spectral_tf.tables.columns import (
 )
 from spectral_tf.tables.headers import judge_first_line
 from spectral_tf.tables.missing import code_note, codes_of, marked
+from spectral_tf.tables.row_index import (
+    LOOKS_LIKE_INDEX,
+    index_places,
+    is_unnamed,
+    leading_unnamed,
+)
 
 MOST_BAD = 3
 """Cells that are no numbers, of a column of numbers, that are shown."""
 _QUOTED = r'(?:(?<=[,;\t|\n])|^) *"(?:[^"]|"")*(?:"|$)'
 _FIRST_RECORD = re.compile(rf"(?:{_QUOTED}|[^\n])*")
-_UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)?)?")
-"""No name; pandas reads it as `Unnamed: 0` and writes that."""
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}\.\d{3}\s*")
 """A decimal with three places that may be a whole number of thousands."""
 
@@ -62,11 +65,20 @@ class Records(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Cells:
-    """A column of text: its `name`, that of the `header`, its place, its cells."""
+    """A column of text.
+
+    Attributes:
+        name: no two are alike.
+        header: as it stands in the file.
+        is_leading: no column before it, nor it, has a name.
+        is_index: it looks like the index of a data frame.
+        texts: its cells.
+    """
 
     name: str
     header: str
-    index: int
+    is_leading: bool
+    is_index: bool
     texts: list[str]
 
 
@@ -117,8 +129,11 @@ def numeric_columns(records: Records, options: ReadOptions) -> Columns:
     blank = _without_texts(lines, texts)
     notes += changed
     features, left_out, bad, exact = [], [], [], {}
+    texts_of = [list(cells) for cells in zip(*(row for _, row in blank), strict=True)]
+    leading, places = leading_unnamed(header), index_places(header, texts_of)
     for index, name in enumerate(names):
-        cells = _Cells(name, header[index], index, [row[index] for _, row in blank])
+        is_leading, is_index = index < leading, index in places
+        cells = _Cells(name, header[index], is_leading, is_index, texts_of[index])
         parsed = parse_column(cells.texts, options.decimal)
         where = [f"on {records.line} {lines[i][0]}" for i in parsed.bad[:MOST_BAD]]
         reason = _reason_to_leave(cells, parsed, where, options)
@@ -303,27 +318,10 @@ def _reason_to_leave(
     if options.keep_index:
         return None
     numbers, rows = parsed.values, len(parsed.values)
-    if not cells.header and numbers in (list(range(rows)), list(range(1, rows + 1))):
+    counts = list(range(rows)), list(range(1, rows + 1))
+    if is_unnamed(cells.header) and numbers in counts:
         return "it has no name and counts the rows"
-    return _reason_of_index(cells) if cells.index == 0 else None
-
-
-def _reason_of_index(cells: _Cells) -> str | None:
-    """Why a first column without a name is the index of a data frame."""
-    is_named = not _UNNAMED.fullmatch(cells.header)
-    if is_named or len(cells.texts) < 2 or not all(map(is_whole, cells.texts)):
-        return None
-    numbers = [int(text) for text in cells.texts]
-    steps = enumerate(itertools.pairwise(numbers), 1)
-    starts = [numbers[0], *(b for _, (a, b) in steps if b != a + 1)]
-    # Frames that were joined one below the other count again and again.
-    is_joined = len(set(starts)) == 1 and len(starts) < len(numbers)
-    if len(set(numbers)) < len(numbers) and not is_joined:
-        return None
-    return (
-        "it has no name and looks like the index of a saved data frame; --keep-index "
-        "keeps it"
-    )
+    return f"{LOOKS_LIKE_INDEX}; --keep-index keeps it" if cells.is_index else None
 
 
 def _doubts(
@@ -331,10 +329,10 @@ def _doubts(
 ) -> list[str]:
     """What a reader should know of how the numbers of a column were read."""
     notes, name = [], cells.name
-    if cells.index == 0 and not cells.header and not options.keep_index:
+    if cells.is_leading and not options.keep_index:
         notes.append(
             f"Column {name!r} has no name; if it is an index, leave it out with --drop "
-            f"{name}."
+            f"{shlex.quote(name)}."
         )
     is_german = options.decimal is None and sep in (";", "\t")
     is_mixed = options.decimal == "," and parsed.decimal is None

@@ -53,6 +53,9 @@ def table_with(values: list[Any]) -> dict[str, Any]:
 
 
 FRAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "polars objects": lambda table: polars.DataFrame(
+        table, schema_overrides={"when": polars.Object}
+    ),
     "pandas": pd.DataFrame,
     "pandas objects": lambda table: pd.DataFrame(table).astype({"when": object}),
     "pandas of arrow": lambda table: pyarrow.table(table).to_pandas(

@@ -205,3 +205,22 @@ def test_what_is_no_number_is_refused_by_name(values, write):
         read_chunks(path)
     assert load_columns(path).columns == ("a",)
     assert "bad" in dict(load_columns(path).left_out)
+
+
+def test_a_file_without_rows_is_refused_as_everywhere(tmp_path):
+    path = tmp_path / "table.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.table({"a": pyarrow.array([], "float64")}), path
+    )
+    with pytest.raises(DataError, match="is empty; it needs at least one row"):
+        read_chunks(path)
+
+
+def test_the_end_of_a_name_may_be_in_capitals(tmp_path):
+    path = tmp_path / "TABLE.PARQUET"
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1.0, 2.0]}), path)
+    (chunk,) = read_chunks(path)
+    np.save(tmp_path / "t.npy", chunk)
+    (tmp_path / "t.npy").rename(tmp_path / "T.NPY")
+    (other,) = read_chunks(tmp_path / "T.NPY")
+    assert chunk.tolist() == other.tolist() == [[1.0], [2.0]]

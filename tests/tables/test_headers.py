@@ -32,6 +32,7 @@ def table(kind, columns, seed=0):
         "shares": lambda: rng.random(size),
         "counts": lambda: rng.integers(0, 90, size),
         "signed": lambda: rng.integers(-100, 100, size),
+        "large": lambda: rng.uniform(-1e5, 1e5, size).round(1),
         "sales": lambda: rng.integers(500, 9000, size),
         "likert": lambda: rng.integers(1, 6, size),
         "genotypes": lambda: rng.integers(0, 3, size),
@@ -49,6 +50,8 @@ NAMES = {
     "falling decimals": lambda columns: [4000.5 - 3.7 * i for i in range(columns)],
     "uneven": lambda columns: [1100 + 7 * i * i for i in range(columns)],
     "years": lambda columns: range(2015, 2015 + columns),
+    "halves": lambda columns: [0.5 * (i + 1) for i in range(columns)],
+    "masses": lambda columns: [100.05 + 0.31 * i**2 for i in range(columns)],
     "plots": lambda columns: np.random.default_rng(1).permutation(900)[:columns],
 }
 
@@ -68,6 +71,9 @@ NAMES = {
         *(("years", "sales", columns) for columns in (2, 3, 7)),
         *(("years", "counts", columns) for columns in (2, 3, 7)),
         *(("plots", "shares", columns) for columns in (2, 3, 7)),
+        *(("halves", "normal", columns) for columns in (2, 3, 7)),
+        *(("halves", "shares", columns) for columns in (2, 3, 7)),
+        *(("masses", "large", columns) for columns in (7, 12)),
     ],
 )
 def test_numbers_that_are_names(names, kind, columns, read):
@@ -151,6 +157,21 @@ def test_an_outlier_on_the_first_row_is_data(columns, read):
         rows = np.array(table("normal", columns, seed))
         rows[0] *= 50
         assert len(read(rows.tolist()).x) == ROWS
+
+
+def test_the_round_start_of_a_trajectory_is_data(read):
+    times = np.arange(ROWS) / 7
+    rows = np.column_stack([0.5 * np.cos(times), 1 + np.sin(times)])
+    assert rows[0].tolist() == [0.5, 1.0]
+    np.testing.assert_array_equal(read(rows.tolist()).x, rows)
+
+
+def test_order_that_only_the_first_line_has_is_mentioned(read):
+    rows = table("large", 5)
+    found = read([(-100.05, 1.07, 150.2, 200.9, 305.1), *rows])
+    assert len(found.x) == ROWS + 1
+    (note,) = said(found)
+    assert "if it holds column names, give --header" in note
 
 
 def test_a_doubt_is_said(read):

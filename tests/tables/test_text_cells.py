@@ -172,6 +172,29 @@ def test_thousands_of_several_groups_need_the_option(write):
     np.testing.assert_array_equal(read.x[:, 1], [1234, 2345.5, 10])
 
 
+@pytest.mark.parametrize("mark", [" ", "\u00a0", "\u202f", "\u2009", "'", "\u2019"])
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_thousands_between_spaces_or_apostrophes(mark, decimal, write):
+    cells = [
+        f"1{mark}299{decimal}50",
+        f"-12{mark}450{decimal}00",
+        f"2{mark}345{mark}678",
+    ]
+    path = write(lines(";", a=["1", "2", "4"], b=cells))
+    with pytest.raises(DataError, match="a space or an apostrophe parts thousands"):
+        load_columns(path)
+    read = load_columns(path, ReadOptions(decimal=decimal))
+    np.testing.assert_array_equal(read.x[:, 1], [1299.5, -12450, 2345678])
+
+
+@pytest.mark.parametrize(
+    "cell", ["030 123 456", "12 34", "1 234'567", "12:345", "5 kg"]
+)
+def test_other_texts_with_spaces_are_no_numbers(cell, write):
+    read = load_columns(write(lines(";", a=["1", "2"], b=[cell, cell])))
+    assert read.columns == ("a",)
+
+
 # Marks between cells, quotes.
 
 

@@ -171,23 +171,25 @@ def find_entry(log: Path, name: str) -> dict[str, Any]:
         raise AuditError(f"there is no audit log {log}; check the path.")
     found: list[dict[str, Any]] = []
     count = 0
+    reading = _Reading()
     with read_locked(files.lock):
-        for entry in _checked(files, _Reading()):
+        for entry in _checked(files, reading):
             count = entry["n"]
             if count > 0 and _is_called(entry, name):
                 found = [entry] if name == LAST else [*found, entry]
+    extent = " up to its first fault" if reading.fault is not None else ""
     if _is_number(name) and not found:
         entries = counted(count, "entry", "entries")
         raise AuditError(
-            f"there is no entry {name} in {log}, which has {entries} up to its first "
-            f"fault; numbers count from 1, and the beginning of an id needs more than "
+            f"there is no entry {name} in {log}, which has {entries}{extent}; numbers "
+            "count from 1, and the beginning of an id needs more than "
             f"{NUMBER_DIGITS} letters where all are digits."
         )
     if len(found) != 1 or not name:
         several = counted(len(found), "entry", "entries")
         many = f"{several} have" if found else "no entry has"
         raise AuditError(
-            f"{many} an id that begins with {name!r} in {log}, up to its first fault; "
+            f"{many} an id that begins with {name!r} in {log}{extent}; "
             "the command that made an entry prints its id, `last` is the last one, and "
             "a number counts from the first."
         )

@@ -64,6 +64,18 @@ def test_an_entry_is_found_by_its_id_or_as_the_last(log):
             find_entry(log, name)
 
 
+def test_only_a_log_with_a_fault_is_said_to_have_one(log):
+    with pytest.raises(AuditError, match=r"which has \d+ entries; numbers"):
+        find_entry(log, "999")
+    with pytest.raises(AuditError, match=r"jsonl; the command that made"):
+        find_entry(log, "nothing")
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join([*lines[:3], "{}\n", *lines[4:]]))
+    for name in ("999", "nothing"):
+        with pytest.raises(AuditError, match="up to its first fault"):
+            find_entry(log, name)
+
+
 def test_a_new_log_beside_nobody_has_no_lock(tmp_path):
     log = tmp_path / "audit.jsonl"
     receipt = start_log(log, {"command": "pca"}, "0123456789abcdef")
