@@ -30,6 +30,8 @@ LARGEST_WORD = 2**64
 """Beyond the largest integer of a machine word."""
 MOST_EXPONENT = 400
 """Beyond this power of ten nothing is a float64."""
+WRITTEN = "OUS"
+"""Kinds of arrays whose entries are converted one by one: objects, texts, bytes."""
 NEAR = 2
 """A column that varies by half its largest entry loses nothing by a rounding of it."""
 
@@ -48,7 +50,7 @@ def exact_number(value: Any) -> Exact | None:
     """The number that is meant, exactly; None if it is none or not finite.
 
     Args:
-        value: an int, float, Decimal, Fraction, numpy scalar, or their text.
+        value: an int, float, Decimal, Fraction, numpy scalar, or their text or bytes.
 
     Returns:
         An int where it is whole.
@@ -56,6 +58,8 @@ def exact_number(value: Any) -> Exact | None:
     if isinstance(value, bool | int | np.integer | np.bool_):
         return int(value)
     try:
+        if isinstance(value, bytes):
+            value = value.decode()
         if isinstance(value, str):
             value = Decimal(value.strip())
         if isinstance(value, Decimal):
@@ -214,7 +218,12 @@ def _entries(series: Any) -> np.ndarray:
 
 
 def _tightened(column: np.ndarray) -> np.ndarray:
-    """Objects that are all floats, or all integers of 64 bits, as those."""
+    """Objects that are all floats, or all integers of 64 bits, as those.
+
+    Texts and bytes become objects.
+    """
+    if column.dtype.kind in "US":
+        return column.astype(object)
     if column.dtype.kind != "O":
         return column
     kinds = set(map(type, column.tolist()))
@@ -228,7 +237,8 @@ def _tightened(column: np.ndarray) -> np.ndarray:
 
 def _is_wide(column: np.ndarray) -> bool:
     kind, size = column.dtype.kind, column.dtype.itemsize
-    return kind == "O" or (kind in "iu" and size == 8) or (kind == "f" and size > 8)
+    is_long = (kind in "iu" and size == 8) or (kind == "f" and size > 8)
+    return kind in WRITTEN or is_long
 
 
 def shifted(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectral_tf.certificate.certify import certify
+from spectral_tf.config import DataError
 from spectral_tf.exact import (
     column_relative,
     differences,
@@ -126,3 +127,8 @@ def test_a_claim_about_rounded_numbers_is_not_certified():
     right = np.full((1, 2), 0.5**0.5)
     assert certify(table, [2.5], right).is_certified
     assert certify(table[:, ::-1].astype(object), [2.5], right).is_certified
+    for kind in (str, bytes):
+        assert certify(table.astype(kind), [2.5], right).is_certified
+        assert not certify(table.astype(kind), [2.5], rounded).is_certified
+    with pytest.raises(DataError, match="no numbers"):
+        certify(np.array([["1", "a"], ["2", "3"]]), [1.0], right)

@@ -9,7 +9,7 @@ from spectral_tf.certificate.answer import Certificate
 from spectral_tf.certificate.block import certify_source
 from spectral_tf.certificate.sources import CentredRows, Matrix, Source
 from spectral_tf.config import DataError
-from spectral_tf.exact import shifted
+from spectral_tf.exact import WRITTEN, shifted
 from spectral_tf.moments import (
     UNIT_ROUNDOFF,
     Moments,
@@ -107,7 +107,11 @@ def certify(
     Source: as `certify_covariance`.
     """
     original, x = x, np.asarray(x)
-    x = x.astype(np.float64) if x.dtype.kind == "O" else x
+    if x.dtype.kind in WRITTEN:
+        try:
+            x = x.astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise DataError(f"x has entries that are no numbers: {error}.") from error
     if x.ndim != 2 or 0 in x.shape or not np.all(np.isfinite(x)):
         raise DataError(
             f"x has shape {x.shape}; expected a table [N, d] of finite numbers."

@@ -208,15 +208,13 @@ def constructed(
     run, count = Forward.of(source), len(start)
     config, params = constructed_network(count, run.dtype)
     goal, vectors, last = MARGIN * tol, start, math.inf
-    products, values = 0, np.zeros(count)
+    products, values, angle = 0, np.zeros(count), math.inf
     while products < max_iter:
         values, vectors = run(config, params, vectors)
         products += PASS
         angle = apparent_angle(source, values, vectors, k)
         if angle <= goal:
-            return Proposal(
-                *polished(source, vectors, k, EXACT), "constructed", products
-            )
+            break
         passes_left = (max_iter - products) / PASS
         if angle > tol and math.isfinite(last):
             speed = math.log(max(last / angle, 1.0))
@@ -227,6 +225,8 @@ def constructed(
             upper = max(values[k], 0.0) / source.trace
             with jax.enable_x64(True):  # else the shifts are float32: another program
                 params = with_shifts(params, chebyshev_shifts(PASS, upper))
+    if angle <= tol:  # also where the passes ended before the goal
+        return Proposal(*polished(source, vectors, k, EXACT), "constructed", products)
     return in_order(values[:k], vectors[:k], "constructed", products)
 
 

@@ -53,6 +53,8 @@ KINDS = {
     "nullable": lambda x: pd.DataFrame(x).astype("Int64"),
     "arrow": lambda x: pd.DataFrame(x).astype("int64[pyarrow]"),
     "texts": lambda x: x.astype(str).astype(object),
+    "array of texts": lambda x: x.astype(str),
+    "array of bytes": lambda x: x.astype(bytes),
 }
 
 

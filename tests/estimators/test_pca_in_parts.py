@@ -1,6 +1,7 @@
 """Tables in parts: `partial_fit` is `fit` on all rows, and files come in chunks."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,21 @@ def assert_unchanged(pca: SpectralPCA, before: dict) -> None:
     after = vars(pca)
     assert after.keys() == before.keys()
     for name, value in before.items():
-        if isinstance(value, np.ndarray):
-            assert_array_equal(after[name], value)
-        elif name != "_moments":
-            assert after[name] == value, name
+        if name != "_moments":
+            assert_same_value(after[name], value, name)
+
+
+def assert_same_value(after: object, before: object, name: str) -> None:
+    """Also of values that hold arrays, which `==` does not compare."""
+    assert type(after) is type(before), name
+    if isinstance(before, np.ndarray):
+        assert_array_equal(after, before, err_msg=name)
+    elif dataclasses.is_dataclass(before):
+        for field in dataclasses.fields(before):
+            pair = getattr(after, field.name), getattr(before, field.name)
+            assert_same_value(*pair, f"{name}.{field.name}")
+    else:
+        assert after == before, name
 
 
 @pytest.mark.parametrize("engine", ["auto", "exact"])
