@@ -12,7 +12,8 @@ from spectral_tf.clustering.objective import renamed
 from spectral_tf.config import ClusterFamily, ClusterTrainConfig
 from spectral_tf.model.cluster import ClusterEstimate, ClusterTransformer
 from spectral_tf.sampling.sampler import instance_keys
-from spectral_tf.training.batch import START_STREAM, Draw, Metrics
+from spectral_tf.training.batch import Draw, Metrics
+from spectral_tf.training.streams import shape_key, start_key
 
 
 class ClusterPart(NamedTuple):
@@ -164,11 +165,10 @@ def cluster_batch_loss(
     Source: ours.
     """
     total, sums = jnp.zeros(()), []
-    start_key = jax.random.fold_in(drawn.key, START_STREAM)
     for place, part in enumerate(cluster_parts(config)):
-        own = drawn._replace(key=jax.random.fold_in(drawn.key, place))
+        own = drawn._replace(key=shape_key(drawn.key, place))
         batch = draw_clusters(part, own, indices)
-        key = jax.random.fold_in(jax.random.fold_in(start_key, place), drawn.step)
+        key = start_key(drawn.key, place, drawn.step)
         starts = random_starts(key, indices, part)
         losses, metrics = jax.vmap(
             lambda instance, start: cluster_loss(config, params, instance, start)
