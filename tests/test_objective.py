@@ -1,10 +1,14 @@
 """Losses: zero at the truth, blind to signs, finite at repeated eigenvalues."""
 
+import inspect
+from typing import get_args
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from spectral_tf.config import TrainConfig
 from spectral_tf.model.transformer import Estimate
 from spectral_tf.objective import (
     LOSSES,
@@ -75,6 +79,11 @@ def test_signed_loss_sees_the_sign_and_nothing_else_does(instance):
     flipped = exact._replace(eigenvectors=FLIP * exact.eigenvectors)
     close(signed_loss(flipped, instance), [2, 0, 2], 1e-5)
     assert set(LOSSES) - set(BLIND) == {"signed"}
+
+
+def test_a_run_can_name_every_loss_and_no_other():
+    annotation = inspect.get_annotations(TrainConfig)["loss"]
+    assert get_args(annotation) == tuple(LOSSES)
 
 
 @pytest.mark.parametrize("name", LOSSES)

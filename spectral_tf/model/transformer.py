@@ -342,11 +342,11 @@ def predict_from_covariance(
             k > d.
 
     Example:
-        >>> import jax.numpy as jnp, spectral_tf
-        >>> from spectral_tf.model import predict_from_covariance
-        >>> config, params = spectral_tf.equivariant_power_method(2, 60)
+        >>> import jax.numpy as jnp
+        >>> from spectral_tf import equivariant_power_method, model
+        >>> config, params = equivariant_power_method(2, 60)
         >>> covariance = jnp.diag(jnp.array([4.0, 2.0, 1.0]))
-        >>> estimate = predict_from_covariance(config, params, covariance)
+        >>> estimate = model.predict_from_covariance(config, params, covariance)
         >>> estimate.eigenvalues.round(4).tolist()
         [4.0, 2.0]
     """

@@ -19,14 +19,9 @@ from spectral_tf.sampling.blocks import block_batch
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.sampler import batch_at, instance_keys, mixture_batch_at
 from spectral_tf.spectra import abs_cosine, covariance
+from spectral_tf.training.streams import shape_key, start_key, warm_key
 
 Metrics = dict[str, Array]
-
-START_STREAM = 1_000_003
-"""Folded into the key for start vectors, so that they differ from the data's keys."""
-
-WARM_STREAM = 1_000_000_007
-"""Added to an instance's index for what is drawn besides its start vectors."""
 
 
 class Draw(NamedTuple):
@@ -139,7 +134,7 @@ def draw_starts(
         return starts
 
     def start_of(index: Array, start: Array, instance: Instance) -> Array:
-        chosen, size = jax.random.split(jax.random.fold_in(key, index + WARM_STREAM))
+        chosen, size = jax.random.split(warm_key(key, index))
         is_warm = jax.random.bernoulli(chosen, config.warm_starts)
         return jnp.where(is_warm, warm_start(size, start, instance), start)
 
@@ -209,13 +204,12 @@ def batch_loss(
         `(sum of losses, name -> [k] sums over the instances that have that rank)`.
     """
     total, sums = jnp.zeros(()), []
-    start_key = jax.random.fold_in(origin.key, START_STREAM)
     for place, part in enumerate(parts_of(config)):
-        shape_origin = origin._replace(key=jax.random.fold_in(origin.key, place))
+        shape_origin = origin._replace(key=shape_key(origin.key, place))
         batch = draw(part, shape_origin, indices)
         starts = None
         if config.random_starts and part.model.parameterisation == "equivariant":
-            key = jax.random.fold_in(jax.random.fold_in(start_key, place), origin.step)
+            key = start_key(origin.key, place, origin.step)
             starts = draw_starts(config, part, key, indices, batch)
         loss_of = lambda instance, start, part=part: instance_loss(
             config, part, params, instance, start

@@ -12,7 +12,8 @@ from spectral_tf.clustering.objective import renamed
 from spectral_tf.config import ClusterFamily, ClusterTrainConfig
 from spectral_tf.model.cluster import ClusterEstimate, ClusterTransformer
 from spectral_tf.sampling.sampler import instance_keys
-from spectral_tf.training.batch import START_STREAM, Draw, Metrics
+from spectral_tf.training.batch import Draw, Metrics
+from spectral_tf.training.streams import shape_key, start_key
 
 
 class ClusterPart(NamedTuple):
@@ -158,11 +159,10 @@ def cluster_batch_loss(
         `(sum of losses, name -> [number of shapes] sums)`.
     """
     total, sums = jnp.zeros(()), []
-    start_key = jax.random.fold_in(origin.key, START_STREAM)
     for place, part in enumerate(cluster_parts(config)):
-        shape_origin = origin._replace(key=jax.random.fold_in(origin.key, place))
+        shape_origin = origin._replace(key=shape_key(origin.key, place))
         batch = draw_clusters(part, shape_origin, indices)
-        key = jax.random.fold_in(jax.random.fold_in(start_key, place), origin.step)
+        key = start_key(origin.key, place, origin.step)
         starts = random_starts(key, indices, part)
         losses, metrics = jax.vmap(
             lambda instance, start: cluster_loss(config, params, instance, start)

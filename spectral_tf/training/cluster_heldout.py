@@ -11,14 +11,14 @@ from jaxtyping import Array
 from spectral_tf.clustering.instances import ClusterInstance
 from spectral_tf.config import ClusterTrainConfig
 from spectral_tf.model.cluster import cluster_start
-from spectral_tf.settings import random_key
 from spectral_tf.training.batch import Draw, Metrics
 from spectral_tf.training.cluster_batch import (
     cluster_loss,
     cluster_parts,
     draw_clusters,
 )
-from spectral_tf.training.heldout import CHUNK, HELDOUT_STREAM
+from spectral_tf.training.heldout import CHUNK
+from spectral_tf.training.streams import heldout_key, shape_key
 
 
 class ClusterHeldout:
@@ -33,11 +33,11 @@ class ClusterHeldout:
 
     def __init__(self, config: ClusterTrainConfig) -> None:
         self.config = config
-        key = jax.random.fold_in(random_key(config.seed), HELDOUT_STREAM)
+        key = heldout_key(config.seed)
         indices = jnp.arange(config.eval_instances)
         draw = jax.jit(draw_clusters, static_argnums=0)
         self.batches = [
-            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0), indices)
+            draw(part, Draw(shape_key(key, place), 0, 1.0), indices)
             for place, part in enumerate(cluster_parts(config))
         ]
 

@@ -9,11 +9,8 @@ import numpy as np
 from jaxtyping import Array
 
 from spectral_tf.config import TrainConfig
-from spectral_tf.settings import random_key
 from spectral_tf.training.batch import Draw, Metrics, draw, instance_loss, parts_of
-
-HELDOUT_STREAM = 2_000_003
-"""Folded into the run's key, so that the instances are none of the run's own."""
+from spectral_tf.training.streams import heldout_key, shape_key
 
 CHUNK = 64
 """Instances at once: bounds the memory."""
@@ -44,7 +41,7 @@ class Heldout:
 
     def __init__(self, config: TrainConfig, rows: np.ndarray | None = None) -> None:
         self.config = config
-        key = jax.random.fold_in(random_key(config.seed), HELDOUT_STREAM)
+        key = heldout_key(config.seed)
         indices = jnp.arange(config.eval_instances)
         plain = config.table.replace(
             synthetic_share=0.0, replacement=False, rescale=0.0, rotate=False
@@ -52,7 +49,7 @@ class Heldout:
         self.parts = [part._replace(table=plain) for part in parts_of(config)]
         placed = None if rows is None else jnp.asarray(rows)
         self.batches = [
-            draw(part, Draw(jax.random.fold_in(key, place), 0, 1.0, placed), indices)
+            draw(part, Draw(shape_key(key, place), 0, 1.0, placed), indices)
             for place, part in enumerate(self.parts)
         ]
 
