@@ -79,7 +79,7 @@ class DemoConfig(Config):
     # Gradient steps of the training; the learning rate ends with them.
     steps: int = 400
     # A machine that would train longer than about this does fewer steps, and says so.
-    max_seconds: float = 600.0
+    max_seconds: float = 900.0
     # Synthetic instances at d = 10; a quarter of it at d = 64.
     num_instances: int = 400
     # Seed of the training, of the synthetic instances and of the real blocks.

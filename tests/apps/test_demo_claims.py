@@ -139,7 +139,7 @@ def test_each_rival_has_a_sentence_of_its_own():
 
 
 def test_a_run_that_the_clock_cut_short_says_so():
-    said = "the limit of 600 s left no time for 300 more"
+    said = "the limit of 900 s left no time for 300 more"
     assert said in sentences(steps=100)[0]
     assert "limit" not in sentences(steps=400)[0]
 
