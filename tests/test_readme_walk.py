@@ -19,7 +19,7 @@ from tests.test_readme import BLOCKS, SHORTER
 
 ROOT = Path(__file__).parents[1]
 QUICK = SHORTER | {
-    "demo": "--seconds 1 --num-instances 4 --num-iters 3 --svd 0 --max-blocks 2",
+    "demo": "--steps 1 --num-instances 4 --num-iters 3 --svd 0 --max-blocks 2",
 }
 PLACEHOLDERS = {"DIR/audit.jsonl": "out/audit.jsonl", "DIR": "out"}
 OUTSIDE = "dataset-fashion-mnist|jax\\["

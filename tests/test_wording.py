@@ -102,7 +102,7 @@ def test_that_check_sees_a_space():
     [
         ("demo --svd 2", "--svd=2 must be 0 or >= --num-components=3."),
         ("demo --num-iters 0", "--num-iters=0 must be >= 1"),
-        ("demo --seconds nan", "--seconds=nan must be finite"),
+        ("demo --max-seconds nan", "--max-seconds=nan must be finite"),
         ("evaluate --ensemble.dim 0", "--ensemble.dim=0 must be >= 1"),
         ("pretrain --run-dir x --batch-size 0", "--batch-size=0 must be >= 1"),
         ("pretrain --run-dir x --model.width 0", "--model.width=0 must be >= 1"),

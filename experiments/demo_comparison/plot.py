@@ -17,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def panels(summary: dict[str, Any]) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Instance set -> method -> |cos| by rank, of the trained network and its rival."""
+    """Instance set -> method -> |cos| by rank, trained against orthogonal iteration."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     scores = {
         (row["instances"], row["method"], row["rank"]): row["cosine"]
@@ -25,6 +25,8 @@ def panels(summary: dict[str, Any]) -> dict[str, dict[str, list[dict[str, Any]]]
     }
     for row in summary["comparisons"]:
         if not row["network"].startswith("trained"):
+            continue
+        if not row["against"].startswith("orthogonal"):
             continue
         methods = found.setdefault(row["instances"], {})
         for method in (row["network"], row["against"]):

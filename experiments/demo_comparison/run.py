@@ -5,6 +5,7 @@ python experiments/demo_comparison/run.py [--smoke] [--seeds 3] [--out DIR]
 
 import argparse
 import datetime
+import itertools
 import math
 import sys
 import time
@@ -21,7 +22,10 @@ from spectral_tf.apps.report import plain_table
 sys.path.append(str(Path(__file__).parents[2]))
 from experiments import harness
 
-HEADER = ("instances", "network", "rank", "|cos|", "same by classic", "difference")
+HEADER = (
+    *("instances", "network", "beside", "rank"),
+    *("|cos|", "|cos| of that", "difference"),
+)
 Report = dict[str, Any]
 
 
@@ -55,28 +59,51 @@ def scores(reports: Sequence[Report]) -> list[dict[str, Any]]:
 
 
 def comparisons(reports: Sequence[Report]) -> list[dict[str, Any]]:
-    """Network minus orthogonal iteration in mean |cos|, paired by seed.
+    """A network minus what it is compared with in mean |cos|, paired by seed.
 
-    A report lists each network before the orthogonal iteration of as many products.
+    The constructed network's rival is the entry after it; those of the trained one are
+    named in the report.
     """
-    rows = []
-    each = list(zip(*(report["entries"] for report in reports), strict=True))
-    for ours, classic in zip(each[::2], each[1::2], strict=True):
-        for place in range(len(ours[0]["report"]["cosine"])):
-            cosine = lambda entry, place=place: entry["report"]["cosine"][place]["mean"]
-            gaps = [cosine(a) - cosine(b) for a, b in zip(ours, classic, strict=True)]
-            above = sum(gap > 0 for gap in gaps)
-            row = {
-                "instances": ours[0]["instances"],
-                "network": ours[0]["method"],
-                "against": classic[0]["method"],
-                "rank": place + 1,
-                "difference": interval(gaps),
-                "seeds_above": above,
-                "is_above": above == len(gaps),
-            }
-            rows.append(row)
-    return rows
+    entries = reports[0]["entries"]
+    pairs = [
+        (ours["instances"], ours["method"], other["method"])
+        for ours, other in itertools.pairwise(entries)
+        if ours["method"].startswith("constructed")
+    ]
+    pairs += [
+        (row["instances"], row["method"], row["against"])
+        for row in reports[0]["comparisons"]
+    ]
+    order = list(dict.fromkeys(entry["instances"] for entry in entries))
+    return [
+        difference(reports, *pair, place)
+        for pair in sorted(pairs, key=lambda pair: order.index(pair[0]))
+        for place in range(len(entries[0]["report"]["cosine"]))
+    ]
+
+
+def difference(
+    reports: Sequence[Report], instances: str, method: str, against: str, place: int
+) -> dict[str, Any]:
+    """One row of `comparisons`."""
+
+    def cosine(report: Report, name: str) -> float:
+        for entry in report["entries"]:
+            if (entry["instances"], entry["method"]) == (instances, name):
+                return entry["report"]["cosine"][place]["mean"]
+        raise KeyError(f"no entry of {name} on {instances}")
+
+    gaps = [cosine(report, method) - cosine(report, against) for report in reports]
+    above = sum(gap > 0 for gap in gaps)
+    return {
+        "instances": instances,
+        "network": method,
+        "against": against,
+        "rank": place + 1,
+        "difference": interval(gaps),
+        "seeds_above": above,
+        "is_above": above == len(gaps),
+    }
 
 
 def show(value: dict[str, float | None], form: str = ".4f") -> str:
@@ -85,24 +112,27 @@ def show(value: dict[str, float | None], form: str = ".4f") -> str:
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The summary as text; the classic is orthogonal iteration."""
+    """The summary as text."""
     key = lambda row, name: (row["instances"], row[name], row["rank"])
     cosine = {key(row, "method"): row["cosine"] for row in summary["scores"]}
     rows = []
     for row in summary["comparisons"]:
-        label = (row["instances"], row["network"], str(row["rank"]))
+        label = (row["instances"], row["network"], row["against"].partition(",")[0])
         both = (show(cosine[key(row, name)]) for name in ("network", "against"))
-        rows.append((*label, *both, show(row["difference"], "+.4f")))
-    rows_above = [
-        row["is_above"]
-        for row in summary["comparisons"]
-        if row["network"].startswith("trained")
-    ]
-    return plain_table(HEADER, rows) + (
-        "\nclassic: orthogonal iteration with as many products with S. The trained "
-        f"network is\nabove it in every seed on {sum(rows_above)} of "
-        f"{len(rows_above)} ranks.\n"
-    )
+        rows.append((*label, str(row["rank"]), *both, show(row["difference"], "+.4f")))
+    text = plain_table(HEADER, rows)
+    trained = [row for row in summary["comparisons"] if is_trained(row)]
+    for against in dict.fromkeys(row["against"] for row in trained):
+        above = [row["is_above"] for row in trained if row["against"] == against]
+        text += (
+            f"\ntrained above {against} in every seed on {sum(above)} of {len(above)} "
+            "ranks"
+        )
+    return f"{text}\n"
+
+
+def is_trained(row: dict[str, Any]) -> bool:
+    return row["network"].startswith("trained")
 
 
 def summarise(reports: Sequence[Report], seconds: float) -> dict[str, Any]:
@@ -113,6 +143,8 @@ def summarise(reports: Sequence[Report], seconds: float) -> dict[str, Any]:
         "seconds": seconds,
         "seeds": [report["demo"]["seed"] for report in reports],
         "steps": [report["steps"] for report in reports],
+        "cpu_seconds": [report["cpu_seconds"] for report in reports],
+        "sentences": [report["sentences"] for report in reports],
         **{name: first[name] for name in ("demo", "train", "versions", "machine")},
         "scores": scores(reports),
         "comparisons": comparisons(reports),

@@ -37,7 +37,7 @@ COMMANDS = {
     "demo": Entry(
         "commands.demo",
         "Demo",
-        "Construct, pre-train for about 75 s, and run both on real data.",
+        "Construct a network, pre-train another for 400 steps, run both on real data.",
     ),
     "pretrain": Entry(
         "watch.pretrain",

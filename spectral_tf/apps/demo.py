@@ -6,16 +6,20 @@
 
 import dataclasses
 import datetime
+import itertools
+import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from spectral_tf.apps.report.claims import Comparison, compared, verdict
 from spectral_tf.apps.report.curves import learning_curve_figure
+from spectral_tf.apps.report.depth import Contestant, depth_curves
 from spectral_tf.apps.report.figures import (
     Curve,
     depth_figure,
@@ -29,29 +33,31 @@ from spectral_tf.config import Config, EnsembleConfig, ModelConfig, TrainConfig,
 from spectral_tf.config.wording import counted, json_text
 from spectral_tf.constructive.fuse import fuse
 from spectral_tf.constructive.power_method import power_method_params
+from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.evaluation import (
+    PredictFn,
     evaluate,
+    instance_scores,
     orthogonal_iteration_predict,
+    rayleigh_ritz_predict,
 )
-from spectral_tf.model.describe import total_flops
 from spectral_tf.model.network import Network
-from spectral_tf.model.transformer import (
-    Intermediates,
-    SpectralTransformer,
-    default_start,
-)
+from spectral_tf.model.transformer import Estimate
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.settings import random_key
-from spectral_tf.spectra import abs_cosine, covariance, orthogonal_iteration_trace
 from spectral_tf.tables.load import load_table
 from spectral_tf.training.checkpoint import versions
+from spectral_tf.training.hot_start import with_adaptive_mlp
 from spectral_tf.training.loop import Progress, pretrain
 
-CAPTURED_FLOPS = 2e11
-"""Largest work for a dense network whose every block is looked at: sets are cut to it
-for the curves over depth (but to no fewer than 2 instances)."""
+REGISTERS = 8
+"""Vectors that the trained network iterates; the first k of them are its answer."""
+BLOCKS = 8
+"""Of the trained network, one product with S each."""
+SHAPE = (16, 64)
+"""Columns and rows of the tables that it is trained on."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,8 +76,10 @@ class DemoConfig(Config):
     num_components: int = 3
     # Iterations of the constructed network, four blocks each.
     num_iters: int = 30
-    # Training time, not counting compilation.
-    seconds: float = 75.0
+    # Gradient steps of the training; the learning rate ends with them.
+    steps: int = 400
+    # A machine that would train longer than about this does fewer steps, and says so.
+    max_seconds: float = 900.0
     # Synthetic instances at d = 10; a quarter of it at d = 64.
     num_instances: int = 400
     # Seed of the training, of the synthetic instances and of the real blocks.
@@ -81,33 +89,19 @@ class DemoConfig(Config):
         """Check the bounds."""
         self.at_least(2, "block_size")
         self.at_least(1, "num_components", "num_iters", "max_blocks", "num_instances")
+        self.at_least(1, "steps")
         self.at_least(0, "svd", "seed")
-        require(
-            self.seconds > 0,
-            f"DemoConfig.seconds={self.seconds} must be > 0; 75 is the default.",
-        )
+        self.above(0, "max_seconds")
         require(
             self.svd == 0 or self.svd >= self.num_components,
             f"DemoConfig.svd={self.svd} must be 0 or >= num_components="
             f"{self.num_components}.",
         )
         require(
-            self.num_components <= 6,
-            f"DemoConfig.num_components={self.num_components} must be <= 6, the "
-            "smallest d that the demo trains on.",
+            self.num_components <= REGISTERS,
+            f"DemoConfig.num_components={self.num_components} must be <= {REGISTERS}, "
+            "the vectors that the trained network iterates.",
         )
-
-
-class Contestant(NamedTuple):
-    """A network by name, and how often it multiplies by S.
-
-    `multiply` is the block that does so, where only one in the schedule does.
-    """
-
-    name: str
-    network: Network[ModelConfig]
-    products: int
-    multiply: int | None = None
 
 
 class DemoResult(NamedTuple):
@@ -115,15 +109,37 @@ class DemoResult(NamedTuple):
 
     table: str
     report: dict[str, Any]
-    sentences: tuple[str, str, str]
+    sentences: tuple[str, ...]
     folder: Path
 
 
-def training_config(config: DemoConfig) -> TrainConfig:
-    """The demo's run: small shapes only, so that d = 64 is never seen."""
-    rows = config.num_components
-    model = ModelConfig(num_components=rows, scalar_channels=max(24, 2 * rows + 12))
-    return TrainConfig(model=model, num_steps=20_000, seed=config.seed)
+def training_start(config: DemoConfig) -> tuple[TrainConfig, Network[ModelConfig]]:
+    """The demo's run, and the network that it starts from.
+
+    The start is subspace iteration, which is ahead of orthogonal iteration before the
+    first step; its MLPs are random, so the seed decides them. What is kept is an
+    average of the weights. Of one small shape, which compiles fast, and
+    d = 64 is never seen.
+    """
+    model, params = subspace_iteration(
+        config.num_components, BLOCKS, registers=REGISTERS
+    )
+    # Where a register nearly depends on those before it, gradients through deflation
+    # overflow; each instance's gradient is cut where it does.
+    written = Network(model.replace(gradient_limit=1.0), params)
+    start = with_adaptive_mlp(written, random_key(config.seed))
+    train = TrainConfig(
+        model=start.config,
+        shapes=(SHAPE,),
+        batch_size=32,
+        num_steps=config.steps,
+        steps_per_call=math.gcd(config.steps, 25),
+        warmup_steps=min(50, config.steps // 4),
+        learning_rate=3e-4,
+        ema_decay=0.98,
+        seed=config.seed,
+    )
+    return train, start
 
 
 def instance_sets(config: DemoConfig) -> dict[str, Instance]:
@@ -172,10 +188,6 @@ def _real_sets(config: DemoConfig, key: jax.Array) -> dict[str, Instance]:
     return sets
 
 
-def _first(batch: Instance, count: int) -> Instance:
-    return jax.tree.map(lambda leaf: leaf[:count], batch)
-
-
 def constructed_for(config: DemoConfig, batch: Instance) -> Contestant:
     """Constructed weights for the set's d."""
     dim, k = int(batch.x.shape[2]), config.num_components
@@ -187,57 +199,60 @@ def compare(contestant: Contestant, name: str, batch: Instance) -> list[Entry]:
     """The network, and orthogonal iteration with as many products with S."""
     network, products = contestant.network, contestant.products
     classic = orthogonal_iteration_predict(network.config, products)
-    ours = fuse(network)
     steps = counted(products, "product")
+    methods: dict[str, PredictFn] = {
+        f"{contestant.name}, {steps}": fuse(network),
+        f"orthogonal iteration, {steps}": classic,
+    }
     return [
-        Entry(
-            instances=name,
-            method=f"{contestant.name}, {steps}",
-            report=evaluate(ours, batch),
-        ),
-        Entry(
-            instances=name,
-            method=f"orthogonal iteration, {steps}",
-            report=evaluate(classic, batch),
-        ),
+        Entry(instances=name, method=method, report=evaluate(predict_fn, batch))
+        for method, predict_fn in methods.items()
     ]
 
 
-def depth_curves(contestant: Contestant, batch: Instance) -> tuple[Curve, Curve]:
-    """Mean |cos| per rank after every block, and after every step of the classic.
+def compare_trained(
+    start: Network[ModelConfig],
+    network: Network[ModelConfig],
+    name: str,
+    batch: Instance,
+) -> tuple[list[Entry], list[Comparison]]:
+    """The trained network beside what it started from and two classics.
 
     Args:
-        contestant: whose blocks are watched.
-        batch: at most 32 instances are used, fewer (at least 2) where they are wide.
+        start: before training.
+        network: after it, of the same configuration.
+        name: of the instances.
+        batch: the instances.
 
     Returns:
-        `(network, orthogonal iteration)`.
+        The scores of the four, and the trained network's differences from the other
+        three in the order of `RIVALS`; all have as many products with S.
     """
-    network, products, multiply = contestant[1:]
-    config, (_, num_samples, dim) = network.config, batch.x.shape
-    work = total_flops(config, num_samples=num_samples, dim=dim)
-    batch = _first(batch, min(32, max(2, int(CAPTURED_FLOPS / work))))
-    module = SpectralTransformer(config)
+    config, products = network.config, network.config.num_products
+    steps = counted(products, "product")
+    names = [f"{method}, {steps}" for method in ("trained", *RIVALS)]
+    methods: list[PredictFn] = [
+        network,
+        start,
+        orthogonal_iteration_predict(config, products),
+        rayleigh_ritz_predict(config, REGISTERS, products),
+    ]
+    scores = [instance_scores(method, batch) for method in methods]
+    scored = list(zip(names, scores, strict=True))
+    entries = [
+        Entry(instances=name, method=method, report=values.report())
+        for method, values in scored
+    ]
+    return entries, [compared(name, scored[0], other) for other in scored[1:]]
 
-    def both(instance: Instance) -> tuple[jax.Array, jax.Array]:
-        x, mask = instance.x, instance.mask
-        _, kept = module.apply({"params": network.params}, x, mask, capture=True)
-        inside = cast(Intermediates, kept)
-        start = default_start(config, x.shape[1], x.dtype)
-        classic = orthogonal_iteration_trace(
-            covariance(x, mask), start, num_iters=products
-        )
-        along = jax.vmap(lambda rows: abs_cosine(rows, instance.eigenvectors))
-        return along(inside.eigenvectors), along(classic)
 
-    ours, classic = jax.jit(lambda data: jax.lax.map(both, data, batch_size=8))(batch)
-    order, each = np.array(config.block_order), products / config.num_blocks
-    counts = np.full(len(order), each) if multiply is None else order == multiply
-    mean = lambda cosine: np.mean(np.asarray(cosine), axis=0)
-    return (
-        Curve(np.cumsum(counts), mean(ours)),
-        Curve(np.arange(1, products + 1), mean(classic)),
-    )
+RIVALS = ("its untrained start", "orthogonal iteration", f"Ritz of {REGISTERS} vectors")
+"""What the trained network is compared with."""
+
+
+@jax.jit
+def _answers(network: Network[ModelConfig], batch: Instance) -> Estimate:
+    return jax.vmap(network)(batch.x, batch.mask)
 
 
 def run_demo(
@@ -264,7 +279,7 @@ def run_demo(
         FileExistsError: if the folder exists and is not empty.
         Interrupted: after Ctrl-C, with a checkpoint in `folder/train`.
     """
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     say = on_stage or (lambda _: None)
     if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise FileExistsError(
@@ -275,30 +290,40 @@ def run_demo(
     folder.mkdir(parents=True, exist_ok=True)
     text = json_text(config.to_dict(), indent=1)
     (folder / "demo.json").write_text(text, "utf-8")
-    run = training_config(config)
-    say(f"compiling, then pre-training for {config.seconds:g} s")
+    run, start = training_start(config)
+    say(f"compiling, then pre-training for {counted(config.steps, 'step')}")
     result = pretrain(
-        run, folder / "train", max_seconds=config.seconds, on_call=on_call
+        run,
+        folder / "train",
+        init_params=start.params,
+        max_seconds=config.max_seconds,
+        on_call=on_call,
     )
     network = result.network
     trained = Contestant("trained", network, network.config.num_products)
-    entries, curves, values = [], {}, {}
+    entries, comparisons, curves, values = [], [], {}, {}
     for name, batch in sets.items():
         say(f"scoring on {name}")
         constructed = constructed_for(config, batch)
-        entries += compare(constructed, name, batch) + compare(trained, name, batch)
+        scored, differences = compare_trained(start, network, name, batch)
+        entries += compare(constructed, name, batch) + scored
+        comparisons += differences
         if name.startswith("synthetic d=64"):
             continue
         for contestant in (constructed, trained):
             curves[contestant.name, name] = depth_curves(contestant, batch)
-        found = jax.vmap(network)(batch.x, batch.mask)
+        found = _answers(network, batch)
         values[name] = (np.asarray(batch.eigenvalues), np.asarray(found.eigenvalues))
     say("drawing")
     training = read_run(folder / "train")
     _draw(folder, curves, values, training)
     table = plain_table(HEADER, table_rows(entries))
     (folder / "table.txt").write_text(table, "utf-8")
-    sentences = _sentences(config, entries, training, folder)
+    sentences = (
+        constructed_sentence(config, entries),
+        *trained_sentences(config, comparisons, int(result.step)),
+        f"Table, report.json, figures and the trained checkpoint are in {folder}.",
+    )
     report = {
         "demo": config.to_dict(),
         "train": run.to_dict(),
@@ -308,7 +333,10 @@ def run_demo(
         "machine": f"{platform.machine()}, {jax.default_backend()}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": time.perf_counter() - begin,
+        "cpu_seconds": time.process_time() - begin_cpu,
+        "train_seconds": training.metrics["seconds"][-1],
         "entries": [entry.to_dict() for entry in entries],
+        "comparisons": [item.to_dict() for item in comparisons],
         "depth": [
             {"network": who, "instances": name, **_curve_dict(*pair)}
             for (who, name), pair in curves.items()
@@ -342,34 +370,55 @@ def _draw(
     eigenvalue_figure(values, folder / "eigenvalues.png")
 
 
-def _sentences(
-    config: DemoConfig,
-    entries: list[Entry],
-    training: Run,
-    folder: Path,
-) -> tuple[str, str, str]:
-    """What was shown and where it is, in words that follow from the numbers."""
-    pairs = list(zip(entries[::2], entries[1::2], strict=True))
+def constructed_sentence(config: DemoConfig, entries: Sequence[Entry]) -> str:
+    """How far the constructed network is from orthogonal iteration.
+
+    Args:
+        config: of the demo.
+        entries: its scores, each directly before those of orthogonal iteration.
+    """
     gaps = [
-        abs(ours.mean - classic.mean)
-        for entry, other in pairs
-        if entry.method.startswith("constructed")
-        for ours, classic in zip(entry.report.cosine, other.report.cosine, strict=True)
+        abs(mine.mean - its.mean)
+        for ours, classic in itertools.pairwise(entries)
+        if ours.method.startswith("constructed")
+        for mine, its in zip(ours.report.cosine, classic.report.cosine, strict=True)
     ]
-    wins = [
-        ours.mean > classic.mean
-        for entry, other in pairs
-        if entry.method.startswith("trained")
-        for ours, classic in zip(entry.report.cosine, other.report.cosine, strict=True)
-    ]
-    minutes = training.metrics["seconds"][-1] / 60
     return (
         f"The constructed transformer, {counted(config.num_iters, 'iteration')} with "
-        f"no training, matches orthogonal iteration to {max(gaps):.1g} in mean |cos| "
-        "on every rank of every set.",
-        f"The trained transformer, after {minutes:.1f} minutes on synthetic tables "
-        "with at most 16 columns, is closer to the true eigenvectors than orthogonal "
-        f"iteration with as many products with S on {sum(wins)} of "
-        f"{counted(len(wins), 'rank')}, real data and d=64 included.",
-        f"Table, report.json, figures and the trained checkpoint are in {folder}.",
+        f"no training, is within {max(gaps):.1g} of orthogonal iteration in mean |cos| "
+        "on every rank of every set."
+    )
+
+
+def trained_sentences(
+    config: DemoConfig, comparisons: Sequence[Comparison], steps: int
+) -> tuple[str, ...]:
+    """What training did, and where the network stands: of every rank and every set.
+
+    Args:
+        config: of the demo.
+        comparisons: of the trained network with each of `RIVALS`.
+        steps: that were trained.
+    """
+    cut = (
+        f"; the limit of {config.max_seconds:g} s left no time for "
+        f"{config.steps - steps:,} more"
+        if steps < config.steps
+        else ""
+    )
+    begin = f"Training, {counted(steps, 'step')} on synthetic tables of "
+    subjects = (
+        f"{begin}{SHAPE[0]} columns{cut}: beside its untrained start",
+        "The trained transformer beside orthogonal iteration with as many products "
+        "with S",
+        f"Beside Rayleigh-Ritz, which solves exactly (eigh) in {REGISTERS} vectors "
+        "with as many products",
+    )
+    verdicts = [
+        verdict([item for item in comparisons if item.against.startswith(rival)])
+        for rival in RIVALS
+    ]
+    return tuple(
+        f"{subject}, {result}."
+        for subject, result in zip(subjects, verdicts, strict=True)
     )

@@ -17,7 +17,7 @@ Flat = tyro.conf.arg(name="")
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """Construct, pre-train for about 75 s, and run both on real data."""
+    """Construct a network, pre-train another for 400 steps, run both on real data."""
 
     # What is trained, and what it is shown.
     config: Annotated[DemoConfig, Flat] = dataclasses.field(default_factory=DemoConfig)
