@@ -25,8 +25,6 @@ def leading_unnamed(names: Sequence[str]) -> int:
     Returns:
         The count; an index of several levels has several, and so has a frame that was
         saved, read and saved again.
-
-    Source: ours.
     """
     return len(list(itertools.takewhile(is_unnamed, names)))
 
@@ -44,8 +42,6 @@ def index_places(names: Sequence[str], columns: Sequence[Sequence[str]]) -> set[
 
     Returns:
         Places from 0.
-
-    Source: ours.
     """
     count = leading_unnamed(names)
     leading = columns[:count]

@@ -48,8 +48,6 @@ def depth_curves(contestant: Contestant, batch: Instance) -> tuple[Curve, Curve]
 
     Returns:
         `(network, orthogonal iteration)`.
-
-    Source: ours.
     """
     network, products, multiply = contestant[1:]
     config, (_, num_samples, dim) = network.config, batch.x.shape
