@@ -60,7 +60,20 @@ WATCHING: dict[str, dict[str, Any]] = {
     "precision": {"jax_default_matmul_precision": "bfloat16"},
 }
 SETTINGS = PINNED | WATCHING
-PARSED = [pytest.param(SETTINGS[name], id=name) for name in SETTINGS]
+ALL_AT_ONCE = {
+    name: value for values in PINNED.values() for name, value in values.items()
+} | {"jax_debug_nans": True}
+EVERYTHING = ALL_AT_ONCE | {"jax_numpy_rank_promotion": "raise"}
+
+
+def matrix(by_name: dict[str, dict[str, Any]]) -> list[Any]:
+    """All of them at once; one by one in the long run, since each compiles anew."""
+    single = [
+        pytest.param(values, id=name, marks=pytest.mark.long)
+        for name, values in by_name.items()
+    ]
+    return [pytest.param(EVERYTHING, id="everything"), *single]
+
 
 TINY = ClusterModelConfig(num_blocks=1)
 CLUSTERER = TINY, random_params(TINY)
@@ -96,7 +109,10 @@ def table() -> np.ndarray:
 
 
 def answers() -> dict[str, Any]:
-    """One small fit and one predict of every estimator."""
+    """One small fit and one predict of every estimator; of two components: a program.
+
+    The constructed network is compiled once for all of them.
+    """
     x = table()
     network = NetworkClusterer(2, weights=CLUSTERER, num_starts=2).fit(x)
     untrained = {"engine": "pretrained", "weights": FINDER, "fallback": "eigh"}
@@ -104,8 +120,8 @@ def answers() -> dict[str, Any]:
         "pca": SpectralPCA(2).fit(x).transform(x),
         "parts": SpectralPCA(2).partial_fit(x[:20]).partial_fit(x[20:]).transform(x),
         "trained": SpectralPCA(2, certify=False, **untrained).fit(x).components_,
-        "clusters": SpectralClusterer(2, n_init=1).fit(x).predict(x),
-        "outliers": SpectralOutlierDetector().fit(x).predict(x),
+        "clusters": SpectralClusterer(3, n_init=1).fit(x).predict(x),
+        "outliers": SpectralOutlierDetector(2).fit(x).predict(x),
         "network": network.predict_proba(x + 0.1),
         "confidence": network.confidence_,
     }
@@ -131,7 +147,7 @@ def expected_weights() -> list[np.ndarray]:
     return trained()
 
 
-@pytest.mark.parametrize("values", PARSED)
+@pytest.mark.parametrize("values", matrix(SETTINGS))
 def test_estimators_answer_alike(values, expected):
     with settings(values):
         found = answers()
@@ -139,7 +155,7 @@ def test_estimators_answer_alike(values, expected):
         assert_allclose(found[name], value, rtol=1e-6, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("values", [pytest.param(PINNED[n], id=n) for n in PINNED])
+@pytest.mark.parametrize("values", matrix(PINNED))
 def test_training_gives_the_same_weights(values, expected_weights):
     with settings(values):
         found = trained()
@@ -160,7 +176,11 @@ def library() -> dict[str, Any]:
     }
 
 
-LIBRARY = ["double", "strict types, double", "nan"]
+LIBRARY = [
+    "strict types, double",
+    pytest.param("double", marks=pytest.mark.long),
+    pytest.param("nan", marks=pytest.mark.long),
+]
 
 
 @pytest.mark.parametrize("name", LIBRARY)
@@ -177,11 +197,6 @@ def run(*arguments: Any) -> tuple[int, str]:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main([str(argument) for argument in arguments])
     return code, out.getvalue() + err.getvalue()
-
-
-ALL_AT_ONCE = {
-    name: value for values in PINNED.values() for name, value in values.items()
-} | {"jax_debug_nans": True}
 
 
 def test_commands_and_audits_do_not_mind(tmp_path):
