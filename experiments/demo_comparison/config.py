@@ -7,9 +7,10 @@ Source: ours; the constructed weights are DESIGN section 5, after He et al. (202
     arXiv:2501.01312; the digits are scikit-learn's.
 Command: python experiments/demo_comparison/run.py
     python experiments/demo_comparison/plot.py
-Expected: trained above orthogonal iteration and above its own untrained start on 12
-    of 12 ranks in each of three seeds, constructed equal to orthogonal iteration to 4
-    digits. README.md says which version its numbers are from.
+Expected: constructed equal to orthogonal iteration to 4 digits; the trained network
+    above it, and above its own untrained start, on every rank in each of three seeds,
+    which `pytest -m long tests/apps/test_demo.py` asks. README.md says which version
+    its numbers are from.
 Wall time: not measured for 400 steps; the version before took 8 minutes on 2 CPU cores
     that did nothing else.
 """
