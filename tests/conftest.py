@@ -1,6 +1,8 @@
 """Set JAX up before anything imports it: four CPU devices, no silent broadcasting."""
 
+import importlib
 import os
+import pkgutil
 from collections.abc import Iterator
 
 # Before the first import of jax's backends and of matplotlib.
@@ -33,9 +35,11 @@ def pytest_collection() -> None:
     outside the tests, and `exponent=2` would be refused only here.
     """
     import spectral_tf.apps.studies.commands  # noqa: F401 - defines configurations, too
-    from spectral_tf.config import Config
+    from spectral_tf import config
 
-    kinds = Config.__subclasses__()
+    for module in pkgutil.iter_modules(config.__path__, f"{config.__name__}."):
+        importlib.import_module(module.name)
+    kinds = config.Config.__subclasses__()
     while kinds:
         cls = kinds.pop()
         kinds += cls.__subclasses__()

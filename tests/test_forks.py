@@ -63,7 +63,7 @@ def test_a_child_of_a_process_that_used_jax_gets_one_clear_line():
         """
         import jax
         import spectral_tf
-        from spectral_tf import ClusterModelConfig
+        from spectral_tf.config import ClusterModelConfig
         from spectral_tf.estimators import NetworkClusterer, SpectralPCA
         from tests.problems import random_params
 

@@ -103,7 +103,7 @@ def test_lines_are_read_as_a_shell_reads_them():
     assert shortened("spectral-tf poc stock --out a").endswith("--out a --quick")
     assert (
         shortened("spectral-tf pca DIR/x --out DIR")
-        == "spectral-tf pca DIR/x --out out"
+        == "spectral-tf pca out/x --out out"
     )
     assert shortened("spectral-tf models") == "spectral-tf models"
 

@@ -279,7 +279,7 @@ def run_demo(
         FileExistsError: if the folder exists and is not empty.
         Interrupted: after Ctrl-C, with a checkpoint in `folder/train`.
     """
-    begin, begin_cpu = time.perf_counter(), time.process_time()
+    begin = time.perf_counter(), time.process_time()
     say = on_stage or (lambda _: None)
     if folder.is_file() or (folder.exists() and any(folder.iterdir())):
         raise FileExistsError(
@@ -329,11 +329,7 @@ def run_demo(
         "train": run.to_dict(),
         "parameters": network.num_parameters,
         "steps": int(result.step),
-        "versions": versions() | {"python": platform.python_version()},
-        "machine": f"{platform.machine()}, {jax.default_backend()}",
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seconds": time.perf_counter() - begin,
-        "cpu_seconds": time.process_time() - begin_cpu,
+        **_circumstances(*begin),
         "train_seconds": training.metrics["seconds"][-1],
         "entries": [entry.to_dict() for entry in entries],
         "comparisons": [item.to_dict() for item in comparisons],
@@ -345,6 +341,17 @@ def run_demo(
     }
     (folder / "report.json").write_text(json_text(report, indent=1), "utf-8")
     return DemoResult(table, report, sentences, folder)
+
+
+def _circumstances(begin: float, begin_cpu: float) -> dict[str, Any]:
+    """Versions, machine, date, and what the run has taken so far."""
+    return {
+        "versions": versions() | {"python": platform.python_version()},
+        "machine": f"{platform.machine()}, {jax.default_backend()}",
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": time.perf_counter() - begin,
+        "cpu_seconds": time.process_time() - begin_cpu,
+    }
 
 
 def _curve_dict(ours: Curve, classic: Curve) -> dict[str, Any]:

@@ -342,7 +342,7 @@ def test_bad_rows_are_refused():
     fused = fuse(network("register"))
     with pytest.raises(DataError, match=r"x\[1, 2\] is nan"):
         fused(jnp.ones((3, 6)).at[1, 2].set(jnp.nan))
-    with pytest.raises(ValueError, match=r"d=5 features, but these weights.*dim=6"):
+    with pytest.raises(ValueError, match=r"x has 5 features, but these weights.*dim=6"):
         fused(jnp.ones((3, 5)))
     config, params = network("register")
     with pytest.raises(ValueError, match="missing registers"):

@@ -144,7 +144,7 @@ def test_what_cannot_be_asked_is_one_clear_line(write, refused):
     assert "--n-components=4 must be a whole number in 1..3" in refused(
         path, "--n-components", "4"
     )
-    assert "n_components=0 leaves nothing to report; ask for at least 1" in refused(
+    assert "--n-components=0 leaves nothing to report; ask for at least 1" in refused(
         path, "--n-components", "0"
     )
     assert "tol=-1.0 must be a number in (0, 1.5)" in refused(path, "--tol", "-1")

@@ -88,9 +88,7 @@ def test_one_bad_cell_is_refused_with_the_ways_out(spoilt, refused):
 def test_the_ways_out_of_one_bad_cell(spoilt, analysed):
     run = analysed(spoilt, "--impute", "median", name="filled")
     assert f"'b' is not a number ('{BAD}' on line 19): taken for missing." in run.out
-    assert "Filled 1 missing values with the median of their column: 1 in 'b'" in (
-        run.out
-    )
+    assert "Filled 1 missing value with the median of its column: 1 in 'b'" in run.out
     assert run.table("components.csv")[0][3:] == ["a", "b", "c"]
     run = analysed(spoilt, "--drop", "b", name="dropped")
     assert run.table("components.csv")[0][3:] == ["a", "c"]

@@ -149,7 +149,7 @@ def test_outliers_are_ringed_and_numbered(k, threshold, tmp_path, drawn, scores)
     if k == 1:
         assert text.endswith("(row 8)" if threshold < 1 else "(row none)")
         return
-    assert ("1 row; with the row numbers" in text) == (threshold < 1)
+    assert ("1 row; with its number" in text) == (threshold < 1)
     numbers = [text.get_text() for text in drawn[0].axes[0].texts]
     assert numbers == (["8"] if threshold < 1 else [])
 

@@ -83,9 +83,7 @@ def test_a_few_words_among_numbers_count_as_missing(tmp_path):
     found = load_deliveries(saved(table, tmp_path / "own.csv"))
     assert found.columns == ("minutes", "km")
     assert len(found.numbers) == ROWS - 1
-    assert "1 cells of column 'km' are not numbers (for example 'unknown')" in notes(
-        found
-    )
+    assert "1 cell of column 'km' is no number (for example 'unknown')" in notes(found)
 
 
 def test_other_formats_hold_the_same_table(tmp_path):
@@ -140,7 +138,7 @@ def test_a_table_that_cannot_be_used_is_refused(table, said, tmp_path):
 
 def test_one_column_of_numbers_is_not_enough(tmp_path):
     found = load_deliveries(saved(frame()[["km"]], tmp_path / "one.csv"))
-    with pytest.raises(DataError, match="1 columns of numbers that vary"):
+    with pytest.raises(DataError, match="1 column of numbers that vary"):
         features_of(found)
 
 
