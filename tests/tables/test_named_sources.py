@@ -22,7 +22,7 @@ def test_unknown_sources_list_what_is_possible():
         message = refusal(source)
         assert f"{source!r} is not a known source" in message
         assert "digits, mnist, fashion-mnist" in message
-        assert ".csv, .tsv, .csv.gz, .tsv.gz, .xlsx" in message
+        assert ".csv, .tsv, .csv.gz, .tsv.gz, .xlsx, .xlsm, .npy, .npz" in message
 
 
 def test_an_absent_file_is_named(tmp_path):
