@@ -135,7 +135,7 @@ def test_answers_are_scored_as_methods_are_and_counted(key):
     batch = sample_clusters(key, RAGGED, 5)
     answers = [bayes_rule(one) for one in each_instance(batch)]
     assert evaluate_answers(answers, batch) == evaluate_methods({}, batch)[BAYES]
-    with pytest.raises(ConfigError, match="3 answers were given for 5 instances"):
+    with pytest.raises(ConfigError, match="3 answers given for 5 instances"):
         evaluate_answers(answers[:3], batch)
     with pytest.raises(ConfigError, match="give a batch"):
         evaluate_answers([], next(each_instance(batch)))

@@ -28,7 +28,7 @@ def test_no_renaming_costs_less_than_the_best(count):
 
 
 def test_one_cluster_has_no_renaming():
-    with pytest.raises(ConfigError, match="K=1 clusters"):
+    with pytest.raises(ConfigError, match="K=1: renaming needs at least 2 clusters"):
         best_renaming(jnp.zeros((1, 1)))
 
 

@@ -205,7 +205,7 @@ def test_no_variance_gives_zero_eigenvalues_not_nan(x):
 def test_wrong_shapes_are_refused_with_a_remedy():
     dense = MODELS["theory"]
     params = random_params(dense)
-    with pytest.raises(ValueError, match=r"d=5 features, but these weights.*dim=6"):
+    with pytest.raises(ValueError, match=r"x has 5 features, but these weights.*dim=6"):
         predict(dense, params, jnp.ones((8, 5)))
     with pytest.raises(ValueError, match="num_components=3 must be <= d=2"):
         predict(small(), random_params(small()), jnp.ones((8, 2)))
