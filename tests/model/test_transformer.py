@@ -212,7 +212,7 @@ def test_wrong_shapes_are_refused_with_a_remedy():
     with pytest.raises(ValueError, match=r"params\['registers'\]"):
         apply(dense, params, jnp.ones((8, 6)), None, jnp.ones((3, 6)))
     fixed = model_preset("paper_gpt2", num_blocks=1)
-    with pytest.raises(ValueError, match=r"N=8 rows.*num_samples=50"):
+    with pytest.raises(ValueError, match=r"x has 8 rows.*num_samples=50"):
         predict(fixed, random_params(fixed), jnp.ones((8, 10)))
 
 
