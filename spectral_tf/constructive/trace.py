@@ -70,7 +70,7 @@ def trace(
         >>> network = spectral_tf.power_method_params(5, 2, 30)
         >>> x = jax.random.normal(jax.random.key(0), (40, 5))
         >>> spectral_tf.trace(network, x).angles.shape  # blocks, k, d
-        (126, 2, 5)
+        (150, 2, 5)
 
     Source: Golub & Van Loan (2013), section 8.2, for the quotients.
     """

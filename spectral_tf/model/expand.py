@@ -53,7 +53,7 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
 
     Example:
         >>> import spectral_tf
-        >>> network = spectral_tf.load_pretrained("pca-small")
+        >>> network = spectral_tf.load_pretrained("pca-small", num_components=3)
         >>> spectral_tf.expand(network, 5).config.parameterisation
         'dense'
     """

@@ -181,7 +181,7 @@ def unroll(network: Network[ModelConfig]) -> Network[ModelConfig]:
         >>> import spectral_tf
         >>> network = spectral_tf.power_method_params(5, 2, 3)
         >>> spectral_tf.unroll(network).config.num_unique_blocks
-        15
+        33
     """
     config, params = network
     order = jnp.array(config.block_order)

@@ -112,7 +112,7 @@ def load_pretrained(
     Example:
         >>> import jax
         >>> x = jax.random.normal(jax.random.key(0), (30, 3)).at[:15].add(4.0)
-        >>> load_pretrained("pca-small")(x).eigenvectors.shape
+        >>> load_pretrained("pca-small", num_components=3)(x).eigenvectors.shape
         (3, 3)
         >>> load_pretrained("gmm-small")(x, num_classes=2).centres.shape
         (2, 3)
