@@ -14,9 +14,11 @@ from spectral_tf.config import ConfigError, ModelConfig, TrainConfig
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.estimators import SpectralPCA, networks
 from spectral_tf.estimators.engines import PASS, _forward
+from spectral_tf.model.network import Network
 from spectral_tf.model.params import ParamsError, init_params, save_weights
 from spectral_tf.training.checkpoint import CheckpointError, save_checkpoint
 from spectral_tf.training.state import init_state
+from spectral_tf.weights import PretrainedError
 from tests.estimators.helpers import IRIS, fresh, loaded
 from tests.problems import SMALL
 
@@ -216,7 +218,7 @@ def test_a_network_that_is_right_is_certified(rows):
 
 
 def test_weights_from_folders(trained, tmp_path):
-    save_weights(tmp_path / "weights", trained)
+    save_weights(tmp_path / "weights", Network(*trained))
     shape = {"batch_size": 8, "shapes": ((16, 4),), "steps_per_call": 1}
     config = TrainConfig(model=SMALL, num_steps=2, warmup_steps=1, **shape)
     save_checkpoint(tmp_path / "run", config, init_state(config), {})
@@ -252,7 +254,7 @@ def test_weights_that_are_refused(trained, tmp_path, monkeypatch):
         fit(weights=tmp_path)
     with pytest.raises(ConfigError, match="does not read weights"):
         fit(engine="constructed", weights=trained)
-    with pytest.raises(ParamsError, match="do not fit the model"):
+    with pytest.raises(PretrainedError, match="does not fit its model"):
         fit(weights=(config.replace(vector_channels=3), params))
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     with pytest.raises((ValueError, CheckpointError), match="no checkpoint in"):
