@@ -212,8 +212,11 @@ def source(request) -> tuple[str, str]:
 
 def hollow_sources(tree: ast.AST) -> list[str]:
     """Sections `Source:` that name no publication, program or other place to look."""
-    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
-    texts = [ast.get_docstring(n) or "" for n in ast.walk(tree) if isinstance(n, kinds)]
+    texts = [
+        ast.get_docstring(node) or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
     sources = [re.split(r"^Source:", text, flags=re.M)[1:] for text in texts]
     return [
         source

@@ -393,6 +393,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def get_precision(self) -> np.ndarray:
         """`[d, d]` inverse of `get_covariance`."""
         check_is_fitted(self)
+        dim = self.components_.shape[1]
+        check_memory(dim, dim, "a covariance")
         return precision_of(
             self.components_,
             self.explained_variance_,

@@ -158,7 +158,7 @@ def test_acceleration_needs_fewer_iterations_for_small_gaps():
 def test_rows_that_are_not_finite_are_refused_before_anything_runs(bad):
     config, params = power_method_params(3, 1, 4)
     x = jnp.ones((5, 3)).at[2, 1].set(bad)
-    with pytest.raises(DataError, match=rf"x\[2, 1\] is {bad}; 1 of .*[Dd]rop"):
+    with pytest.raises(DataError, match=rf"x\[2, 1\] is {bad}; 1 entry of .*[Dd]rop"):
         predict(config, params, x)
     predict(config, params, x, jnp.arange(5) != 2)
     with pytest.raises(DataError, match=r"\(0, 3\); expected \[N, d\] with N >= 1"):

@@ -112,5 +112,5 @@ def test_bad_rows_are_refused():
     config, params = spectral_tf.power_method_params(5, 2, 6)
     with pytest.raises(spectral_tf.DataError, match="not finite"):
         spectral_tf.trace(Network(config, params), table(20, 5).at[1, 2].set(jnp.inf))
-    with pytest.raises(spectral_tf.ConfigError, match="x has d=4"):
+    with pytest.raises(spectral_tf.ConfigError, match="x has 4 features"):
         spectral_tf.trace(Network(config, params), table(20, 4))

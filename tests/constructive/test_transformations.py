@@ -40,19 +40,20 @@ class TestPublicFunctions(chex.TestCase):
 
     @EVERYWHERE
     def test_trace(self):
-        x, (config, params) = table(12, 4), network()
-        answer = self.variant(functools.partial(spectral_tf.trace, config))(params, x)
+        x, constructed = table(12, 4), network()
+        config = constructed.config
+        answer = self.variant(spectral_tf.trace)(constructed, x)
         chex.assert_shape(answer.rayleigh, (config.num_blocks, 2))
         chex.assert_shape(answer.angles, (config.num_blocks, 2, 4))
         chex.assert_tree_all_finite(answer)
-        wanted = spectral_tf.trace(Network(config, params), x)
+        wanted = spectral_tf.trace(constructed, x)
         chex.assert_trees_all_close(answer, wanted, atol=1e-4, rtol=1e-4)
 
     @EVERYWHERE
     def test_mixture_labels(self):
-        config, params = spectral_tf.mixture_params(4, 3, "spectral_rms")
-        label = self.variant(functools.partial(spectral_tf.mixture_labels, config))
-        labels, scores = label(params, table(12, 4))
+        constructed = spectral_tf.mixture_params(4, 3, "spectral_rms")
+        label = self.variant(spectral_tf.mixture_labels)
+        labels, scores = label(constructed, table(12, 4))
         chex.assert_shape([labels, scores], (12,))
         np.testing.assert_array_equal(labels, jnp.where(scores < 0, 1, 0))
 
