@@ -10,7 +10,7 @@ import itertools
 import math
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -281,10 +281,7 @@ def run_demo(
     """
     begin = time.perf_counter(), time.process_time()
     say = on_stage or (lambda _: None)
-    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
-        raise FileExistsError(
-            f"{folder} exists and is not empty; choose another run folder."
-        )
+    _refuse_taken(folder)
     say(f"reading {config.data} and sampling instances")
     sets = instance_sets(config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -333,14 +330,27 @@ def run_demo(
         "train_seconds": training.metrics["seconds"][-1],
         "entries": [entry.to_dict() for entry in entries],
         "comparisons": [item.to_dict() for item in comparisons],
-        "depth": [
-            {"network": who, "instances": name, **_curve_dict(*pair)}
-            for (who, name), pair in curves.items()
-        ],
+        "depth": _depths(curves),
         "sentences": sentences,
     }
     (folder / "report.json").write_text(json_text(report, indent=1), "utf-8")
     return DemoResult(table, report, sentences, folder)
+
+
+def _depths(curves: Mapping[tuple[str, str], tuple[Curve, Curve]]) -> list[Any]:
+    """The curves of each network on each set of instances, JSON-ready."""
+    return [
+        {"network": who, "instances": name, **_curve_dict(*pair)}
+        for (who, name), pair in curves.items()
+    ]
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds something."""
+    if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+        raise FileExistsError(
+            f"{folder} exists and is not empty; choose another run folder."
+        )
 
 
 def _circumstances(begin: float, begin_cpu: float) -> dict[str, Any]:
