@@ -28,6 +28,7 @@ import numpy as np
 from scipy.linalg import blas, get_blas_funcs
 
 from spectral_tf.config import DataError
+from spectral_tf.config.wording import counted
 from spectral_tf.exact import LARGE, differences, exact_number
 
 PART_BYTES = 1 << 22
@@ -198,9 +199,9 @@ def check_memory(count: int, dim: int, what: str) -> None:
     needed, free = 8 * COPIES * count * dim, free_memory()
     if free is not None and needed > free:
         raise DataError(
-            f"{what} of {dim:,} columns needs {needed / 2**30:,.1f} GiB of memory "
-            f"({COPIES} arrays of {count:,} x {dim:,}), and {free / 2**30:,.1f} GiB "
-            "can be had; give fewer columns (choose them, or project the table with "
+            f"{what} of {counted(dim, 'column')} needs {needed / 2**30:,.1f} GiB of "
+            f"memory ({COPIES} arrays of {count:,} x {dim:,}), and "
+            f"{free / 2**30:,.1f} GiB can be had; give fewer columns (choose them, or project the table with "
             "sklearn.random_projection), or fewer rows than columns: then the rows are "
             "kept, and no covariance is formed."
         )

@@ -193,7 +193,7 @@ def test_completion_knows_the_options_of_every_command(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--tyro-print-completion", "bash"])
     shown = capsys.readouterr().out
-    for option in ("--n-components", "--run-dir", "--preset", "--seconds"):
+    for option in ("--n-components", "--run-dir", "--preset", "--max-seconds"):
         assert option in shown
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spectral_tf.config import DataError, require
+from spectral_tf.config.wording import counted
 from spectral_tf.exact import side_by_side
 from spectral_tf.tables.columns import LeftOut, numbered
 from spectral_tf.tables.missing import (
@@ -120,7 +121,7 @@ def _cleared(
         if place == 0:
             columns = names or numbered(clear.shape[1])
             for note in suspicions(clear, columns):
-                start = f"{path.name}, first {len(clear):,} rows"
+                start = f"{path.name}, first {counted(len(clear), 'row')}"
                 warnings.warn(f"{start}: {note}", UserWarning, stacklevel=2)
         yield clear
 

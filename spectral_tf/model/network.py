@@ -14,6 +14,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig
+from spectral_tf.config.wording import counted
 from spectral_tf.model.cluster import ClusterEstimate, ClusterTable, predict_clusters
 from spectral_tf.model.readout import Estimate
 from spectral_tf.model.transformer import predict
@@ -96,7 +97,8 @@ class Network(struct.PyTreeNode, Generic[Model], eq=False):
 
     def __repr__(self) -> str:
         """One line: kind, sizes, number of parameters."""
-        return f"Network({_summary(self.config)}, {self.num_parameters:,} parameters)"
+        count = counted(self.num_parameters, "parameter")
+        return f"Network({_summary(self.config)}, {count})"
 
 
 def _eigenpairs(
@@ -109,11 +111,11 @@ def _eigenpairs(
 def _summary(config: AnyModel) -> str:
     """Kind and sizes of a network."""
     if isinstance(config, ClusterModelConfig):
-        return f"clusters, {config.num_blocks} blocks, any d, N and K"
+        return f"clusters, {counted(config.num_blocks, 'block')}, any d, N and K"
     sublayers = "+".join(config.block)
     dim = "any d" if config.dim is None else f"d={config.dim}"
     rows = "any N" if config.num_samples is None else f"N={config.num_samples}"
     return (
-        f"eigenpairs, {config.parameterisation}, {config.num_blocks} blocks of "
-        f"{sublayers}, k={config.num_components}, {dim}, {rows}"
+        f"eigenpairs, {config.parameterisation}, {counted(config.num_blocks, 'block')} "
+        f"of {sublayers}, k={config.num_components}, {dim}, {rows}"
     )

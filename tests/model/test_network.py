@@ -95,8 +95,8 @@ def test_a_network_that_clusters_takes_the_number_of_classes():
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (PAIRS, "Network(eigenpairs, equivariant, 1 blocks of cross+mlp, k=2, any d, "),
-        (CLUSTERS, "Network(clusters, 1 blocks, any d, N and K, "),
+        (PAIRS, "Network(eigenpairs, equivariant, 1 block of cross+mlp, k=2, any d, "),
+        (CLUSTERS, "Network(clusters, 1 block, any d, N and K, "),
     ],
 )
 def test_it_prints_its_shape_in_one_line(config, words):

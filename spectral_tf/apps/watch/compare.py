@@ -11,6 +11,7 @@ import numpy as np
 from spectral_tf.apps.report.curves import RunCurve
 from spectral_tf.apps.report.tables import plain_table
 from spectral_tf.apps.watch.read import Run
+from spectral_tf.config.wording import counted
 from spectral_tf.training.lines import clock
 
 FIELDS, WIDTH = 20, 32
@@ -111,7 +112,7 @@ def differences_table(runs: Sequence[Run], most: int | None = None) -> str:
     rest = order[len(shown) :]
     if rest:
         partial = sum(lacking[name] > 0 for name in rest)
-        table += f"and {len(rest)} more fields"
+        table += f"and {counted(len(rest), 'more field')}"
         table += f", {partial} of which only some runs have" if partial else ""
         table += "; --fields shows all\n"
     return table

@@ -8,7 +8,7 @@ The plan of `register` with d = 4, k = 1 and 20 iterations, s1 standing for span
     >>> from spectral_tf.constructive.power_method import power_method_params
     >>> print(make_plan(*power_method_params(4, 1, 20)))
     spans: s0 0:4, s1 4:8, s2 8:12, s3 12:13, s4 13:14, s5 15:16, s6 16:17
-    groups: 0 registers 0:1, 1 data
+    groups: 0 is registers 0:1, 1 is data
     block 0
         1 reads 1: s0 += <s5, s5> s0
     20 times:

@@ -207,10 +207,10 @@ class Plan:
             for span, part in enumerate(self.partition.spans)
         ]
         groups = [
-            f"{group} registers {part.start}:{part.stop}"
+            f"{group} is registers {part.start}:{part.stop}"
             for group, part in enumerate(self.groups)
         ]
-        groups.append(f"{self.data} data")
+        groups.append(f"{self.data} is data")
         head = [f"spans: {', '.join(spans)}", f"groups: {', '.join(groups)}"]
         return "\n".join([*head, *self._lines(self.nodes)])
 
