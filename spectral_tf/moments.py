@@ -201,9 +201,9 @@ def check_memory(count: int, dim: int, what: str) -> None:
         raise DataError(
             f"{what} of {counted(dim, 'column')} needs {needed / 2**30:,.1f} GiB of "
             f"memory ({COPIES} arrays of {count:,} x {dim:,}), and "
-            f"{free / 2**30:,.1f} GiB can be had; give fewer columns (choose them, or project the table with "
-            "sklearn.random_projection), or fewer rows than columns: then the rows are "
-            "kept, and no covariance is formed."
+            f"{free / 2**30:,.1f} GiB can be had; give fewer columns (choose them, or "
+            "project the table with sklearn.random_projection), or fewer rows than "
+            "columns: then the rows are kept, and no covariance is formed."
         )
 
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import optax.contrib
 from flax import struct
@@ -53,7 +54,7 @@ class Trained(struct.PyTreeNode):
     config: AnyRun = struct.field(pytree_node=False)
 
     @property
-    def step(self) -> Array:
+    def step(self) -> Array | np.ndarray:
         """`[]` int32, steps done."""
         return self.state.step
 

@@ -153,8 +153,8 @@ def without_registers(params):
     return {name: leaf for name, leaf in params.items() if name != "registers"}
 
 
-def of_double_precision(params):
-    return params | {"registers": np.asarray(params["registers"], np.float64)}
+def of_half_precision(params):
+    return params | {"registers": np.asarray(params["registers"], np.float16)}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def of_double_precision(params):
     [
         (other_k, r"registers has shape \(1, \d+\), expected \(2, \d+\)"),
         (without_registers, "do not fit the model: missing registers. Build them with"),
-        (of_double_precision, "registers has dtype float64, expected float32"),
+        (of_half_precision, "registers has dtype float16, expected float32"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(spoil, message, tmp_path):
@@ -234,7 +234,7 @@ def test_the_command_starts_from_a_folder_of_weights(capsys, tmp_path):
         ("--shapes 3 8 --init-variant cube", "unknown variant 'cube'"),
         ("--shapes 3 8 --init-iters 0", "num_iters=0 must be >= 1"),
         ("--shapes 3 8 --init-weights w", "--init-weights w both give the first"),
-        ("--shapes 3 8 --model.num-blocks 5", "model.num_blocks would be ignored"),
+        ("--shapes 3 8 --model.num-blocks 5", "--model.num-blocks would be ignored"),
     ],
 )
 def test_a_start_that_cannot_be_is_one_clear_line(flags, message, capsys, tmp_path):

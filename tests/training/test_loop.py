@@ -64,7 +64,8 @@ def numbers(run):
 
 
 def equal_bits(a, b):
-    jax.tree.map(np.testing.assert_array_equal, a, b)
+    states = (getattr(result, "state", result) for result in (a, b))
+    jax.tree.map(np.testing.assert_array_equal, *states)
 
 
 def on_step(step, action):
