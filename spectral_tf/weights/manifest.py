@@ -196,7 +196,7 @@ def check_digest(manifest: Mapping[str, Any], data: bytes, where: str) -> None:
     if size != wanted:
         what = "truncated" if size < wanted else "too long"
         raise PretrainedError(
-            f"{where} is {what}: {counted(size, 'byte')}, expected {wanted}. {remedy}"
+            f"{where} is {what}: {counted(size, 'byte')}, expected {wanted:,}. {remedy}"
         )
     if digest(data) != manifest["sha256"]:
         raise PretrainedError(

@@ -93,7 +93,7 @@ def test_lengths(manifest):
     data = tensors_of(manifest).read_bytes()
     for size in (0, 7, 100, len(data) - 1):
         tensors_of(manifest).write_bytes(data[:size])
-        refused(manifest, rf"is truncated: {size} bytes, expected {len(data)}")
+        refused(manifest, rf"is truncated: {size:,} bytes, expected {len(data):,}")
         put(manifest, data[:size])
         refused(manifest, "is no safetensors file")
         edit(manifest, bytes=len(data))
