@@ -7,6 +7,7 @@ they are first used: `import spectral_tf` alone imports neither JAX nor anything
 
 from typing import TYPE_CHECKING
 
+from spectral_tf import forks as forks
 from spectral_tf.lazy import lazily
 
 if TYPE_CHECKING:

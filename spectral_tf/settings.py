@@ -15,12 +15,13 @@ Keys come from `random_key` alone, which names their generator.
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import jax
 from jaxtyping import Array
+
+from spectral_tf.forks import Fork
 
 CONFIG: Any = jax.config  # its types do not name the settings
 
@@ -113,41 +114,10 @@ def check_fork() -> None:
     Raises:
         ForkError: in a process that was forked while JAX was in use.
     """
-    if _State.is_broken:
+    if Fork.is_broken:
         raise ForkError(
             f"process {os.getpid()} was forked from one in which JAX was in use, and "
             "would hang: start processes by 'spawn' or 'forkserver' "
             "(multiprocessing.get_context('spawn')), use joblib's default 'loky', or "
             "fork before the first use of JAX."
         )
-
-
-class _State:
-    """Whether this process is a fork of one in which JAX had begun to run."""
-
-    is_broken = False
-
-
-def _has_begun() -> bool:
-    """Whether JAX has devices, and threads that serve them."""
-    bridge = sys.modules.get("jax._src.xla_bridge")
-    begun = getattr(bridge, "backends_are_initialized", None)
-    return begun is not None and begun()
-
-
-def _has_lost_threads() -> bool:
-    """Whether JAX has devices but nobody serves them; only Linux can tell."""
-    try:
-        return _has_begun() and len(os.listdir("/proc/self/task")) == 1
-    except OSError:
-        return False
-
-
-def _after_fork() -> None:
-    _State.is_broken = _State.is_broken or _has_begun()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-    # The fork may have been before this import.
-    _State.is_broken = _has_lost_threads()
