@@ -18,7 +18,7 @@ def idx_bytes(images, magic=0x803):
 
 
 def test_unknown_sources_list_what_is_possible():
-    for source in ("cifar", "table.xlsx", ""):
+    for source in ("cifar", "table.docx", ""):
         message = refusal(source)
         assert f"{source!r} is not a known source" in message
         assert "digits, mnist, fashion-mnist" in message
