@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from spectral_tf.constructive.equivariant import equivariant_power_method
     from spectral_tf.constructive.error_bound import error_bound
     from spectral_tf.constructive.fuse import fuse
+    from spectral_tf.constructive.lanczos import krylov
     from spectral_tf.constructive.mixture import mixture_labels, mixture_params
     from spectral_tf.constructive.power_method import power_method_params
-    from spectral_tf.constructive.subspace import subspace_iteration
     from spectral_tf.constructive.trace import trace
     from spectral_tf.evaluation import evaluate
     from spectral_tf.model.expand import expand
@@ -68,6 +68,7 @@ __all__ = [
     "evaluate",
     "expand",
     "fuse",
+    "krylov",
     "load_pretrained",
     "mixture_labels",
     "mixture_params",
@@ -78,7 +79,6 @@ __all__ = [
     "pretrained_names",
     "sample_batch",
     "save_pretrained",
-    "subspace_iteration",
     "trace",
     "unroll",
 ]
@@ -91,9 +91,9 @@ _HOMES = {
     "constructive.equivariant": ("equivariant_power_method",),
     "constructive.error_bound": ("error_bound",),
     "constructive.fuse": ("fuse",),
+    "constructive.lanczos": ("krylov",),
     "constructive.mixture": ("mixture_labels", "mixture_params"),
     "constructive.power_method": ("power_method_params",),
-    "constructive.subspace": ("subspace_iteration",),
     "constructive.trace": ("trace",),
     "evaluation": ("evaluate",),
     "model.expand": ("expand",),

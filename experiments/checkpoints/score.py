@@ -7,9 +7,10 @@ of vectors; the network's block has R = min(8, d) of them, that of the others k.
 import dataclasses
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from config import Recipe
+from config import Recipe, start_of
 from jaxtyping import Array
 
 from spectral_tf import (
@@ -18,15 +19,16 @@ from spectral_tf import (
     ModelConfig,
     Network,
     evaluate,
+    krylov,
     sample_batch,
-    subspace_iteration,
 )
 from spectral_tf.apps.report import plain_table
+from spectral_tf.constructive import block_lanczos, subspace_iteration
 from spectral_tf.evaluation import PredictFn, Statistic, orthogonal_iteration_predict
-from spectral_tf.model import gaussian_start
+from spectral_tf.model import register_starts
 from spectral_tf.sampling import row_blocks, svd_reduce
 from spectral_tf.settings import random_key
-from spectral_tf.spectra import covariance, gram_schmidt, symmetric_eigh
+from spectral_tf.spectra import covariance
 from spectral_tf.tables import load_table
 
 SEED = 20_251
@@ -86,23 +88,29 @@ def instances(case: Case) -> Any:
 
 
 def lanczos_predict(config: ModelConfig, products: int) -> PredictFn:
-    """Block Lanczos with k start vectors: Rayleigh-Ritz on the Krylov space."""
+    """Block Lanczos from the network's own start vectors, in float64 by numpy.
+
+    Full reorthogonalisation, twice, and what vanishes is dropped: the most that so many
+    products allow.
+    """
+
+    def host(matrix: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.linalg.qr(start.astype(np.float64).T)[0].T
+        pairs = block_lanczos(matrix.astype(np.float64), rows, products, k)
+        return pairs[0].astype(np.float32), pairs[1].astype(np.float32)
+
+    k = config.num_components
 
     def run(x: Array, mask: Array) -> Estimate:
-        matrix, k = covariance(x, mask), config.num_components
-        dim = x.shape[1]
-        block = gaussian_start(config, k, dim, x.dtype)
-        basis = gram_schmidt(block)
-        most = min(products, -(-dim // k))
-        for _ in range(most):
-            block = block @ matrix
-            block = block - block @ basis.T @ basis
-            block = gram_schmidt(block)
-            basis = jnp.concatenate([basis, block])[:dim]
-        projected = basis @ matrix @ basis.T
-        values, vectors = symmetric_eigh((projected + projected.T) / 2)
-        top = jnp.argsort(-values)[:k]
-        return Estimate(values[top], vectors[:, top].T @ basis)
+        matrix, dim = covariance(x, mask), x.shape[1]
+        start = register_starts(config, dim, x.dtype)
+        shapes = (
+            jax.ShapeDtypeStruct((k,), jnp.float32),
+            jax.ShapeDtypeStruct((k, dim), jnp.float32),
+        )
+        return Estimate(
+            *jax.pure_callback(host, shapes, matrix, start, vmap_method="sequential")
+        )
 
     return run
 
@@ -115,23 +123,36 @@ def mean_square(errors: Statistic, count: int) -> float:
 def methods_of(recipe: Recipe, network: Network, case: Case) -> dict[str, PredictFn]:
     """Name -> what is scored: network, what it started from, classics."""
     config, params = network
-    options: dict[str, Any] = dict(recipe.construction)
-    options["num_iters"] = config.num_blocks
-    written, start = subspace_iteration(**options)
     model = config.replace(num_components=case.num_components)
-    untrained = written.replace(num_components=case.num_components)
     products = model.num_products
     methods: dict[str, PredictFn] = {f"network, P={products}": Network(model, params)}
     for times in DEPTHS if model.looped and case.ensemble else ():
         deep = model.replace(num_blocks=times * model.num_blocks)
         methods[f"network, {times} P"] = Network(deep, params)
-    methods["its construction, untrained"] = Network(untrained, start)
+    methods |= constructions_of(recipe, model)
     for factor in (1, 2, 3):
         method = orthogonal_iteration_predict(model, factor * products)
         methods[f"orthogonal iteration, {factor} P"] = method
-    if case.ensemble is not None:
+    if recipe.is_krylov or case.ensemble is not None:
         methods["block Lanczos, P"] = lanczos_predict(model, products)
     return methods
+
+
+def constructions_of(recipe: Recipe, model: ModelConfig) -> dict[str, PredictFn]:
+    """What training started from, and with a past what is written down exactly."""
+    k = model.num_components
+    if recipe.is_krylov:
+        start, params = start_of(recipe)
+        exact, weights = krylov(**recipe.construction)
+        return {
+            "its start, untrained": Network(start.replace(num_components=k), params),
+            "construction, P": Network(exact.replace(num_components=k), weights),
+        }
+    options: dict[str, Any] = dict(recipe.construction)
+    options["num_iters"] = model.num_blocks
+    written, start = subspace_iteration(**options)
+    untrained = Network(written.replace(num_components=k), start)
+    return {"its construction, untrained": untrained}
 
 
 def scores(recipe: Recipe, network: Network, *, smoke: bool = False) -> list[dict]:

@@ -15,9 +15,9 @@ from spectral_tf import (
     equivariant_power_method,
     load_pretrained,
     pretrained_names,
-    subspace_iteration,
     unroll,
 )
+from spectral_tf.constructive import subspace_iteration
 from spectral_tf.model import Intermediates, register_starts
 from spectral_tf.spectra import unit
 

@@ -10,7 +10,7 @@ from spectral_tf.config.wording import counted
 Parameterisation = Literal["dense", "equivariant"]
 Attention = Literal["relu", "linear", "softmax"]
 Sublayer = Literal["attention", "cross", "self", "mlp"]
-Readout = Literal["linear", "rayleigh", "flatten"]
+Readout = Literal["linear", "rayleigh", "ritz", "flatten"]
 Initialisation = Literal["random", "power", "orthogonal"]
 
 
@@ -67,6 +67,8 @@ class ModelConfig(Config):
     norm_position: Literal["pre", "post"] = "post"
     # Added to a squared length before its inverse root is taken.
     norm_eps: float = 1e-8
+    # A vector shorter than this after a sublayer becomes 0, not noise of unit length.
+    norm_floor: float = 0.0
     # Dense only: normalise `groups` runs of `size` features, leave the rest alone.
     norm_groups: tuple[int, int] | None = None
     # Normalise each head's output of `cross` sublayers to unit length.
@@ -103,8 +105,12 @@ class ModelConfig(Config):
     scalar_channels: int = 24
     # `learned`: a trained vector for each row, which fixes N (dense only).
     positions: Literal["none", "learned"] = "none"
-    # How eigenpairs are read off; equivariant networks have `rayleigh` only.
+    # How eigenpairs are read off; equivariant networks have `rayleigh` and `ritz`.
     readout: Readout = "rayleigh"
+    # `ritz`: how often the matrix of the span is squared for each of its vectors.
+    squarings: int = 10
+    # `ritz`: basis vectors without an image count with a guess of it (model/ritz.py).
+    terminator: bool = False
     # Who subtracts the mean: the `input`, the `network` (rows get N^-1/2), or nobody.
     centre: Literal["input", "network", "none"] = "input"
     # Scale the rows to unit total variance.
@@ -128,12 +134,17 @@ class ModelConfig(Config):
             *("num_components", "num_blocks", "mlp_width", "num_heads"),
             *("cross_heads", "width", "head_dim", "vector_channels"),
         )
-        self.at_least(0, "scalar_channels", "raw_channels")
+        self.at_least(0, "scalar_channels", "raw_channels", "squarings")
         sizes = ("dim", "num_samples", "value_dim", "max_components", "register_tokens")
         for name in sizes:
             if getattr(self, name) is not None:
                 self.at_least(1, name)
         self.above(0, "norm_eps")
+        require(
+            0 <= self.norm_floor < 1,
+            f"ModelConfig.norm_floor={self.norm_floor} must lie in [0, 1): vectors are "
+            "of unit length; 1e-4 is fair in single precision, 0 leaves all alone.",
+        )
         if self.gradient_limit is not None:
             self.above(0, "gradient_limit")
         k, most = self.num_components, self.register_rows
@@ -271,6 +282,11 @@ class ModelConfig(Config):
             f"ModelConfig.pad_columns=True needs readout='rayleigh', not "
             f"{self.readout!r}: the vectors are cut to the table's columns.",
         )
+        require(
+            self.readout != "ritz" or self.norm_groups is not None,
+            "ModelConfig.norm_groups=None: readout='ritz' of a dense network reads "
+            "groups of d features; use `expand` of an equivariant one.",
+        )
         if self.norm_groups is not None:
             used = self.norm_groups[0] * self.norm_groups[1]
             require(
@@ -302,7 +318,10 @@ class ModelConfig(Config):
             "mlp": (self.mlp == "plain", "'gated' (relu of a coordinate turns)"),
             "block": (self.is_joint, "'cross', 'self' and 'mlp' sublayers"),
             "positions": (self.positions == "learned", "'none'"),
-            "readout": (self.readout != "rayleigh", "'rayleigh'"),
+            "readout": (
+                self.readout not in ("rayleigh", "ritz"),
+                "'rayleigh' or 'ritz'",
+            ),
             "norm_position": (self.norm_position == "pre", "'post'"),
             "norm_groups": (self.norm_groups is not None, "None"),
             "skip_gain": (not self.skip_gain, "True"),
@@ -327,6 +346,12 @@ class ModelConfig(Config):
             raw < self.vector_channels,
             f"ModelConfig.raw_channels={raw} must be < vector_channels="
             f"{self.vector_channels}: the answer needs a norm.",
+        )
+        require(
+            self.readout != "ritz" or self.vector_channels == 2 * raw,
+            f"ModelConfig.vector_channels={self.vector_channels} must be twice "
+            f"raw_channels={raw} for readout='ritz': the raw half are the images of "
+            "the other half.",
         )
         self.at_least(2, "vector_channels")
         self.at_least(2 * rows + 2, "scalar_channels")

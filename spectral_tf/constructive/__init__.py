@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from spectral_tf.constructive.error_bound import ErrorBound
     from spectral_tf.constructive.explain import explained, summary
     from spectral_tf.constructive.fuse import Fused, fusion_plan, is_covered
+    from spectral_tf.constructive.lanczos import POLAR, krylov
+    from spectral_tf.constructive.lanczos_reference import (
+        Krylov,
+        block_lanczos,
+        krylov_recursion,
+    )
     from spectral_tf.constructive.mixture import (
         MixtureLabels,
         mixture_composition,
@@ -50,11 +56,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KINDS",
+    "POLAR",
     "SHIFTS",
     "VARIANTS",
     "Composition",
     "ErrorBound",
     "Fused",
+    "Krylov",
     "MixtureLabels",
     "Normaliser",
     "Options",
@@ -63,6 +71,7 @@ __all__ = [
     "Tolerance",
     "Trace",
     "Variant",
+    "block_lanczos",
     "chebyshev_shifts",
     "deflating_normaliser",
     "em_recursion",
@@ -71,6 +80,8 @@ __all__ = [
     "fusion_plan",
     "is_covered",
     "knots_for",
+    "krylov",
+    "krylov_recursion",
     "mixture_composition",
     "mixture_labels",
     "mixture_params",
@@ -92,6 +103,8 @@ _HOMES = {
     "error_bound": ("ErrorBound",),
     "explain": ("explained", "summary"),
     "fuse": ("Fused", "fusion_plan", "is_covered"),
+    "lanczos": ("POLAR", "krylov"),
+    "lanczos_reference": ("Krylov", "block_lanczos", "krylov_recursion"),
     "mixture": (
         "MixtureLabels",
         "mixture_composition",

@@ -84,8 +84,8 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
         ConfigError: for a count below its bound, or k > registers.
 
     Example:
-        >>> import jax, spectral_tf
-        >>> network = spectral_tf.subspace_iteration(3, 12)
+        >>> import jax
+        >>> network = subspace_iteration(3, 12)
         >>> x = jax.random.normal(jax.random.key(0), (100, 20))
         >>> network(x).eigenvectors.shape
         (3, 20)

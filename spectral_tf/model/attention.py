@@ -68,8 +68,21 @@ def attention_weights(
     return weights / jnp.maximum(jnp.sum(valid, axis=-1), 1)[None, :, None]
 
 
-def unit_rows(vectors: Float[Array, "*b d"], eps: float) -> Float[Array, "*b d"]:
-    r""":math:`v / \sqrt{|v|^2 + \epsilon}` along the last axis."""
+def unit_rows(
+    vectors: Float[Array, "*b d"], eps: float, floor: float = 0.0
+) -> Float[Array, "*b d"]:
+    r""":math:`v / \sqrt{|v|^2 + \epsilon}` along the last axis, or 0.
+
+    Args:
+        vectors: `[*b, d]`.
+        eps: under the root.
+        floor: a vector that is no longer becomes 0.
+
+    Returns:
+        `[*b, d]`.
+    """
     squared = jnp.sum(vectors**2, axis=-1, keepdims=True)
     # Epsilon stands under the root: the gradient at v = 0 is finite.
-    return vectors * jax.lax.rsqrt(squared + eps)
+    rows = vectors * jax.lax.rsqrt(squared + eps)
+    # What is left of a vector that lies in the span of others is rounding.
+    return jnp.where(squared > floor**2, rows, 0.0) if floor else rows

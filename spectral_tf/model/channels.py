@@ -243,7 +243,7 @@ class ChannelResidual(nn.Module):
         if cfg.norm == "rms":
             # The last `raw_channels` keep their length, as a product S q must.
             normed = cfg.vector_channels - cfg.raw_channels
-            unit = unit_rows(vectors[:, :normed], cfg.norm_eps)
+            unit = unit_rows(vectors[:, :normed], cfg.norm_eps, cfg.norm_floor)
             vectors = jnp.concatenate([unit, vectors[:, normed:]], axis=1)
         if cfg.gradient_limit is not None:
             limited: Vectors = limited_gradient(vectors, cfg.gradient_limit)

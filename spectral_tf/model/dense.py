@@ -53,7 +53,7 @@ class Norm(nn.Module):
         if cfg.norm == "layer":
             parts = parts - jnp.mean(parts, axis=-1, keepdims=True)
         # gamma sqrt(n) v / sqrt(|v|^2 + epsilon), n features in a group.
-        parts = size**0.5 * unit_rows(parts, cfg.norm_eps)
+        parts = size**0.5 * unit_rows(parts, cfg.norm_eps, cfg.norm_floor)
         gain = self.param("gain", nn.initializers.ones, (covered,))
         parts = parts.reshape(-1, covered) * gain[None]
         if cfg.norm == "layer":

@@ -86,6 +86,11 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
         }
     dtype = jnp.result_type(float)
     everything = expanded | _outer(config, dim)
+    if config.readout == "ritz":
+        # It reads all channels as they stand, where `rayleigh` takes out the first.
+        del everything["vector_kernel"]
+    if config.terminator:
+        everything["terminator"] = flat["terminator"]
     arrays = {path: jnp.asarray(leaf, dtype) for path, leaf in everything.items()}
     tree = unflatten_params(arrays)
     check_params(dense, tree)

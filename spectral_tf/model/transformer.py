@@ -32,6 +32,7 @@ from spectral_tf.model.inputs import (
 )
 from spectral_tf.model.moment import Moment, check_reads_moment_only, scaled_moment
 from spectral_tf.model.readout import Estimate, cut_columns, rayleigh, read_tokens
+from spectral_tf.model.ritz import basis_of, last_mean, ritz
 from spectral_tf.settings import random_key, standard_settings
 from spectral_tf.spectra import canonical_sign, gram_schmidt, unit
 
@@ -223,6 +224,11 @@ class SpectralTransformer(nn.Module):
     ) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
         cfg = self.config
+        if cfg.readout == "ritz":
+            gains = jnp.zeros(2)
+            if cfg.terminator:
+                gains = self.param("terminator", last_mean, (2,))
+            return lambda state: ritz(cfg, basis_of(cfg, state), gains, data.unscale)
         if isinstance(data, Moment) or cfg.parameterisation == "equivariant":
             k = cfg.num_components
             return lambda state: rayleigh(cfg, state[0][:k, 0], data)

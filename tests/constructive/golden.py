@@ -28,7 +28,7 @@ from spectral_tf.model.params import flatten_params
 from spectral_tf.model.transformer import gaussian_start
 
 FILE = Path(__file__).parent / "golden.json"
-LATER = ("schedule", "kind")
+LATER = ("schedule", "kind", "norm_floor", "squarings", "terminator")
 """Of a configuration: compared by the order of blocks; unknown to the old code."""
 SIZES = {
     "register": [(2, 1, 1), (2, 2, 3), (5, 3, 7), (5, 1, 8), (9, 4, 40)],

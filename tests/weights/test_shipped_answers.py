@@ -50,9 +50,9 @@ def test_any_size_gives_finite_answers(name):
         np.testing.assert_allclose(lengths, 1, rtol=1e-4)
 
 
-def test_there_are_four():
-    names = ("pca-base", "pca-dense", "pca-looped", "pca-small")
-    assert pretrained_names("eigenpairs") == names
+def test_there_are_six():
+    names = ("pca-base", "pca-base-1", "pca-dense", "pca-looped", "pca-small")
+    assert pretrained_names("eigenpairs") == (*names, "pca-small-1")
 
 
 @pytest.mark.long

@@ -27,7 +27,8 @@ from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
 from spectral_tf.tables.columns import Columns, columns_digest
 from spectral_tf.tables.load import AS_FOUND, load_columns
-from spectral_tf.weights import load_pretrained
+from spectral_tf.weights import load_pretrained, pretrained_names
+from spectral_tf.weights.store import shipped_folder
 
 LOG = "audit.jsonl"
 """The log in a folder of results; `audit.head` lies beside it."""
@@ -192,6 +193,25 @@ def engine_digests(
         where = default_weights() if weights is None else Path(weights)
         digests["pretrained"] = parameters_digest(load_network(where).params)
     return digests
+
+
+def shipped_with(digest: str | None) -> str | None:
+    """Where the shipped network with these parameters is, if it is not the default.
+
+    Args:
+        digest: of its parameters, as an entry has it; None where none proposed.
+
+    Returns:
+        Path of its manifest: an earlier default under its present name. None for the
+        default itself, or if no shipped network has this digest.
+    """
+    if digest is None:
+        return None
+    for name in pretrained_names("eigenpairs"):
+        if parameters_digest(load_pretrained(name).params) == digest:
+            manifest = str(shipped_folder() / f"{name}.json")
+            return None if name == default_weights() else manifest
+    return None
 
 
 def parameters_digest(params: Mapping[str, Any]) -> str:

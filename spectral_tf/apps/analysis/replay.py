@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from spectral_tf.apps.analysis.commands import Analysis, Cluster, Detect, Pca
 from spectral_tf.apps.analysis.document import parameters_of
-from spectral_tf.apps.analysis.record import entry_of, read_source
+from spectral_tf.apps.analysis.record import entry_of, read_source, shipped_with
 from spectral_tf.apps.audit import AuditError
 from spectral_tf.config import ReadOptions, require
 from spectral_tf.config.wording import counted
@@ -121,6 +121,8 @@ def command_of(entry: Mapping[str, Any], data: Path | None) -> Analysis:
     values = {**MEANT.get(recorded.get("name", ""), {}), **arguments}
     values = {**values, "columns": tuple(arguments.get("columns", ()))}
     path, weights = entry["input"]["path"], entry["engine"]["weights"]
+    if weights is None:  # the shipped one, which may have another name by now
+        weights = shipped_with(entry["engine"]["sha256"].get("pretrained"))
     values["file"] = str(data) if data is not None else path or arguments["file"]
     # Entries of before there were options have none, and were read with none.
     values["reading"] = ReadOptions.from_dict(arguments.get("reading", {}))
