@@ -3,10 +3,12 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +20,15 @@ from threadpoolctl import threadpool_limits
 
 import spectral_tf
 from spectral_tf.apps.cli import main
-from spectral_tf.config import ClusterModelConfig, EnsembleConfig, TrainConfig
+from spectral_tf.clustering.instances import sample_cluster_instance
+from spectral_tf.config import (
+    ClusterConfig,
+    ClusterFamily,
+    ClusterModelConfig,
+    EnsembleConfig,
+    MixturePart,
+    TrainConfig,
+)
 from spectral_tf.estimators import (
     NetworkClusterer,
     SpectralClusterer,
@@ -29,9 +39,13 @@ from spectral_tf.estimators.threads import blas_controller, one_blas_thread
 from spectral_tf.model.cluster import predict_clusters
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
-from spectral_tf.settings import GENERATOR
+from spectral_tf.sampling.mixtures import mixture_rows
+from spectral_tf.settings import GENERATOR, random_key
+from spectral_tf.training.batch import Draw
+from spectral_tf.training.cluster_batch import ClusterPart, draw_clusters
 from tests.problems import SMALL, random_params
 
+PACKAGE = Path(spectral_tf.__file__).parent
 # Settings that decide numbers, refuse what others accept, or slow everything down.
 PINNED: dict[str, dict[str, Any]] = {
     "double": {"jax_enable_x64": True},
@@ -162,6 +176,47 @@ def test_training_gives_the_same_weights(values, expected_weights):
     for leaf, other in zip(found, expected_weights, strict=True):
         assert leaf.dtype == other.dtype
         assert_array_equal(leaf, other)
+
+
+def draws() -> dict[str, Any]:
+    """One of each that draws a class: a family of tables, of mixtures, and rows.
+
+    Not compiled: a program would be the one of before, whatever the settings are.
+    """
+    origin = Draw(key=random_key(3), step=0, progress=0.5)
+    families = [
+        EnsembleConfig(spectrum=name, dim=3, num_samples=8, num_components=2)
+        for name in ("authors", "flat")
+    ]
+    parts = tuple(MixturePart(ensemble=family) for family in families)
+    mixture = ClusterConfig(dim=3, num_samples=32, family="bi_class")
+    scales = ((1.0, 1.0), (2.0, 2.0))
+    shifted = [mixture.replace(scale_range=scale) for scale in scales]
+    chosen = tuple(ClusterFamily(instances=instances) for instances in shifted)
+    part = ClusterPart(families=chosen, dim=3, num_classes=2)
+    keys = [jax.random.fold_in(origin.key, place) for place in range(6)]
+    return {
+        "families of tables": [mixture_rows(key, parts, 0.5)[0] for key in keys],
+        "rows": sample_cluster_instance(origin.key, mixture).labels,
+        "families of mixtures": draw_clusters(part, origin, jnp.arange(6)).x,
+    }
+
+
+def test_classes_are_drawn_alike():
+    expected = draws()
+    with settings(PINNED["gumbel"]):
+        found = draws()
+    for name, value in expected.items():
+        assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_nothing_else_draws_by_that_setting():
+    texts = {path: path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
+    calls = re.compile(r"random\.(?:categorical|gumbel|choice)\(")
+    counts = {path.name: len(calls.findall(text)) for path, text in texts.items()}
+    assert {name: count for name, count in counts.items() if count} == {
+        "settings.py": 1
+    }
 
 
 def library() -> dict[str, Any]:
