@@ -10,7 +10,8 @@ program a hundred times slower. Whatever uses JAX here runs in one of two contex
 * `compiled_settings`: an estimator, a command, a training. These are compiled, and in
   single precision but for the parts that say otherwise.
 
-Keys come from `random_key` alone, which names their generator.
+Keys come from `random_key` alone, which names their generator, and draws of a class
+from `random_category`, which names how it draws.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-from jaxtyping import Array
+from jaxtyping import Array, Float, Int
 
 from spectral_tf.forks import Fork
 
@@ -46,6 +47,24 @@ def random_key(seed: int) -> Array:
     """
     offset = CONFIG.jax_random_seed_offset  # which JAX adds to every seed
     return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)
+
+
+def random_category(
+    key: Array, logits: Float[Array, " K"], shape: tuple[int, ...] = ()
+) -> Int[Array, "*shape"]:
+    """Draw classes, the same ones however JAX is set.
+
+    `jax_high_dynamic_range_gumbel` would give others, and no context sets it.
+
+    Args:
+        key: typed PRNG key; consumed.
+        logits: of the K classes, up to a constant.
+        shape: of what is drawn.
+
+    Returns:
+        Whole numbers in 0..K-1.
+    """
+    return jax.random.categorical(key, logits, shape=shape, mode="low")
 
 
 class DeviceError(RuntimeError):

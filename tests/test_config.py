@@ -96,7 +96,7 @@ RUNS: list[Case] = [
     bad(T, "num_steps=210|multiple of steps_per_call=25|change", num_steps=210),
     bad(T, "warmup_steps=2000|< num_steps=2000|lower it", warmup_steps=2000),
     bad(T, "shapes=()|at least one|try ((10, 50),)", shapes=()),
-    bad(T, "(d=2, N=9)|>= num_components=3|raise", shapes=((2, 9),)),
+    bad(T, "(d=2, N=9)|>= model.num_components=3|raise", shapes=((2, 9),)),
     bad(T, "(d=9, N=1)|N >= 2|raise", shapes=((9, 1),)),
     bad(T, "(d=9, N=50)|dim=10 only|agree", model=THEORY, shapes=((9, 50),)),
     bad(T, "N=49|num_samples=50 only|agree", model=GPT2, shapes=((10, 49),)),

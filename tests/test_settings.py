@@ -3,10 +3,12 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +20,15 @@ from threadpoolctl import threadpool_limits
 
 import spectral_tf
 from spectral_tf.apps.cli import main
-from spectral_tf.config import ClusterModelConfig, EnsembleConfig, TrainConfig
+from spectral_tf.clustering.instances import sample_cluster_instance
+from spectral_tf.config import (
+    ClusterConfig,
+    ClusterFamily,
+    ClusterModelConfig,
+    EnsembleConfig,
+    MixturePart,
+    TrainConfig,
+)
 from spectral_tf.estimators import (
     NetworkClusterer,
     SpectralClusterer,
@@ -29,9 +39,13 @@ from spectral_tf.estimators.threads import blas_controller, one_blas_thread
 from spectral_tf.model.cluster import predict_clusters
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import save_weights
-from spectral_tf.settings import GENERATOR
+from spectral_tf.sampling.mixtures import mixture_rows
+from spectral_tf.settings import GENERATOR, random_key
+from spectral_tf.training.batch import Draw
+from spectral_tf.training.cluster_batch import ClusterPart, draw_clusters
 from tests.problems import SMALL, random_params
 
+PACKAGE = Path(spectral_tf.__file__).parent
 # Settings that decide numbers, refuse what others accept, or slow everything down.
 PINNED: dict[str, dict[str, Any]] = {
     "double": {"jax_enable_x64": True},
@@ -162,6 +176,49 @@ def test_training_gives_the_same_weights(values, expected_weights):
     for leaf, other in zip(found, expected_weights, strict=True):
         assert leaf.dtype == other.dtype
         assert_array_equal(leaf, other)
+
+
+def drawings() -> dict[str, str]:
+    """The programs that draw a family of tables, rows, and a family of mixtures.
+
+    Traced, not run: a compiled one would be that of before, whatever the settings are.
+    """
+    key = random_key(3)
+    families = [
+        EnsembleConfig(spectrum=name, dim=3, num_samples=8, num_components=2)
+        for name in ("authors", "flat")
+    ]
+    parts = tuple(MixturePart(ensemble=family) for family in families)
+    mixture = ClusterConfig(dim=3, num_samples=8, family="bi_class")
+    chosen = tuple(ClusterFamily(instances=mixture) for _ in range(2))
+    part = ClusterPart(families=chosen, dim=3, num_classes=2)
+    programs = {
+        "families of tables": lambda key: mixture_rows(key, parts, 0.5)[0],
+        "rows": lambda key: sample_cluster_instance(key, mixture),
+        "families of mixtures": lambda key: draw_clusters(
+            part, Draw(key=key, step=0, progress=0.5), jnp.arange(2)
+        ),
+    }
+    return {name: str(jax.make_jaxpr(draw)(key)) for name, draw in programs.items()}
+
+
+def test_classes_are_drawn_by_the_same_programs():
+    expected = drawings()
+    key, logits = random_key(0), jnp.zeros(3)
+    plain = lambda key: jax.random.categorical(key, logits)
+    before = str(jax.make_jaxpr(plain)(key))
+    with settings(PINNED["gumbel"]):
+        assert drawings() == expected
+        assert str(jax.make_jaxpr(lambda key: plain(key))(key)) != before
+
+
+def test_nothing_else_draws_by_that_setting():
+    texts = {path: path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
+    calls = re.compile(r"random\.(?:categorical|gumbel|choice)\(")
+    counts = {path.name: len(calls.findall(text)) for path, text in texts.items()}
+    assert {name: count for name, count in counts.items() if count} == {
+        "settings.py": 1
+    }
 
 
 def library() -> dict[str, Any]:

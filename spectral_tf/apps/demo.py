@@ -56,8 +56,11 @@ REGISTERS = 8
 """Vectors that the trained network iterates; the first k of them are its answer."""
 BLOCKS = 8
 """Of the trained network, one product with S each."""
-SHAPE = (16, 64)
-"""Columns and rows of the tables that it is trained on."""
+SHAPES = ((16, 64), (48, 128))
+"""Columns and rows of the tables that it is trained on, as many of each in every step.
+
+Trained on the narrow ones alone, it forgets on tables of 64 columns what it started
+from."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,8 +121,8 @@ def training_start(config: DemoConfig) -> tuple[TrainConfig, Network[ModelConfig
 
     The start is subspace iteration, which is ahead of orthogonal iteration before the
     first step; its MLPs are random, so the seed decides them. What is kept is an
-    average of the weights. Of one small shape, which compiles fast, and
-    d = 64 is never seen.
+    average of the weights. Of two shapes, a narrow and a wide one; d = 64 is never
+    seen.
     """
     model, params = subspace_iteration(
         config.num_components, BLOCKS, registers=REGISTERS
@@ -130,12 +133,12 @@ def training_start(config: DemoConfig) -> tuple[TrainConfig, Network[ModelConfig
     start = with_adaptive_mlp(written, random_key(config.seed))
     train = TrainConfig(
         model=start.config,
-        shapes=(SHAPE,),
-        batch_size=32,
+        shapes=SHAPES,
+        batch_size=16,
         num_steps=config.steps,
         steps_per_call=math.gcd(config.steps, 25),
         warmup_steps=min(50, config.steps // 4),
-        learning_rate=3e-4,
+        learning_rate=2e-4,
         ema_decay=0.98,
         seed=config.seed,
     )
@@ -424,8 +427,9 @@ def trained_sentences(
         else ""
     )
     begin = f"Training, {counted(steps, 'step')} on synthetic tables of "
+    widths = " and ".join(str(dim) for dim, _ in SHAPES) + " columns"
     subjects = (
-        f"{begin}{SHAPE[0]} columns{cut}: beside its untrained start",
+        f"{begin}{widths}{cut}: beside its untrained start",
         "The trained transformer beside orthogonal iteration with as many products "
         "with S",
         f"Beside Rayleigh-Ritz, which solves exactly (eigh) in {REGISTERS} vectors "

@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Int
 from spectral_tf.config import ClusterConfig, require
 from spectral_tf.sampling.ensembles import valid_rows
 from spectral_tf.sampling.sampler import instance_keys
-from spectral_tf.settings import standard_settings
+from spectral_tf.settings import random_category, standard_settings
 from spectral_tf.spectra import einsum, unit
 
 
@@ -164,7 +164,7 @@ def sample_cluster_instance(key: Array, config: ClusterConfig) -> ClusterInstanc
     num, shape = config.num_samples, (config.num_samples, config.dim)
     means, scales = _means(keys["means"], config), _scales(keys["scales"], config)
     weights = _weights(keys["weights"], config)
-    labels = jax.random.categorical(keys["labels"], jnp.log(weights), shape=(num,))
+    labels = random_category(keys["labels"], jnp.log(weights), (num,))
     x = means[labels] + scales[labels] * _noise(keys["noise"], config)
     if config.outlier_share > 0:
         key_which, key_where = jax.random.split(keys["outliers"])

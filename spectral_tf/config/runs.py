@@ -176,8 +176,8 @@ class TrainConfig(RunConfig):
             require(
                 dim >= least_dim and samples >= 2,
                 f"TrainConfig.shapes has (d={dim}, N={samples}); d must be >= "
-                f"num_components={least_dim} and N >= 2; raise them (or give the model "
-                "max_components, so that smaller tables train fewer ranks).",
+                f"model.num_components={least_dim} and N >= 2; raise them (or give the "
+                "model max_components, so that smaller tables train fewer ranks).",
             )
             least = self.ensemble.min_samples
             require(

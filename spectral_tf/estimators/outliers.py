@@ -139,9 +139,11 @@ class SpectralOutlierDetector(OutlierMixin, BaseEstimator):
             reconstruction and those inside the components; the Mahalanobis distance
             that probabilistic PCA gives (top of this file). `"residual"`: the distance
             from the reconstruction alone, which does not see rows that are far out but
-            well reconstructed. The default is the better one on the mean of the tables
-            of `experiments/detector`; where only values that do not go together count,
-            ask for the residual.
+            well reconstructed: rows that keep every relation between the columns but
+            are ten times as large as any before are outliers by the former and none by
+            the latter, and `explain` says which of the two it is. The default is the
+            better one on the mean of the tables of `experiments/detector`; where only
+            values that do not go together count, ask for the residual.
         engine, weights, tol, fallback, max_iter, random_state: as `SpectralPCA`.
 
     Attributes: `pca_` (with `certificate_`), `center_` `[d]`, `offset_`,

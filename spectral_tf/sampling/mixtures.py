@@ -14,6 +14,7 @@ from spectral_tf.sampling.ensembles import family, valid_rows
 from spectral_tf.sampling.instance import Instance, make_instance
 from spectral_tf.sampling.orientation import Sample, oriented
 from spectral_tf.sampling.prescribed import Turned
+from spectral_tf.settings import random_category
 
 FAMILY_STREAM = 1_000_033
 """Folded into an instance's key to draw its family."""
@@ -132,7 +133,7 @@ def mixture_rows(
     _require_same_sizes(parts)
     configs = [part.ensemble for part in parts]
     logits = jnp.log(mixture_weights(parts, progress))
-    index = jax.random.categorical(jax.random.fold_in(key, FAMILY_STREAM), logits)
+    index = random_category(jax.random.fold_in(key, FAMILY_STREAM), logits)
     key_rows, key_count = jax.random.split(key)
     x = _rows(key_rows, index, configs)
     num_samples, mask = configs[0].num_samples, None

@@ -12,6 +12,7 @@ from spectral_tf.clustering.objective import renamed
 from spectral_tf.config import ClusterFamily, ClusterTrainConfig
 from spectral_tf.model.cluster import ClusterEstimate, ClusterTransformer
 from spectral_tf.sampling.sampler import instance_keys
+from spectral_tf.settings import random_category
 from spectral_tf.training.batch import Draw, Metrics
 from spectral_tf.training.streams import shape_key, start_key
 
@@ -81,7 +82,7 @@ def draw_clusters(
             )
             for family in part.families
         ]
-        place = jax.random.categorical(choose, shares)
+        place = random_category(choose, shares)
         return jax.tree.map(lambda *leaves: jnp.stack(leaves)[place], *mixtures)
 
     return jax.vmap(mixture_of)(instance_keys(origin.key, origin.step, indices))

@@ -8,11 +8,15 @@ import pytest
 from spectral_tf.apps.demo import (
     RIVALS,
     DemoConfig,
+    compare_trained,
     instance_sets,
     run_demo,
     training_start,
 )
-from spectral_tf.config import ConfigError
+from spectral_tf.config import ConfigError, EnsembleConfig
+from spectral_tf.estimators.networks import load_network
+from spectral_tf.sampling.sampler import sample_batch
+from spectral_tf.settings import random_key
 from spectral_tf.tables.load import DataError
 from spectral_tf.training.checkpoint import restore_latest
 
@@ -98,13 +102,30 @@ def test_the_constructed_network_is_orthogonal_iteration(result):
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_seed_trains_the_same_steps_and_counts_all_ranks(seed, tmp_path):
-    """The demo as it is: some minutes for each seed."""
-    found = run_demo(DemoConfig(seed=seed), tmp_path / "run")
-    assert found.report["steps"] == DemoConfig().steps
-    for sentence in found.sentences[1:3]:
+def test_every_seed_trains_ahead_of_its_start_and_of_the_classic(seed, tmp_path):
+    """The demo as it is, some minutes for each seed: on every rank of every set."""
+    config = DemoConfig(seed=seed)
+    run = run_demo(config, tmp_path / "run")
+    assert run.report["steps"] == config.steps
+    for sentence in run.sentences[1:3]:
         assert "of 12 ranks" in sentence
         assert "of 4 sets" in sentence
+    items = run.report["comparisons"]
+    # As wide as the narrow tables that it is trained on, which the demo does not show.
+    narrow = EnsembleConfig(dim=16, num_samples=64)
+    batch = sample_batch(random_key(100 + seed), narrow, 400)
+    start = training_start(config)[1]
+    network = load_network(run.folder / "train")
+    added = compare_trained(start, network, "synthetic d=16 N=64", batch)[1]
+    items = [*items, *(item.to_dict() for item in added)]
+    rivals = [item for item in items if item["against"].startswith(RIVALS[:2])]
+    assert len(rivals) == 5 * 2
+    for item in rivals:
+        gains = np.array([rank["mean"] for rank in item["cosine"]])
+        assert np.all(gains > 0), (item["instances"], item["against"], gains)
+        if item["instances"].startswith("synthetic d=64"):
+            widths = [rank["half_width"] for rank in item["cosine"]]
+            assert np.all(gains > widths), (item["against"], gains, widths)
 
 
 def test_depth_curves_end_at_full_depth(result):

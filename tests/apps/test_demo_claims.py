@@ -131,7 +131,7 @@ def sentences(steps):
 def test_each_rival_has_a_sentence_of_its_own():
     start, classic, ritz = sentences(steps=DemoConfig().steps)
     assert "Training, 400 steps" in start
-    assert "of 16 columns: beside its untrained start, |cos| is higher" in start
+    assert "of 16 and 48 columns: beside its untrained start, |cos| is higher" in start
     assert "higher on 3 of 3 ranks (by 0.0500)" in start
     assert "higher on 3 of 3 ranks (by 0.2000)" in classic
     assert "smaller on 0 of 1 set, larger on 1 (by 5.00 degrees)" in classic

@@ -86,6 +86,18 @@ def test_the_combined_judge(name, robust):
     assert_array_equal(found.predict(new), -1)
 
 
+def test_rows_ten_times_as_large_are_far_out_and_said_to_be():
+    """By the combined judge; not of rounding, but of their place."""
+    new = rows_of("totals", 200, 200, seed=1)
+    found = SpectralOutlierDetector(4).fit(rows_of("totals", 400))
+    assert_array_equal(found.predict(new), -1)
+    assert found.score_samples(new).max() < -10  # standard deviations
+    explained = found.explain(new)
+    assert_array_equal(explained.inside_share, 1)
+    assert_array_equal(explained.residual, 0)
+    assert "no feature differs from its reconstruction" in explained.sentence(0)
+
+
 @pytest.mark.parametrize("judge", ["residual", "combined"])
 @pytest.mark.parametrize("k", [4, 5])
 def test_as_many_components_as_the_rank_or_more(k, judge):

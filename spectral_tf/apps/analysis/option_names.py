@@ -95,13 +95,18 @@ def in_options(message: str, names: Mapping[str, str]) -> str:
     Returns:
         The message: `DemoConfig.svd=2` is `--svd=2`, `looped=True` is `--looped`. A
         bare word that may be an ordinary one (`data`, `seed`) is replaced only where a
-        value is set to it.
+        value is set to it. One that several options share is of the configuration
+        named before it: `EnsembleConfig.num_components=3 must be <= dim=2`.
     """
+    owner = ""
 
     def shown(match: re.Match[str]) -> str:
+        nonlocal owner
         name, flag, word = match["name"], match["flag"], match["word"]
         is_set = flag is not None or word is not None or match["equals"] is not None
-        option = names.get(name)
+        option = names.get(name, names.get(f"{owner}.{name}"))
+        if name in names:
+            owner = name.rpartition(".")[0] or owner
         if option is None or not (is_set or "." in name or "_" in name):
             return match[0]
         if flag is not None:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from spectral_tf.sampling.instance import Instance
 
 
+def _any_dim() -> EnsembleConfig:
+    """A family with the k that every d allows, since the network's overrules it."""
+    return EnsembleConfig(num_components=1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
     """Score a network on synthetic or real instances, beside orthogonal iteration."""
@@ -24,7 +29,7 @@ class Evaluate:
     # synthetic, digits, mnist, fashion-mnist, or a file.
     data: str = "synthetic"
     # Family of the synthetic instances; its k is overruled by the network's.
-    ensemble: EnsembleConfig = dataclasses.field(default_factory=EnsembleConfig)
+    ensemble: EnsembleConfig = dataclasses.field(default_factory=_any_dim)
     # Synthetic instances, or at most so many real blocks.
     num_instances: int = 200
     # Rows of a real block.
@@ -47,11 +52,18 @@ class Evaluate:
         from spectral_tf.tables.load import load_table
 
         key = random_key(self.seed)
+        self._check(k)
         if self.data == "synthetic":
             config = self.ensemble.replace(num_components=k)
             name = f"{config.spectrum} d={config.dim} N={config.num_samples}"
             return name, sample_batch(key, config, self.num_instances)
         table = load_table(self.data)
+        most = min(table.x.shape)
+        require(
+            0 <= self.svd <= most,
+            f"svd={self.svd} must lie in 0..{most} ({most} is the smaller side of the "
+            "table); lower it, or bring a larger table.",
+        )
         x = svd_reduce(table.x, self.svd) if self.svd else table.x
         blocks = row_blocks(
             key,
@@ -61,6 +73,24 @@ class Evaluate:
             max_blocks=self.num_instances,
         )
         return f"{table.name} d={x.shape[1]} N={self.block_size}", blocks
+
+    def _check(self, k: int) -> None:
+        """Refuse here what a configuration would refuse by a name of its own."""
+        require(
+            self.num_instances >= 1,
+            f"num_instances={self.num_instances} must be >= 1; ask for at least one.",
+        )
+        if self.data != "synthetic":
+            return
+        asked, change = f"Evaluate.num_components={k}", "ask for fewer components"
+        if self.weights is not None:
+            asked, change = (
+                f"{k}, the k of --weights {self.weights},",
+                "raise the latter",
+            )
+        require(k >= 1, f"{asked} must be >= 1; ask for at least one component.")
+        dim = self.ensemble.dim
+        require(k <= dim, f"{asked} must be <= EnsembleConfig.dim={dim}; {change}.")
 
     def run(self) -> Shown:
         """Sample or read, and score.
@@ -206,6 +236,10 @@ class Describe:
         require(
             self.preset in PRESETS,
             f"unknown preset {self.preset!r}; choose one of {', '.join(PRESETS)}.",
+        )
+        require(
+            self.dim is None or self.dim >= 1,
+            f"dim={self.dim} must be >= 1; leave it out for the model's.",
         )
         if self.weights is None:
             config = model_preset(self.preset)

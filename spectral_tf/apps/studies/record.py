@@ -1,6 +1,6 @@
 """The audit entry of a proof of concept, and how its decision is made again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +34,18 @@ def stock_entry(document: Mapping[str, Any], data: str | None) -> dict[str, Any]
     alarms = sorted(document["alarms"], key=lambda one: one["row"])
     status = components["status"]
     return {
-        "kind": "poc",
-        "command": {
-            "name": STOCK,
-            "arguments": {"data": data, "config": document["config"]},
-        },
-        "seed": document["config"]["seed"],
-        "input": _input(source),
-        "schema": {
-            "rows": source["days"] * source["items"],
-            "columns": [
-                {"name": f"{days} d", "dtype": "float64", "filled": 0}
-                for days in document["config"]["windows"]
-            ],
-            "left_out": [],
-        },
+        **_command(STOCK, document, data),
+        "schema": _schema(
+            source["days"] * source["items"],
+            [f"{days} d" for days in document["config"]["windows"]],
+        ),
         "engine": document["engine"],
         "certificate": {
             **{name: status.count(name) for name in ("certified", "loose", "replaced")},
             "tol": components["tol"],
             "status": status,
         },
-        "versions": package_versions(),
-        "device": device_document(),
+        **_circumstances(),
         "decision": {
             "threshold": min((one["score"] for one in alarms), default=0.0),
             "alarms": [_alarm(one) for one in alarms],
@@ -99,20 +88,8 @@ def shipping_entry(document: Mapping[str, Any], data: str | None) -> dict[str, A
     kept, shape = len(certificate["entries"]), (source["rows"], len(used))
     engine, strange = certificate["engine"], document["strange"]
     return {
-        "kind": "poc",
-        "command": {
-            "name": SHIPPING,
-            "arguments": {"data": data, "config": document["config"]},
-        },
-        "seed": document["config"]["seed"],
-        "input": _input(source),
-        "schema": {
-            "rows": source["rows"],
-            "columns": [
-                {"name": one["name"], "dtype": "float64", "filled": 0} for one in used
-            ],
-            "left_out": [],
-        },
+        **_command(SHIPPING, document, data),
+        "schema": _schema(source["rows"], [column["name"] for column in used]),
         "engine": {
             "name": engine,
             "reason": certificate["reason"],
@@ -124,8 +101,7 @@ def shipping_entry(document: Mapping[str, Any], data: str | None) -> dict[str, A
             "tol": certificate["tol"],
             "status": [one["status"] for one in certificate["entries"]],
         },
-        "versions": package_versions(),
-        "device": device_document(),
+        **_circumstances(),
         "decision": {
             "method": document["methods"]["described"]["method"],
             "sizes": [one["rows"] for one in document["groups"]],
@@ -146,14 +122,34 @@ def shipping_entry(document: Mapping[str, Any], data: str | None) -> dict[str, A
     }
 
 
-def _input(source: Mapping[str, Any]) -> dict[str, Any]:
+def _command(
+    name: str, document: Mapping[str, Any], data: str | None
+) -> dict[str, Any]:
+    """What was run, on which data."""
+    config, source = document["config"], document["data"]
     path = source["path"]
     return {
-        "source": source["name"],
-        "path": path,
-        "bytes": None if path is None else Path(path).stat().st_size,
-        "sha256": source["sha256"],
+        "kind": "poc",
+        "command": {"name": name, "arguments": {"data": data, "config": config}},
+        "seed": config["seed"],
+        "input": {
+            "source": source["name"],
+            "path": path,
+            "bytes": None if path is None else Path(path).stat().st_size,
+            "sha256": source["sha256"],
+        },
     }
+
+
+def _schema(rows: int, names: Sequence[str]) -> dict[str, Any]:
+    """The table that was analysed: columns of numbers without gaps."""
+    columns = [{"name": name, "dtype": "float64", "filled": 0} for name in names]
+    return {"rows": rows, "columns": columns, "left_out": []}
+
+
+def _circumstances() -> dict[str, Any]:
+    """Software and device of this process."""
+    return {"versions": package_versions(), "device": device_document()}
 
 
 def rerun_shipping(entry: Mapping[str, Any], data: Path | None) -> dict[str, Any]:

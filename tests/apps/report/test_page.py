@@ -2,172 +2,44 @@
 
 import dataclasses
 import json
-import math
 import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from spectral_tf.apps.report.figures import COLOURS
-from spectral_tf.apps.report.page import blocks, fonts, html, png_figures
 from spectral_tf.apps.report.page.html import page_html, write_page
 from spectral_tf.apps.report.page.parts import (
-    Chart,
     Details,
-    Fact,
-    Facts,
-    Heat,
-    Notice,
     Page,
     Section,
-    Series,
     Table,
-    Text,
 )
-from spectral_tf.apps.report.page.pieces import Axis
-from spectral_tf.apps.report.page.plotly_figures import (
-    chart_figure,
-    escaped,
-    heat_figure,
-)
-from spectral_tf.apps.report.page.png_figures import chart_png, heat_png
-from spectral_tf.apps.report.page.prepared import name_ticks, prepare_chart
 from spectral_tf.apps.report.page.words import (
-    columns_of,
-    number_text,
     shortened,
-    written,
 )
 from spectral_tf.config import ConfigError, DataError
 from tests.apps.report.browser import (
     Elements,
     chromium,
     colours_of,
-    contrast,
-    has_colour,
     open_page,
-    pixels,
     policy_source,
 )
+from tests.apps.report.pages import (
+    EVIL,
+    accuracy,
+    alarms,
+    evil,
+    heat,
+    sample,
+)
 
-NAN = math.nan
 ALLOWED = (
     "html head meta title link style template body a header h1 p div nav ol li details "
     "summary main section h2 dl dt dd span figure h3 button img figcaption table "
     "caption thead tbody tr th td strong footer script"
 )
-EVIL = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(2)>',
-    "<b>x</b>",
-    '<a href="javascript:alert(3)">y</a>',
-    "&lt;i&gt;z",
-    "--><!--",
-    "%{x} $\\alpha$ {y}",
-    "_hidden",
-)
-WEEKS = [f"2024-{month:02d}-{day:02d}" for month in range(1, 13) for day in (1, 11, 21)]
-SENSORS = ("temperature_inlet", "temperature_outlet", "pressure", "flow", "humidity")
-
-
-def wave(level):
-    return [level + 0.05 * math.sin(each / 4) for each in range(len(WEEKS))]
-
-
-def accuracy():
-    y = [*wave(0.9)[:20], NAN, NAN, *wave(0.9)[22:]]
-    low, high = [each - 0.02 for each in y], [each + 0.02 for each in y]
-    name, goal = Text("Spectral model", "スペクトルモデル"), Text("Goal", "目標")
-    series = (
-        Series(name, WEEKS, y, low, high),
-        Series(Text("Forest", "フォレスト"), WEEKS, wave(0.7), style="marks"),
-        Series(goal, WEEKS[::35], [0.88, 0.88], style="dashed"),
-    )
-    title = Text("Share of faults found", "故障の検知率")
-    note = Text("The bands are 95 % intervals.", "帯は 95% 区間です。")
-    axes = Text("Week", "週"), Text("Share", "割合")
-    return Chart("accuracy", title, *axes, series, note)
-
-
-def blame(names=SENSORS):
-    heights = np.linspace(0.5, 0.1, len(names)).tolist()
-    low, high = ([each + side for each in heights] for side in (-0.05, 0.05))
-    series = tuple(Series(one, names, heights, low, high) for one in ("A", "B"))
-    title = Text("What the alarms point to", "警報の原因")
-    axes = Text("Sensor", "センサー"), Text("Share of the score", "割合")
-    note = Text("Whiskers are 95 % intervals.", "ひげは 95% 区間です。")
-    return Chart("blame", title, *axes, series, note, kind="bars")
-
-
-def heat(names=SENSORS, is_signed=True):
-    values = np.linspace(-1, 1, len(names) ** 2).reshape(len(names), -1)
-    values[0, 1] = NAN
-    return Heat(
-        id="heat",
-        title=Text("Correlation", "相関"),
-        x_label="",
-        y_label=Text("Row", "行"),
-        values=values,
-        x_names=tuple(names),
-        y_names=tuple(names),
-        note=Text("Grey: not measured.", "灰色は未測定です。"),
-        unit=Text("correlation", "相関係数"),
-        is_signed=is_signed,
-    )
-
-
-def alarms(rows=40):
-    found = Text("bearing wear, replaced in the next stop", "軸受の摩耗。交換予定")
-    heads = ("Time", "日時"), ("Score", "スコア"), ("Sensor", "センサー")
-    heads += ("Warning time", "余裕時間"), ("Finding", "判明した内容")
-    days = [f"2025-01-{1 + each % 28:02d} 06:00" for each in range(rows)]
-    scores = [f"{9 - each / 9:.2f}" for each in range(rows)]
-    return Table(
-        caption=Text("The strongest alarms", "最も強い警報"),
-        head=tuple(Text(*each) for each in heads),
-        rows=tuple(
-            (*row, "flow", "9 h", found) for row in zip(days, scores, strict=True)
-        ),
-        strong=(0, 1),
-    )
-
-
-def sample():
-    found = Fact("87 %", Text("Faults found", "検知した故障"), "20 / 23", "good")
-    false = Fact("1.4", Text("False alarms", "誤報"), "> 0.5", "bad")
-    facts = Facts((found, false, Fact("9.5 h", Text("Warning time", "余裕時間"), "")))
-    steps = np.arange(1.0, 301)
-    loss = Series("Loss", steps.tolist(), (1 / steps).tolist())
-    folded = Chart("loss", "Loss", "Step", "Loss", (loss,), "Logarithmic.")
-    folded = dataclasses.replace(folded, log_x=True, log_y=True)
-    warning = Notice(Text("Some faults are injected.", "一部は人工的な故障です。"))
-    how = Details(Text("How it was computed", "計算の方法"), (folded, alarms(3)))
-    lead = Text("Eleven months of readings.", "11 か月分の記録を分析した結果です。")
-    return Page(
-        title=Text("Early warning of pump faults", "ポンプ故障の早期検知"),
-        lead=lead,
-        sections=(
-            Section("short", Text("In short", "要点"), (facts, lead, warning)),
-            Section("good", Text("How good it is", "検知の精度"), (accuracy(), how)),
-            Section("why", Text("Causes", "原因"), (blame(), heat())),
-            Section("all", Text("All alarms", "警報の一覧"), (alarms(), "42")),
-        ),
-    )
-
-
-def evil():
-    """Every place of a page that takes a text has a malicious one."""
-    text = " ".join(EVIL)
-    lines = Series(EVIL[2], [0.0, 1.0], [1.0, 2.0], label=list(EVIL[:2]))
-    chart = Chart("lines", text, EVIL[2], EVIL[3], (lines, lines), text)
-    bars = dataclasses.replace(blame(EVIL), title=text, note=text, x_label=EVIL[0])
-    matrix = dataclasses.replace(heat(EVIL), unit=EVIL[3], y_label=EVIL[1], title=text)
-    table = Table(text, EVIL, (EVIL, EVIL), strong=(1,))
-    tiles = Facts((Fact(EVIL[0], EVIL[1], text, "bad"),))
-    fold = Details(text, (matrix, Notice(text)))
-    parts = (tiles, text, Text(text, text), chart, bars, table, fold, "w" * 3000)
-    return Page(text, text, (Section("evil", text, parts), Section("b", EVIL[1], ())))
 
 
 @pytest.fixture(scope="module")
@@ -357,154 +229,3 @@ def test_what_does_not_fit_together_is_refused(tmp_path):
     for name in ("a b", "page_main", "", '"'):
         with pytest.raises(ConfigError, match="letters a to z"):
             page_html(Page("t", "l", (Section(name, "S", ()),)), "en")
-
-
-@pytest.mark.parametrize("lang", ["en", "ja"])
-def test_plotly_knows_every_attribute_of_the_figures(lang):
-    from plotly.graph_objects import Figure
-
-    figures = [chart_figure(each, lang) for each in (accuracy(), blame())]
-    for spec in (*figures, heat_figure(heat(), lang)):
-        Figure(data=spec["data"], layout=spec["layout"])
-        Figure(layout=spec["narrow"])
-        assert spec["config"]["displayModeBar"] is False
-        json.dumps(spec, allow_nan=False)
-
-
-def test_gaps_stay_gaps_and_a_lone_point_is_drawn():
-    y = [1.0, NAN, 3.0, math.inf, *[None] * 60, 5.0, 6.0]
-    x = [float(each) for each in range(len(y))]
-    one = Series("s", x, y, [0.5] * 66, [9.0] * 64 + [NAN] * 2)
-    spec = chart_figure(Chart("c", "t", "x", "y", (one,), "n"), "en")
-    band, line, lone = spec["data"]
-    assert line["y"] == [1.0, None, 3.0, None, *[None] * 60, 5.0, 6.0]
-    assert line["hovertext"][1] == "–"
-    assert lone["x"] == [0.0, 2.0]
-    assert band["fill"] == "toself"
-    assert band["x"][-1] == 0.0
-    logged = Chart("c", "t", "x", "y", (one,), "n", log_x=True, log_y=True)
-    assert chart_figure(logged, "en")["data"][1]["x"][0] is None  # log of 0
-
-
-def test_every_stretch_of_a_band_is_a_polygon_of_its_own():
-    band = chart_figure(accuracy(), "en")["data"][0]
-    gap = band["x"].index(None)
-    assert band["y"][gap] is None
-    assert band["x"][0] == band["x"][gap - 1] == WEEKS[0]
-    assert band["x"][gap + 1] == WEEKS[22]
-
-
-def test_positions_are_numbers_dates_or_names():
-    def kind(*x):
-        one = Series("s", x, [1.0] * len(x))
-        return prepare_chart(Chart("c", "t", "x", "y", (one,), "n"), "en").x
-
-    assert kind(1.0, 2.0).kind == "number"
-    assert kind("2024-01-01T10:00:00Z", "2024-02").kind == "time"
-    assert kind("2024-01-01T10:00:00+09:00").has_clock
-    assert kind("1970-01-01").kind == "time"
-    assert kind("2024-02-30").kind == "names"
-    assert kind("20240101", "a", "a").names == ("20240101", "a")
-    twins = prepare_chart(blame(("a", "a")), "en")
-    assert twins.x.names == ("a", "a")
-    assert twins.tracks[0].x == (0.0, 1.0)
-    assert prepare_chart(blame(), "en").is_flat
-    assert not twins.is_flat
-
-
-def test_short_names_are_thinned_and_long_ones_turned():
-    hours = Axis("names", "", tuple(f"{each:02d}" for each in range(24)))
-    assert len(name_ticks(hours, is_below=True).places) == 24
-    thin = name_ticks(hours, is_below=True, is_narrow=True)
-    assert thin.places == tuple(range(0, 24, 2))
-    assert not thin.is_aslant
-    long = name_ticks(Axis("names", "", SENSORS * 3), is_below=True)
-    assert long.is_aslant
-    assert long.texts == SENSORS * 3
-
-
-def test_the_picture_has_the_colours_of_the_figure():
-    image = pixels(chart_png(accuracy(), "en"))
-    assert image.shape == (400, 900, 3)
-    assert all(has_colour(image, each) for each in COLOURS[:3])
-    alone = dataclasses.replace(accuracy(), series=accuracy().series[:1])
-    assert not has_colour(pixels(chart_png(alone, "en")), COLOURS[1])
-    signed = pixels(heat_png(heat(), "en"))
-    for colour in ("#0a4a80", "#a01c1c", "#b7bbc2"):
-        assert has_colour(signed, colour)
-    unsigned = pixels(heat_png(heat(is_signed=False), "en"))
-    assert has_colour(unsigned, "#0a3558")
-    assert not has_colour(unsigned, "#a01c1c")
-
-
-@pytest.mark.parametrize("values", [[], [NAN, NAN], [2.0, 2.0], [-1e300, 1e300]])
-def test_a_picture_of_almost_nothing_is_drawn_without_a_warning(values):
-    one = Series("s", [float(each) for each in range(len(values))], values)
-    chart = Chart("c", "t", "x", "y", (one,), "n")
-    empty = dataclasses.replace(chart, series=())
-    for each in (chart, empty, dataclasses.replace(chart, log_y=True, kind="bars")):
-        assert pixels(chart_png(each, "en")).shape[1] == png_figures.WIDTH
-    names = tuple(map(str, range(len(values))))
-    matrix = np.array(values).reshape(1, -1)
-    for is_signed in (False, True):
-        one = heat(is_signed=is_signed)
-        one = dataclasses.replace(one, values=matrix, x_names=names, y_names=("r",))
-        assert pixels(heat_png(one, "en")).shape[1] == png_figures.WIDTH
-        json.dumps(heat_figure(one, "en"), allow_nan=False)
-
-
-def test_without_a_japanese_font_a_picture_speaks_english(monkeypatch):
-    english = chart_png(accuracy(), "en")
-    monkeypatch.setattr(fonts, "JAPANESE", ())
-    monkeypatch.setattr(fonts, "JAPANESE_FILES", ())
-    for each in (fonts.families, fonts.has_japanese):
-        each.cache_clear()
-    try:
-        assert not fonts.has_japanese()
-        assert fonts.drawable("故障 x", fonts.families("en")) == "?? x"
-        assert np.array_equal(pixels(chart_png(accuracy(), "ja")), pixels(english))
-        assert pixels(heat_png(heat(("故障", "β", "🙂")), "ja")).shape[1] == 900
-    finally:
-        for each in (fonts.families, fonts.has_japanese):
-            each.cache_clear()
-
-
-def test_texts_are_sound_and_short():
-    assert written("a\0b\ud800c\u202ed\ufffe\te", "en") == "a�b�c�d�\te"
-    page_html(Page("\ud800\0", "l", ()), "en").encode("utf-8")
-    data = html._data([{"id": EVIL[0] + EVIL[5]}])
-    assert data.count("<") == 2  # the element's own
-    assert (
-        json.loads(data[data.index("[") : data.rindex("]") + 1])[0]["id"][:8]
-        == "<script>"
-    )
-    assert escaped("<b>&lt;\nx") == "&lt;b&gt;&amp;lt;<br>x"
-    assert shortened("temperature_inlet", 15) == "temperatu…inlet"
-    assert columns_of(shortened("温度センサー" * 3, 2)) <= 2
-    assert 7 <= columns_of(shortened("温度センサー" * 3, 9)) <= 9
-    shown = {0.0: "0", -12345.6: "−12,346", 0.123456: "0.1235", 1.2e-9: "1.2e−09"}
-    assert [number_text(each) for each in shown] == list(shown.values())
-    assert number_text(-0.0) == "0"
-
-
-def test_columns_of_numbers_stand_under_each_other():
-    classes = {
-        "number": ("0.84 (0.81–0.86)", "–", "12 h", "−3", "1.2e−05"),
-        "date": ("2025-01-01", "2025-01-01 10:00"),
-        "short": ("pump", "pump 3"),
-        "wordy": ("a sentence of many words", "x"),
-        "long": ("w" * 40, "1"),
-    }
-    for name, texts in classes.items():
-        assert blocks._cell_class(texts) == f' class="{name}"'
-
-
-def test_texts_stand_out_from_their_ground():
-    style = html._own("page.css")
-    light, dark = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
-    for block in (light, dark):
-        colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-        for ink in ("ink", "soft", "accent", "good", "bad"):
-            for ground in ("ground", "card", "tint"):
-                assert contrast(colours[ink], colours[ground]) >= 4.5
-        assert contrast(colours["ink"], colours["warn-ground"]) >= 4.5

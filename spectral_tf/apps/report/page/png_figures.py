@@ -1,8 +1,8 @@
 """Figures as small pictures, for readers without JavaScript and for paper."""
 
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
 import matplotlib as mpl
 import numpy as np
@@ -78,13 +78,10 @@ def chart_png(chart: Chart, lang: str) -> bytes:
     Returns:
         The bytes of a PNG, `WIDTH` pixels wide.
     """
-    lang = drawn_language(lang)
-    prepared = prepare_chart(chart, lang)
-    letters = _letters(prepared, lang)
-    with mpl.rc_context({**LOOK, "font.family": list(letters.fonts)}):
-        figure, axis = _new(prepared.height)
-        _Pen(axis, prepared, letters).draw()
-        return _png(figure)
+    prepared, letters = _prepared(chart, lang)
+    return _picture(
+        prepared, letters, lambda axis: _Pen(axis, prepared, letters).draw()
+    )
 
 
 def heat_png(heat: Heat, lang: str) -> bytes:
@@ -97,14 +94,8 @@ def heat_png(heat: Heat, lang: str) -> bytes:
     Returns:
         The bytes of a PNG, `WIDTH` pixels wide.
     """
-    lang = drawn_language(lang)
-    prepared = prepare_heat(heat, lang)
-    letters = _letters(prepared, lang)
-    with mpl.rc_context({**LOOK, "font.family": list(letters.fonts)}):
-        figure, axis = _new(prepared.height)
-        if prepared.values.size:
-            _draw_heat(figure, axis, prepared, letters)
-        return _png(figure)
+    prepared, letters = _prepared(heat, lang)
+    return _picture(prepared, letters, lambda axis: _draw_heat(axis, prepared, letters))
 
 
 def picture_legend(figure: Chart | Heat, lang: str) -> str:
@@ -118,11 +109,32 @@ def picture_legend(figure: Chart | Heat, lang: str) -> str:
         `#1: name; #2: ...` of the texts that no installed font can write, empty if all
         are drawn.
     """
+    numbers = _prepared(figure, lang)[1].numbers
+    return "; ".join(f"{label}: {text}" for text, label in numbers.items())
+
+
+@overload
+def _prepared(figure: Chart, lang: str) -> tuple[PreparedChart, "_Letters"]: ...
+@overload
+def _prepared(figure: Heat, lang: str) -> tuple[PreparedHeat, "_Letters"]: ...
+def _prepared(figure: Chart | Heat, lang: str) -> Any:
+    """What is drawn, in the language of the picture, and who writes its texts."""
     lang = drawn_language(lang)
     is_chart = isinstance(figure, Chart)
     prepared = prepare_chart(figure, lang) if is_chart else prepare_heat(figure, lang)
-    numbers = _letters(prepared, lang).numbers
-    return "; ".join(f"{label}: {text}" for text, label in numbers.items())
+    return prepared, _letters(prepared, lang)
+
+
+def _picture(
+    prepared: PreparedChart | PreparedHeat,
+    letters: "_Letters",
+    draw: Callable[[Axes], None],
+) -> bytes:
+    """A PNG of what `draw` draws."""
+    with mpl.rc_context({**LOOK, "font.family": list(letters.fonts)}):
+        figure, axis = _new(prepared.height)
+        draw(axis)
+        return _png(figure)
 
 
 class _Letters:
@@ -322,9 +334,10 @@ def _legend(axis: Axes, handles: Sequence[Any], names: Sequence[str]) -> None:
     )
 
 
-def _draw_heat(
-    figure: Figure, axis: Axes, heat: PreparedHeat, letters: _Letters
-) -> None:
+def _draw_heat(axis: Axes, heat: PreparedHeat, letters: _Letters) -> None:
+    """The cells, their numbers and the scale of colours; nothing without cells."""
+    if not heat.values.size:
+        return
     plain = LinearSegmentedColormap.from_list("shades", heat.shades)
     shades = plain.with_extremes(bad=MISSING)
     low, high = heat.ends
@@ -346,7 +359,8 @@ def _draw_heat(
             colour = _ink_on(shades(float(share)))
             place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
             axis.text(column, row, text, color=colour, **place)
-    bar: Any = figure.colorbar(drawn, ax=axis, pad=0.015, aspect=28)
+    figure: Any = axis.figure
+    bar = figure.colorbar(drawn, ax=axis, pad=0.015, aspect=28)
     bar.set_label(letters(heat.unit))
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda each, _: number_text(each)))
