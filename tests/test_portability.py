@@ -30,7 +30,9 @@ def built(name):
 
 def faults(program):
     """What an accelerator cannot run, or runs far slower."""
-    return sorted((program.calls - LIBRARY[program.platform]) | (program.types - NUMBERS))
+    return sorted(
+        (program.calls - LIBRARY[program.platform]) | (program.types - NUMBERS)
+    )
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

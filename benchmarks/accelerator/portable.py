@@ -96,6 +96,11 @@ def exported(build: Build, platform: str) -> Portable:
     return read_module(platform, program.mlir_module())
 
 
+def once(build: Build) -> Build:
+    """The same build, run a single time, so that its function is traced once."""
+    return functools.cache(build)
+
+
 # The programs -----------------------------------------------------------------------
 
 
