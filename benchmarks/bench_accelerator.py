@@ -7,21 +7,27 @@
 Parts: `steps` (training steps over all devices of a target), `forward` (batches of
 tables), `sampler`, `portability` (library calls of every public program, by
 `jax.export`; needs no compiler). Counted, not timed: nothing here runs but on a CPU.
-`--here` is what to run where there is a GPU or TPU.
+`pods`: instances/s, time and chip-hours on 1, 8 and 256 chips, by arithmetic on the
+records of `steps` (`--counts FILE`, two batch sizes). `--here` is what to run where
+there is a GPU or TPU.
 """
 
 import argparse
+import contextlib
 import datetime
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from accelerator import absent, portable, programs, tables
+import jax
+from accelerator import absent, here, pods, portable, programs, tables
 from accelerator.measure import measured
 from timing import record
 
+import spectral_tf
 from spectral_tf.apps.report import plain_table
+from spectral_tf.weights import load_manifest
 
 HERE = Path(__file__).parent
 SIZES = ((8, 16, 6, 2),)
@@ -72,7 +78,7 @@ def bench_steps(args: argparse.Namespace, out: Path) -> str:
                 row = measured(lowered, target) | {"shapes": [10, 50], "lift": kind}
                 label = name if kind == "shard_map" else f"{name}, {kind}"
                 rows.append(keep(out, "steps", row | {"program": label}))
-    return tables.steps_table(rows) if rows else ""
+    return tables.steps_table(rows)
 
 
 def bench_forward(args: argparse.Namespace, out: Path) -> str:
@@ -89,7 +95,7 @@ def bench_forward(args: argparse.Namespace, out: Path) -> str:
                 row |= {"program": name, "shapes": shape}
                 row["sizes"] = "{} of {} x {}, k={}".format(*shape)
                 rows.append(keep(out, "forward", row))
-    return tables.calls_table(rows) if rows else ""
+    return tables.calls_table(rows)
 
 
 def bench_sampler(args: argparse.Namespace, out: Path) -> str:
@@ -102,7 +108,7 @@ def bench_sampler(args: argparse.Namespace, out: Path) -> str:
             row = measured(lowered, target) | {"program": name, "shapes": [10, 50]}
             row["sizes"] = f"{batch} of 50 x 10"
             rows.append(keep(out, "sampler", row))
-    return tables.calls_table(rows) if rows else ""
+    return tables.calls_table(rows)
 
 
 def bench_portability(args: argparse.Namespace, out: Path) -> str:
@@ -110,8 +116,8 @@ def bench_portability(args: argparse.Namespace, out: Path) -> str:
     platforms = (*portable.PLATFORMS, "cpu")
     rows, plain = [], 0
     builds = portable.programs()
-    names = chosen(args, builds)
-    for name in names[-12:] if args.smoke else names:
+    names = chosen(args, builds)[: 2 if args.smoke else None]
+    for name in names:
         build = portable.once(builds[name])
         calls = {p: sorted(portable.exported(build, p).calls) for p in platforms}
         keep(out, "portability", {"program": name, "calls": calls, "shapes": []})
@@ -122,12 +128,51 @@ def bench_portability(args: argparse.Namespace, out: Path) -> str:
     return "\n".join([plain_table(("program", *platforms), rows), note])
 
 
+def bench_pods(args: argparse.Namespace, out: Path) -> str:
+    """Arithmetic on the counts of earlier runs; nothing is compiled."""
+    del out
+    lines = pods.read_counts(args.counts)
+    names = spectral_tf.pretrained_names()
+    runs = pods.runs_of([(name, load_manifest(name)) for name in names])
+    hop, launch = 1e-6 * args.hop_us, 1e-6 * args.launch_us
+    rows = pods.table_rows(lines, runs, hop, args.price)
+    table = plain_table(pods.HEADER, rows)
+    said = [
+        "Arithmetic, not measurement: v5e, instances of d=10 and N=50.",
+        f"Assumed: {args.hop_us:g} us from chip to chip.",
+        *pods.notes({name: lines[name] for name in lines}, hop, launch),
+    ]
+    return "\n".join([table, *said])
+
+
 PARTS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
     "steps": bench_steps,
     "forward": bench_forward,
     "sampler": bench_sampler,
     "portability": bench_portability,
+    "pods": bench_pods,
 }
+COUNTED = ("steps", "forward", "sampler", "portability")
+"""Parts of `--part all`; `pods` reads what they have counted."""
+
+
+def check_here(args: argparse.Namespace, out: Path) -> bool:
+    """Answers and speed of what is here; whether all answers are right."""
+    device = jax.devices()[0]
+    print(f"{len(jax.devices())} of {device.device_kind} ({device.platform})")
+    work, lines = here.plan(args.smoke), []
+    trace = (
+        jax.profiler.trace(args.profile) if args.profile else contextlib.nullcontext()
+    )
+    with trace:
+        for section, run in here.SECTIONS.items():
+            for row in run(work):
+                print(f"here: {section}: {row['name']}", file=sys.stderr)
+                lines.append(row)
+                keep(out, f"here-{section}", row | {"shapes": [], "smoke": args.smoke})
+    header = ("what", "result", "against the CPU")
+    print(plain_table(header, [here.cells(row) for row in lines]))
+    return all(row.get("right") is not False for row in lines)
 
 
 def options() -> argparse.ArgumentParser:
@@ -138,6 +183,12 @@ def options() -> argparse.ArgumentParser:
     add("--program", nargs="+", metavar="NAME", help="of the part; default all")
     add("--batch", type=int, help="instances of a device in a step, default 256")
     add("--lift", nargs="+", choices=("shard_map", "pmap"), default=["shard_map"])
+    add("--counts", type=Path, help="records of --part steps, for --part pods")
+    add("--hop-us", type=float, default=1.0, help="pods: us from chip to chip")
+    add("--launch-us", type=float, default=3.0, help="pods: us of a kernel launch")
+    add("--price", type=float, help="pods: of a chip-hour, in your currency")
+    add("--here", action="store_true", help="check the devices of this machine")
+    add("--profile", help="folder for a trace of --here")
     add("--smoke", action="store_true", help="one tiny program of each part")
     add("--out", type=Path, help="JSON lines are appended to it")
     return parser
@@ -150,11 +201,18 @@ def main() -> None:
     args.batch = args.batch or (4 if args.smoke else 256)
     if args.smoke:
         args.target = ["v5e:2x2", "h200"]
-    for part in PARTS if args.part == "all" else (args.part,):
-        table = PARTS[part](args, out)
-        if table:
-            print(table)
+    if args.part == "pods" and not args.counts:
+        raise SystemExit("--part pods needs --counts FILE, records of --part steps.")
+    if not args.here:
+        for part in COUNTED if args.part == "all" else (args.part,):
+            print(PARTS[part](args, out))
+    # The smoke of everything has a smoke of the check, too.
+    is_right = True
+    if args.here or (args.smoke and args.part == "all"):
+        is_right = check_here(args, out)
     print(f"recorded in {out}")
+    if not is_right:
+        raise SystemExit("an answer differs from the CPU's: see WRONG above")
 
 
 if __name__ == "__main__":

@@ -56,8 +56,10 @@ def step_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def steps_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Training steps."""
-    return plain_table(STEP_HEADER, [step_cells(row) for row in rows])
+    """Training steps; "" without any."""
+    return (
+        "" if not rows else plain_table(STEP_HEADER, [step_cells(row) for row in rows])
+    )
 
 
 CALL_HEADER = (
@@ -83,5 +85,7 @@ def call_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def calls_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Forward passes and samplers."""
-    return plain_table(CALL_HEADER, [call_cells(row) for row in rows])
+    """Forward passes and samplers; "" without any."""
+    return (
+        "" if not rows else plain_table(CALL_HEADER, [call_cells(row) for row in rows])
+    )
