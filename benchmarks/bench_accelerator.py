@@ -72,10 +72,16 @@ def bench_steps(args: argparse.Namespace, out: Path) -> str:
         for name in chosen(args, ("equivariant",) if args.smoke else programs.STEPS):
             for kind in args.lift:
                 say("steps", target, f"{name} by {kind}")
+                unroll = {"unroll": args.unroll} if name != "gmm-small" else {}
                 lowered = programs.lowered_step(
-                    name, args.batch, target.devices, args.smoke, parallel=kind
+                    name,
+                    args.batch,
+                    target.devices,
+                    args.smoke,
+                    **({"parallel": kind} | unroll),
                 )
                 row = measured(lowered, target) | {"shapes": [10, 50], "lift": kind}
+                row["unroll"] = args.unroll
                 label = name if kind == "shard_map" else f"{name}, {kind}"
                 rows.append(keep(out, "steps", row | {"program": label}))
     return tables.steps_table(rows)
@@ -182,6 +188,7 @@ def options() -> argparse.ArgumentParser:
     add("--target", nargs="+", default=list(absent.TARGETS), metavar="NAME")
     add("--program", nargs="+", metavar="NAME", help="of the part; default all")
     add("--batch", type=int, help="instances of a device in a step, default 256")
+    add("--unroll", type=int, default=1, help="steps: blocks in one turn of the loop")
     add("--lift", nargs="+", choices=("shard_map", "pmap"), default=["shard_map"])
     add("--counts", type=Path, help="records of --part steps, for --part pods")
     add("--hop-us", type=float, default=1.0, help="pods: us from chip to chip")

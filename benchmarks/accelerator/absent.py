@@ -92,6 +92,8 @@ def target(name: str) -> Target:
     if why:
         raise RuntimeError(why)
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # ask no machine what it is
+    # No chip is taken, so two may compile at once.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     jax.devices("cpu")  # registers the plug-ins
     if kind_of(name) == "gpu":
         described = topologies.get_topology_desc(

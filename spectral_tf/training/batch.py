@@ -168,7 +168,7 @@ def answer(
     )
     if dtype != jnp.float32:
         params, inputs, start = jax.tree.map(lower, (params, inputs, start))
-    model = SpectralTransformer(part.model)
+    model = SpectralTransformer(part.model, unroll=config.unroll)
     estimate, _ = model.apply({"params": params}, *inputs, start)
     return Estimate(*(leaf.astype(jnp.float32) for leaf in estimate))
 
