@@ -126,6 +126,9 @@ class TrainConfig(RunConfig):
     eigenvalue_weight: float = 0.0
     # Of the network's forward and backward pass; weights and targets stay float32.
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    # Blocks written out in one turn of the loop over them: on an accelerator fewer
+    # launches for longer compiling; the numbers are the same.
+    unroll: int = 1
     # Draw the registers' start vectors anew for each instance (equivariant).
     random_starts: bool = True
     # Share of instances whose registers start near the answer, at distances from 1e-4
@@ -141,6 +144,7 @@ class TrainConfig(RunConfig):
         """Check the bounds."""
         super().validate()
         self.at_least(0, "eigenvalue_weight")
+        self.at_least(1, "unroll")
         self._validate_parts()
         self._validate_shapes()
 

@@ -34,10 +34,11 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from spectral_tf.config import ModelConfig
-from spectral_tf.model.attention import attention_weights, contraction, unit_rows
+from spectral_tf.model.attention import attention_weights, unit_rows
 from spectral_tf.model.dense import ACTIVATIONS
 from spectral_tf.model.inputs import ScaledRows
 from spectral_tf.model.moment import Moment
+from spectral_tf.model.products import small_products
 
 Vectors = Float[Array, "k C d"]
 Scalars = Float[Array, "k c"]
@@ -74,7 +75,7 @@ class CrossAttention(nn.Module):
         data: ScaledRows | Moment,
     ) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]` from the data; scalars get zero."""
-        cfg, einsum = self.config, contraction(self.config)
+        cfg, einsum = self.config, small_products(self.config)
         shape = (cfg.vector_channels, cfg.cross_heads)
         query = self.param("query", cross_query_init(cfg), shape)
         out = self.param("out", cross_out_init(cfg), shape[::-1])
@@ -105,7 +106,7 @@ class SelfAttention(nn.Module):
     @nn.compact
     def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]` from the k registers themselves."""
-        cfg, einsum = self.config, contraction(self.config)
+        cfg, einsum = self.config, small_products(self.config)
         heads, gates = cfg.num_heads, cfg.register_rows
         big, small = cfg.vector_channels, cfg.scalar_channels
         parameter = self_attention_init(cfg)
@@ -155,7 +156,7 @@ class ChannelMLP(nn.Module):
     @nn.compact
     def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]`, each register by itself."""
-        cfg, einsum = self.config, contraction(self.config)
+        cfg, einsum = self.config, small_products(self.config)
         big, small, hidden = cfg.vector_channels, cfg.scalar_channels, cfg.mlp_width
         noise = NOISE if cfg.initialisation != "random" else 1.0
         normal = nn.initializers.normal

@@ -8,6 +8,7 @@ written for ONE instance; lift it with `jax.vmap`. There is no positional code o
 tokens (unless `positions="learned"`), so the answer does not depend on the row order.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -108,6 +109,8 @@ class SpectralTransformer(nn.Module):
 
     Attributes:
         config: the model.
+        unroll: blocks written out in one turn of the loop over them: more to compile,
+            less to launch; the answer is the same.
 
     Example:
         >>> import jax, spectral_tf
@@ -122,6 +125,7 @@ class SpectralTransformer(nn.Module):
     """
 
     config: ModelConfig
+    unroll: int = 1
 
     @nn.compact
     def __call__(
@@ -183,7 +187,7 @@ class SpectralTransformer(nn.Module):
             state = block.apply({"params": block_params}, state, *extra)
             return state, state if capture else None
 
-        state, history = run_blocks(cfg, step, state, params)
+        state, history = run_blocks(cfg, step, state, params, self.unroll)
         dim = x.dim if isinstance(x, Moment) else x.shape[1]
         reader = self._reader(data)
         read = lambda state: cut_columns(reader(state), dim)
@@ -255,7 +259,9 @@ class SpectralTransformer(nn.Module):
         return lambda state: read_tokens(cfg, kernels, tokens_of(state), rows)
 
 
-def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple:
+def run_blocks(
+    config: ModelConfig, step: Any, state: Any, params: Any, unroll: int = 1
+) -> tuple:
     """Scan `step` over the blocks, in the order that `config` gives.
 
     Args:
@@ -263,22 +269,24 @@ def run_blocks(config: ModelConfig, step: Any, state: Any, params: Any) -> tuple
         step: `(state, block_params) -> (state, output)`.
         state: the residual stream.
         params: stacked block parameters, leading axis `num_unique_blocks`.
+        unroll: blocks written out in one turn.
 
     Returns:
         `(state, outputs stacked over all num_blocks blocks)`.
 
     Source: Dehghani et al. (2019), Universal Transformers, for repeating a block.
     """
+    scan = functools.partial(jax.lax.scan, unroll=unroll)
     pick = lambda index: jax.tree.map(lambda leaf: leaf[index], params)
     if config.looped:
         only = pick(0)  # weight tying: L blocks, one set of weights
         turn = lambda state, _: step(state, only)
-        return jax.lax.scan(turn, state, None, length=config.num_blocks)
+        return scan(turn, state, None, length=config.num_blocks)
     if config.schedule is None:
-        return jax.lax.scan(step, state, params)
+        return scan(step, state, params)
     # Place l runs the weights of block `block_order[l]`.
     turn = lambda state, index: step(state, pick(index))
-    return jax.lax.scan(turn, state, jnp.array(config.block_order))
+    return scan(turn, state, jnp.array(config.block_order))
 
 
 @standard_settings()

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Bool, Float
@@ -43,5 +44,6 @@ def make_instance(
     """
     mask = jnp.ones(x.shape[0], bool) if mask is None else mask
     x = jnp.where(mask[:, None], x, 0.0)
-    values, vectors = top_eigenpairs(covariance(x, mask), num_components)
+    with jax.named_scope("targets"):
+        values, vectors = top_eigenpairs(covariance(x, mask), num_components)
     return Instance(x, mask, values, vectors)

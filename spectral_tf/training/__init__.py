@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spectral_tf.training.hot_start import trainable, with_adaptive_mlp
     from spectral_tf.training.lines import ProgressLines
     from spectral_tf.training.loop import NonFiniteError, pretrain
-    from spectral_tf.training.parallel import parallel_steps
+    from spectral_tf.training.parallel import lowered_steps, parallel_steps
     from spectral_tf.training.presence import RunLock
     from spectral_tf.training.provenance import versions
     from spectral_tf.training.records import Progress, Records
@@ -60,6 +60,7 @@ __all__ = [
     "instance_loss",
     "join",
     "learning_rate",
+    "lowered_steps",
     "optimiser",
     "parallel_steps",
     "parts_of",
@@ -90,7 +91,7 @@ _HOMES = {
     "hot_start": ("trainable", "with_adaptive_mlp"),
     "lines": ("ProgressLines",),
     "loop": ("NonFiniteError", "pretrain"),
-    "parallel": ("parallel_steps",),
+    "parallel": ("lowered_steps", "parallel_steps"),
     "presence": ("RunLock",),
     "provenance": ("versions",),
     "records": ("Progress", "Records"),

@@ -168,7 +168,7 @@ def answer(
     )
     if dtype != jnp.float32:
         params, inputs, start = jax.tree.map(lower, (params, inputs, start))
-    model = SpectralTransformer(part.model)
+    model = SpectralTransformer(part.model, unroll=config.unroll)
     estimate, _ = model.apply({"params": params}, *inputs, start)
     return Estimate(*(leaf.astype(jnp.float32) for leaf in estimate))
 
@@ -206,11 +206,13 @@ def batch_loss(
     total, sums = jnp.zeros(()), []
     for place, part in enumerate(parts_of(config)):
         shape_origin = origin._replace(key=shape_key(origin.key, place))
-        batch = draw(part, shape_origin, indices)
-        starts = None
-        if config.random_starts and part.model.parameterisation == "equivariant":
-            key = start_key(origin.key, place, origin.step)
-            starts = draw_starts(config, part, key, indices, batch)
+        # Scopes are names for profiles and counts (`benchmarks/accelerator/hlo.py`).
+        with jax.named_scope("sampling"):
+            batch = draw(part, shape_origin, indices)
+            starts = None
+            if config.random_starts and part.model.parameterisation == "equivariant":
+                key = start_key(origin.key, place, origin.step)
+                starts = draw_starts(config, part, key, indices, batch)
         loss_of = lambda instance, start, part=part: instance_loss(
             config, part, params, instance, start
         )

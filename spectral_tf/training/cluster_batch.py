@@ -162,9 +162,10 @@ def cluster_batch_loss(
     total, sums = jnp.zeros(()), []
     for place, part in enumerate(cluster_parts(config)):
         shape_origin = origin._replace(key=shape_key(origin.key, place))
-        batch = draw_clusters(part, shape_origin, indices)
-        key = start_key(origin.key, place, origin.step)
-        starts = random_starts(key, indices, part)
+        with jax.named_scope("sampling"):
+            batch = draw_clusters(part, shape_origin, indices)
+            key = start_key(origin.key, place, origin.step)
+            starts = random_starts(key, indices, part)
         losses, metrics = jax.vmap(
             lambda instance, start: cluster_loss(config, params, instance, start)
         )(batch, starts)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from spectral_tf.config import AnyRun, require
 from spectral_tf.config.wording import counted
@@ -63,20 +63,25 @@ def over_devices(
 
     Source: JAX documentation, "Migrating from pmap".
     """
-    mesh = Mesh(list(devices), (AXIS,))
-    place = NamedSharding(mesh, PartitionSpec())
+    place = NamedSharding(Mesh(list(devices), (AXIS,)), PartitionSpec())
     if kind == "shard_map":
-        # check_vma=False: collectives then differentiate as they do under pmap.
-        spec = PartitionSpec()
-        lifted = jax.jit(
-            jax.shard_map(
-                program, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
-            )
-        )
+        lifted = _sharded(program, devices)
     else:
-        lifted = _pmapped(program, devices)
+        mapped, slots = _pmapped(program, devices), _slots(devices)
+        lifted = lambda *args: mapped(slots, args)
     # Placed once, a state keeps its sharding: the second call does not recompile.
     return lambda *args: lifted(*replicated(args, place))
+
+
+def _sharded(program: Callable[..., Any], devices: Sequence[Device]) -> Any:
+    """`shard_map` over the devices, everything replicated."""
+    mesh, spec = Mesh(list(devices), (AXIS,)), PartitionSpec()
+    # check_vma=False: collectives then differentiate as they do under pmap.
+    return jax.jit(
+        jax.shard_map(
+            program, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+        )
+    )
 
 
 def replicated(tree: Any, place: NamedSharding) -> Any:
@@ -109,21 +114,42 @@ def replicated(tree: Any, place: NamedSharding) -> Any:
     return jax.tree.map(put, tree)
 
 
-def _pmapped(
-    program: Callable[..., Any], devices: Sequence[Device]
-) -> Callable[..., Any]:
+def _pmapped(program: Callable[..., Any], devices: Sequence[Device]) -> Any:
     """`pmap` with nothing mapped but a dummy, as it wants; the axis gives the index."""
-    local = sum(device.process_index == jax.process_index() for device in devices)
-    mapped = jax.pmap(
+    return jax.pmap(
         lambda _, args: program(*args),
         axis_name=AXIS,
         in_axes=(0, None),
         out_axes=None,
         devices=devices,
     )
-    # One dummy entry for each device of this process; the arguments are not mapped.
-    slots = jnp.arange(local)
-    return lambda *args: mapped(slots, args)
+
+
+def _slots(devices: Sequence[Device]) -> Int[Array, " n"]:
+    """One dummy entry for each device of this process; arguments are not mapped."""
+    local = sum(device.process_index == jax.process_index() for device in devices)
+    return jnp.arange(local)
+
+
+def lowered_steps(
+    config: AnyRun, devices: Sequence[Device], args: tuple
+) -> jax.stages.Lowered:
+    """What `parallel_steps` would compile, for devices that need not be here.
+
+    Args:
+        config: the run; `config.parallel` is `pmap` or `shard_map`.
+        devices: those of a `jax.experimental.topologies` description, too.
+        args: `(state, key, horizon)` or their shapes; nothing is placed.
+
+    Returns:
+        The lowered program, to be compiled.
+    """
+    program = functools.partial(scan_steps, config, len(devices))
+    if config.parallel == "shard_map":
+        place = NamedSharding(Mesh(list(devices), (AXIS,)), PartitionSpec())
+        put = lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place)
+        return _sharded(program, devices).lower(*jax.tree.map(put, args))
+    return _pmapped(program, devices).lower(_slots(devices), args)
 
 
 def parallel_steps(

@@ -132,6 +132,15 @@ def train_step(  # noqa: PLR0913 - half of them are keywords with a default
     """
     axis = {"axis_name": axis_name, "num_shards": num_shards}
     grads, metrics = gradients(config, state, key, horizon, rows=rows, **axis)
+    with jax.named_scope("update"):
+        state, norms = _updated(config, state, grads, horizon)
+    return state, metrics | norms
+
+
+def _updated(
+    config: AnyRun, state: TrainState, grads: Any, horizon: int | Int[Array, ""]
+) -> tuple[TrainState, Metrics]:
+    """The state after a step with these gradients, and norms."""
     grads = free_gradients(config, state, grads)
     updates, opt_state = optimiser(config).update(grads, state.opt_state, state.params)
     # theta <- theta - eta_t u_t, with u_t what the optimiser makes of the gradient.
@@ -146,4 +155,4 @@ def train_step(  # noqa: PLR0913 - half of them are keywords with a default
     }
     # Averaged weights are what held-out instances are scored with.
     ema = moving_average(config, state.ema, params, state.step)
-    return TrainState(state.step + 1, params, opt_state, ema), metrics | norms
+    return TrainState(state.step + 1, params, opt_state, ema), norms
