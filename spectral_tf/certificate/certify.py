@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from spectral_tf.certificate.answer import Certificate
 from spectral_tf.certificate.block import certify_source
+from spectral_tf.certificate.chance import Chance
 from spectral_tf.certificate.sources import CentredRows, Matrix, Source
 from spectral_tf.config import DataError
 from spectral_tf.exact import WRITTEN, shifted
@@ -78,7 +79,7 @@ def certify_covariance(
     # The symmetric part; what it differs by is an error of the source.
     matrix = (matrix + matrix.T) / 2
     source = Matrix(matrix, error / scale + uneven, is_semidefinite)
-    return _in_units(source, eigenvalues, eigenvectors, tol, scale)
+    return _in_units(source, (eigenvalues, eigenvectors), tol, scale, None)
 
 
 def certify(
@@ -87,6 +88,7 @@ def certify(
     eigenvectors: ArrayLike,
     *,
     tol: float = 1e-3,
+    chance: Chance | None = None,
 ) -> Certificate:
     """What is proven about claimed principal components of a table.
 
@@ -95,6 +97,7 @@ def certify(
         eigenvalues: `[k]` claimed, of the covariance with 1/N.
         eigenvectors: `[k, d]` rows.
         tol: radians.
+        chance: asks for the probabilistic statement instead of a proof (`chance.py`).
 
     Returns:
         The certificate, of the exact covariance of the rows as they were given: whole
@@ -123,16 +126,23 @@ def certify(
     else:
         moments = moments_of([x])
         source, scale = moments_source(moments), moments.scale
-    return _in_units(source, eigenvalues, eigenvectors, tol, scale * scale)
+    claims = eigenvalues, eigenvectors
+    return _in_units(source, claims, tol, scale * scale, chance)
 
 
 def _in_units(
-    source: Source, values: ArrayLike, vectors: ArrayLike, tol: float, unit: float
+    source: Source,
+    claims: tuple[ArrayLike, ArrayLike],
+    tol: float,
+    unit: float,
+    chance: Chance | None,
 ) -> Certificate:
     """The certificate of claims in units of `unit` times those of the source."""
+    values, vectors = claims
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         scaled = np.asarray(values, np.float64) / unit
-    return certify_source(source, scaled, vectors, tol=tol).in_units(unit)
+    certificate = certify_source(source, scaled, vectors, tol=tol, chance=chance)
+    return certificate.in_units(unit)
 
 
 def moments_source(moments: Moments) -> Matrix:
