@@ -41,6 +41,7 @@ from numpy.typing import ArrayLike
 from spectral_tf.certificate.answer import Certificate, Entry, Status
 from spectral_tf.certificate.chance import Chance, probable
 from spectral_tf.certificate.sources import Complement, Source
+from spectral_tf.certificate.tall import orthonormal
 from spectral_tf.config import DataError, require
 from spectral_tf.moments import UNIT_ROUNDOFF
 
@@ -78,7 +79,7 @@ class Claim:
         # By the largest entry first, so that no square overflows or vanishes.
         rows = vectors / peaks
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        basis, turn = np.linalg.qr(rows.T)
+        basis, turn = orthonormal(rows.T)
         image = source.product(basis)
         # v = Q r + e, so S v = (S Q) r + S e.
         images = (image @ turn).T
@@ -115,11 +116,10 @@ class Claim:
         needed = 2 * float(self.residuals[k - 1]) / tol + 2 * joint
         return float(self.quotients[k - 1]) - needed
 
-    def ritz(self, source: Source, turn: np.ndarray) -> "Ritz":
-        """Of the span of basis columns `turn [k, m]`, orthonormal."""
-        basis, image = self.basis @ turn, self.image @ turn
+    def ritz(self, source: Source, basis: np.ndarray, image: np.ndarray) -> "Ritz":
+        """Of a part of the span of the basis: orthonormal `[d, m]`, and its image."""
         inner = basis.T @ image
-        size, width = turn.shape[1], self.basis.shape[1]
+        size, width = basis.shape[1], self.basis.shape[1]
         # |Q^T Q - I|: what the basis is off an orthonormal one.
         loss = float(np.linalg.norm(basis.T @ basis - np.eye(size)))
         steps = source.dim + 4 * width + 8
@@ -187,7 +187,8 @@ class Block:
             chance: of a probable bound on the rest; None for a proven one.
             target: a bound on the rest that is small enough; None is the last value.
         """
-        basis, image, inner, slack = claim.ritz(source, np.eye(len(claim.rows), size))
+        first = claim.basis[:, :size], claim.image[:, :size]
+        basis, image, inner, slack = claim.ritz(source, *first)
         middle = np.linalg.eigvalsh(inner)[::-1]
         left = float(np.linalg.norm(image - basis @ inner, 2)) + slack
         if size == source.dim:
@@ -279,7 +280,8 @@ class Block:
         """Residual, gap and angle bound of the span of claims first..last."""
         rows = claim.rows[first : last + 1]
         within = np.linalg.qr(claim.turn[:, first : last + 1])[0]
-        basis, image, inner, slack = claim.ritz(self.source, within)
+        part = claim.basis @ within, claim.image @ within
+        basis, image, inner, slack = claim.ritz(self.source, *part)
         values = np.linalg.eigvalsh(inner)
         low, high = float(values[0]) - slack, float(values[-1]) + slack
         # g: how far the eigenvalues of ranks outside first..last are from the interval.

@@ -34,6 +34,7 @@ import math
 import numpy as np
 
 from spectral_tf.certificate.sources import Complement, Source
+from spectral_tf.certificate.tall import orthonormal
 from spectral_tf.config import require
 from spectral_tf.moments import UNIT_ROUNDOFF
 
@@ -135,7 +136,11 @@ def widened(space: np.ndarray, block: np.ndarray) -> np.ndarray:
         for _ in range(2):
             block = block - space @ (space.T @ block)
         # What vanished comes back as rounding: some direction, orthogonal at last.
-        block = np.linalg.svd(block, full_matrices=False)[0][:, :left]
+        block = (
+            orthonormal(block)[0]
+            if left == block.shape[1]
+            else np.linalg.svd(block, full_matrices=False)[0][:, :left]
+        )
     return np.concatenate([space, block], axis=1)
 
 
