@@ -102,6 +102,28 @@ def lazy_moments(x: Any) -> Moments:
     return moments
 
 
+def column_scales(x: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Means and deviations of the columns of a Dask collection, by one pass over it.
+
+    Args:
+        x: a Dask array `[N, d]` or dataframe.
+
+    Returns:
+        `(mean [d], standard deviation [d] with 1/N)`; 1 for a constant column, so that
+        it can be divided by.
+
+    Raises:
+        DataError: as for `SpectralPCA.fit`.
+    """
+    moments = lazy_moments(lazy_array(x))
+    middle = moments.total / moments.count
+    variance = np.diagonal(moments.second) / moments.count - middle**2
+    # What rounding can leave of a constant column is none.
+    is_constant = variance <= moments.scaled_error
+    scale = moments.scale * np.sqrt(np.where(is_constant, 0.0, variance))
+    return moments.mean, np.where(is_constant, 1.0, scale)
+
+
 def shift_of(block: np.ndarray) -> tuple[np.ndarray, float] | None:
     """What is subtracted everywhere: the mean of some rows; None without rows."""
     rows = np.asarray(block)[:FIRST]
