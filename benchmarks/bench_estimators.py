@@ -202,6 +202,12 @@ def fit_jobs(is_smoke: bool) -> list[dict[str, Any]]:
     return [job | common for job in jobs]
 
 
+def is_asked(job: dict[str, Any], words: list[str]) -> bool:
+    """Whether case, type and method have all these words."""
+    text = f"{job['case']} {job['dtype']} {job['method']}"
+    return all(word in text for word in words)
+
+
 def extra_of(case: tuple[int, int, int]) -> tuple[str, ...]:
     """A proof and a probable statement, where a table is large on both sides."""
     d, N, _ = case
@@ -302,7 +308,9 @@ def main() -> None:
     )
     parser.add_argument("--smoke", action="store_true", help="one tiny case per part")
     parser.add_argument("--out", type=Path, help="JSON lines are appended to it")
-    parser.add_argument("--only", default="", help="part of a case, e.g. '(256,'")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="e.g. '(256,' float64: jobs that say both"
+    )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -312,7 +320,7 @@ def main() -> None:
     folder = Path(__file__).parent / "results"
     out = args.out or folder / f"estimators-{stamp}.jsonl"
     if args.part in ("fit", "all"):
-        jobs = [job for job in fit_jobs(args.smoke) if args.only in str(job["case"])]
+        jobs = [job for job in fit_jobs(args.smoke) if is_asked(job, args.only)]
         print(measured("fit", jobs, out))
     if args.part in ("flat", "all"):
         print(measured("flat", flat_jobs(args.smoke), out))

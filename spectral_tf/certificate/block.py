@@ -78,7 +78,7 @@ class Claim:
             return None
         # By the largest entry first, so that no square overflows or vanishes.
         rows = vectors / peaks
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         basis, turn = orthonormal(rows.T)
         image = source.product(basis)
         # v = Q r + e, so S v = (S Q) r + S e.

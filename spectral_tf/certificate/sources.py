@@ -168,7 +168,8 @@ class CentredRows:
 
     def product(self, columns: np.ndarray) -> np.ndarray:
         """`[d, m]` S times the columns."""
-        return normal_product(self.x, columns) / len(self.x)
+        product = normal_product(self.x, columns)
+        return np.divide(product, len(self.x), out=product)
 
     def complement(
         self, basis: np.ndarray, image: np.ndarray, target: float

@@ -30,9 +30,11 @@ def workers() -> int:
 
 
 def normal_product(x: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """`[d, m]` X^T (X columns) of a table `[N, d]`, which is read once."""
+    """`[d, m]` X^T (X columns) of a table `[N, d]`; a long one is read once."""
     if x.size <= SMALL:
         return x.T @ (x @ columns)
+    if x.shape[0] < x.shape[1]:
+        return _wide_product(x, columns)
     step = max(16, PART // x.shape[1])
 
     def total(low: int, high: int) -> np.ndarray:
@@ -46,6 +48,18 @@ def normal_product(x: np.ndarray, columns: np.ndarray) -> np.ndarray:
     for other in others:
         first += other
     return first
+
+
+def _wide_product(x: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The same of few rows, read twice: no thread needs a result of its own."""
+    inner = np.concatenate(in_threads(lambda a, b: x[a:b] @ columns, len(x)))
+    result = np.empty((x.shape[1], columns.shape[1]))
+
+    def fill(low: int, high: int) -> np.ndarray:
+        return np.matmul(x[:, low:high].T, inner, out=result[low:high])
+
+    in_threads(fill, x.shape[1])
+    return result
 
 
 def matrix_product(matrix: np.ndarray, columns: np.ndarray) -> np.ndarray:

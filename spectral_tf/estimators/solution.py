@@ -231,7 +231,8 @@ def start_vectors(dim: int, count: int, random_state: Any) -> np.ndarray:
     """
     rng = np.random.default_rng(seed_of(random_state))
     rows = rng.standard_normal((count, dim))
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def solve(
@@ -262,6 +263,7 @@ def solve(
     proof = options.is_proven(is_dear(source, count))
     effort = Effort(options.tol, options.max_iter, proof)
     proposal = propose(choice, source, k, effort, first)
+    del first  # as long as the table is wide
     certificate = None
     if options.certify:
         chance = None if proof else Chance()
