@@ -14,7 +14,8 @@ parts of at most c rows and p parts the 2-norm of the error of S is at most
 :math:`(c + p + 12)\,u\,s^2 \operatorname{tr} M / N` (first order, the constant is
 generous), at most as much again comes from the error of t, and what underflows in a sum
 is less than d times the smallest number. Where later rows need another scale, the sums
-are converted, exactly but for underflow.
+are converted, exactly but for underflow. Sums about two shifts are merged about one of
+them; what that adds is bounded by the squares about it (`Moments.merged`).
 Source: Higham (2002), Accuracy and Stability, section 3.5.
 """
 
@@ -59,6 +60,7 @@ class Moments:
         second: `[d, d]` sum of their outer products; the upper triangle.
         parts: in how many parts the rows came.
         part_rows: rows of the longest part.
+        moved: bound on the 2-norm of what merging adds to the error of `second`.
     """
 
     count: int
@@ -68,6 +70,7 @@ class Moments:
     second: np.ndarray
     parts: int
     part_rows: int
+    moved: float = 0.0
 
     @property
     def dim(self) -> int:
@@ -87,14 +90,7 @@ class Moments:
         mean = self.total / self.count
         values = self.second / self.count
         (syr,) = get_blas_funcs(("syr",), (values,))
-        values = syr(-1.0, mean, a=values, overwrite_a=1)
-        # BLAS has written the upper triangle only; the lower one is its mirror.
-        for low in range(0, self.dim, MIRRORED):
-            part = slice(low, low + MIRRORED)
-            lower = np.tril(values[part, low:].T)
-            lower[: lower.shape[1]] += np.triu(values[part, part], 1)
-            values[low:, part] = lower
-        return values
+        return mirrored(syr(-1.0, mean, a=values, overwrite_a=1))
 
     @property
     def scaled_error(self) -> float:
@@ -103,6 +99,7 @@ class Moments:
         steps = 2.1 * (self.part_rows + self.parts) + 12
         trace = float(np.trace(self.second))
         rounding = 1.01 * steps * UNIT_ROUNDOFF * trace / self.count
+        rounding += 1.01 * self.moved / self.count
         return rounding + 8 * (self.dim + 1) * SMALLEST
 
     def updated(self, rows: np.ndarray) -> "Moments":
@@ -116,7 +113,7 @@ class Moments:
         """
         count, total = self.count, self.total
         second = np.array(self.second, order="F")
-        parts, longest = self.parts, self.part_rows
+        parts, longest, moved = self.parts, self.part_rows, self.moved
         (syrk,) = get_blas_funcs(("syrk",), (second,))
         scale = self.scale
         for part in split(rows):
@@ -128,6 +125,8 @@ class Moments:
                 total = total * (scale / needed)
                 second *= scale / needed
                 second *= scale / needed
+                moved *= scale / needed
+                moved *= scale / needed
                 scale = needed
             total = total + shifted.sum(axis=0)
             # second += sum_i y_i y_i^T over the rows of this part.
@@ -142,7 +141,96 @@ class Moments:
             second=second,
             parts=parts,
             part_rows=longest,
+            moved=moved,
         )
+
+    def merged(self, other: "Moments") -> "Moments":
+        """The sums over the rows of both, in any order and grouping.
+
+        Args:
+            other: of other rows with as many columns; its shift and scale may differ.
+
+        Returns:
+            New moments, with the shift of these. Their `scaled_error` bounds the
+            rounding of both and of the merge; two orders differ by no more than the
+            sum of their bounds.
+
+        Raises:
+            DataError: if the columns are not as many.
+        """
+        if other.dim != self.dim:
+            raise DataError(
+                f"moments of {counted(self.dim, 'column')} and of {other.dim} cannot "
+                "be merged; give parts of one table."
+            )
+        # Halves cannot overflow, and no scale is small enough to make them.
+        half = other.shift / 2 - self.shift / 2
+        peak = 2 * float(np.max(np.abs(half), initial=0.0))
+        apart = scale_for(peak) if math.isfinite(peak) else LARGEST_SCALE
+        # Of rows that are all equal the scale says nothing.
+        scales = [part.scale for part in (self, other) if part.second.any()]
+        scales += [apart] if peak else []
+        scale = max(scales, default=max(self.scale, other.scale))
+        left, right = self._in_scale(scale), other._in_scale(scale)
+        delta = half / scale * 2
+        second, total = left.second, left.total + right.total + right.count * delta
+        moved = left.moved + right.moved
+        second += right.second
+        if peak:
+            # sum (z + delta)(z + delta)^T = sum z z^T + t delta^T + delta t^T
+            # + n delta delta^T.
+            (syr2,) = get_blas_funcs(("syr2",), (second,))
+            middle = right.total + right.count / 2 * delta
+            second = syr2(1.0, middle, delta, a=second, overwrite_a=1)
+            moved += right._moved_by(float(delta @ delta))
+        return dataclasses.replace(
+            left,
+            count=left.count + right.count,
+            total=total,
+            second=second,
+            parts=left.parts + right.parts,
+            part_rows=max(left.part_rows, right.part_rows),
+            moved=moved,
+        )
+
+    def _in_scale(self, scale: float) -> "Moments":
+        """The same sums of rows divided by another power of two; a new array."""
+        ratio = self.scale / scale
+        return dataclasses.replace(
+            self,
+            scale=scale,
+            total=self.total * ratio,
+            second=np.array(self.second * ratio, order="F") * ratio,
+            moved=self.moved * ratio * ratio,
+        )
+
+    def _moved_by(self, squared: float) -> float:
+        """Bound on the error of these sums about a point so far (squared) away.
+
+        With g roundings in them, m the trace and n rows: g u m in the squares, g u
+        sqrt(n m) in the sum, which is multiplied by 2 |delta|, and a few u of every
+        term; 2 sqrt(n m) |delta| <= m + n |delta|^2.
+        """
+        steps = 2.1 * (self.part_rows + self.parts) + 12
+        size = float(np.trace(self.second)) + self.count * squared
+        return 4 * (steps + 8) * UNIT_ROUNDOFF * size
+
+
+def mirrored(values: np.ndarray) -> np.ndarray:
+    """A square matrix with its upper triangle copied to the lower one, in place.
+
+    Args:
+        values: `[d, d]` of which BLAS has written the upper triangle only.
+
+    Returns:
+        The same array, exactly symmetric.
+    """
+    for low in range(0, len(values), MIRRORED):
+        part = slice(low, low + MIRRORED)
+        lower = np.tril(values[part, low:].T)
+        lower[: lower.shape[1]] += np.triu(values[part, part], 1)
+        values[low:, part] = lower
+    return values
 
 
 def moments_of(chunks: Iterable[np.ndarray]) -> Moments:

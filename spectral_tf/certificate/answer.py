@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-Status = Literal["certified", "loose", "replaced"]
+Status = Literal["certified", "probable", "loose", "replaced"]
+STATUSES: tuple[Status, ...] = ("certified", "probable", "loose", "replaced")
 
 
 class CertificateWarning(UserWarning):
@@ -24,9 +25,10 @@ class Entry:
 
     Attributes:
         rank: 1 for the largest eigenvalue.
-        status: `certified`: `angle_bound <= tol` is proven. `loose`: it is not.
-            `replaced`: the first answer was loose, and an exact solver took over; the
-            bounds are those of its answer.
+        status: `certified`: `angle_bound <= tol` is proven. `probable`: it holds but
+            for a chance of `Certificate.eta`. `loose`: neither. `replaced`: the first
+            answer was loose, and an exact solver took over; the bounds are those of its
+            answer.
         ranks: (first, last): the angle bound is about the joint span of the vectors of
             these ranks; (rank, rank) for a claim about the vector itself.
         eigenvalue: as claimed.
@@ -62,10 +64,13 @@ class Certificate:
         orthonormality: largest entry of |V V^T - I| of the claimed vectors.
         method: how it was proven that no larger eigenvalue was missed: `inertia` (a
             Cholesky factor exists), `trace` (what is left of the trace or of the
-            Frobenius norm is small), `none` (nothing could be proven).
+            Frobenius norm is small), `none` (nothing could be proven); `chance`: it is
+            not proven, but probable, and so is whatever rests on it.
         next_bound: proven upper bound of the eigenvalue of rank `num_leading` + 1.
         num_leading: the pairs that the bounds of others rest on: k, or fewer where the
-            last claims are poor.
+            last claims are poor. Above k where guard vectors stand beyond the claims.
+        eta: the chance that a bound of this certificate is false, over the draw of the
+            random vectors that it rests on (`chance.py`); 0 for a proof.
     """
 
     entries: tuple[Entry, ...]
@@ -74,6 +79,7 @@ class Certificate:
     method: str
     next_bound: float
     num_leading: int
+    eta: float = 0.0
 
     @property
     def status(self) -> tuple[Status, ...]:
@@ -102,12 +108,16 @@ class Certificate:
 
     @property
     def uncertified(self) -> tuple[int, ...]:
-        """Ranks whose angle bound is above `tol`, replaced ones included."""
-        return tuple(e.rank for e in self.entries if not e.angle_bound <= self.tol)
+        """Ranks without a proof that the angle is at most `tol`, replaced included.
+
+        All of them where the bounds are not proven but probable.
+        """
+        tol = self.tol if self.eta == 0 else -math.inf
+        return tuple(e.rank for e in self.entries if not e.angle_bound <= tol)
 
     @property
     def is_certified(self) -> bool:
-        """True if every angle bound is at most `tol`."""
+        """True if every angle bound is proven and at most `tol`."""
         return not self.uncertified
 
     def with_replaced(self, ranks: Collection[int]) -> "Certificate":
@@ -155,14 +165,14 @@ class Certificate:
 
     def counts(self) -> dict[str, int]:
         """How many components have each status."""
-        names = ("certified", "loose", "replaced")
-        return {name: self.status.count(name) for name in names}
+        return {name: self.status.count(name) for name in STATUSES}
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.counts().items() if n)
         counts = counts or "no components"
         lines = [
-            f"Certificate({counts}; tol {self.tol:g} rad; top ranks by {self.method})",
+            f"Certificate({counts}; tol {self.tol:g} rad; top ranks by {self.method}"
+            f"{f', false by a chance of {self.eta:g}' if self.eta else ''})",
             "rank  status     eigenvalue      +-         residual  gap       angle <=  "
             "of",
         ]

@@ -33,31 +33,42 @@ larger.
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spectral_tf.certificate.answer import Certificate, Entry, Status
+from spectral_tf.certificate.chance import Chance, probable
 from spectral_tf.certificate.sources import Complement, Source
+from spectral_tf.certificate.tall import orthonormal
 from spectral_tf.config import DataError, require
 from spectral_tf.moments import UNIT_ROUNDOFF
 
 RIGHT = math.pi / 2
+GUARD_RESIDUAL = 0.1
+"""Of its distance to the last claim: up to there a guard vector is leant on."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Claimed vectors, made unit, and each by itself.
+    """Claimed vectors, made unit, each by itself, and a basis with its image.
 
     Attributes:
         rows: `[k, d]` unit.
         quotients: `[k]` Rayleigh quotients.
         residuals: `[k]` |S v - q v|, rounding included.
+        basis: `[d, k]` orthonormal; its first m columns span the first m rows.
+        image: `[d, k]` S times the basis: the one product that a certificate takes.
+        turn: `[k, k]` upper triangular, the rows in the basis.
     """
 
     rows: np.ndarray
     quotients: np.ndarray
     residuals: np.ndarray
+    basis: np.ndarray
+    image: np.ndarray
+    turn: np.ndarray
 
     @classmethod
     def of(cls, source: Source, vectors: np.ndarray) -> "Claim | None":
@@ -67,20 +78,72 @@ class Claim:
             return None
         # By the largest entry first, so that no square overflows or vanishes.
         rows = vectors / peaks
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-        images = source.product(rows.T).T
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        basis, turn = orthonormal(rows.T)
+        image = source.product(basis)
+        # v = Q r + e, so S v = (S Q) r + S e.
+        images = (image @ turn).T
+        shares = np.sum(np.abs(turn), axis=0)
+        missed = np.linalg.norm(rows.T - basis @ turn, axis=0)
+        missed += 4 * (len(rows) + 4) * UNIT_ROUNDOFF * shares
         quotients = np.sum(rows * images, axis=1)
         # |S v - q v| + slack >= the exact residual.
         left = images - quotients[:, None] * rows
-        residuals = np.linalg.norm(left, axis=1) + source.slack
-        return cls(rows, quotients, residuals)
+        residuals = np.linalg.norm(left, axis=1)
+        residuals += np.maximum(shares, 1.0) * source.slack + missed * source.norm
+        return cls(rows, quotients, residuals, basis, image, turn)
 
-    def promising(self, tol: float) -> int:
-        """Leading claims that look right: residuals small beside their gaps."""
-        q, r = self.quotients, self.residuals
+    def promising(self, tol: float, k: int) -> int:
+        """Of the first k, those that look right: residuals small beside their gaps."""
+        q, r = self.quotients[:k], self.residuals[:k]
         gaps = q[:-1] - q[1:]
         nearest = np.minimum(np.r_[np.inf, gaps], np.r_[gaps, 0.0])
         return int(np.argmin(np.r_[r[:-1] <= tol * nearest[:-1], False]))
+
+    def guarded(self, k: int) -> int:
+        """k, and of the vectors beyond those that are right enough to lean on."""
+        q, r = self.quotients, self.residuals
+        is_good = r[k:] <= GUARD_RESIDUAL * (q[k - 1] - q[k:])
+        return k + int(np.argmin(np.r_[is_good, False]))
+
+    def target(self, k: int, size: int, tol: float) -> float:
+        """A bound on the rest that leaves claim k a gap of twice what it needs.
+
+        The eigenvalue beyond is at most r, the residual of all `size` vectors, above
+        that bound, if it is not below its own Ritz value (module, enclosures).
+        """
+        joint = float(np.linalg.norm(self.residuals[:size]))
+        needed = 2 * float(self.residuals[k - 1]) / tol + 2 * joint
+        return float(self.quotients[k - 1]) - needed
+
+    def ritz(self, source: Source, basis: np.ndarray, image: np.ndarray) -> "Ritz":
+        """Of a part of the span of the basis: orthonormal `[d, m]`, and its image."""
+        inner = basis.T @ image
+        size, width = basis.shape[1], self.basis.shape[1]
+        # |Q^T Q - I|: what the basis is off an orthonormal one.
+        loss = float(np.linalg.norm(basis.T @ basis - np.eye(size)))
+        steps = source.dim + 4 * width + 8
+        loss += 2 * steps * UNIT_ROUNDOFF * math.sqrt(size)
+        slack = math.sqrt(width) * source.slack + 3 * loss * source.norm
+        slack += 4 * width * math.sqrt(width) * UNIT_ROUNDOFF * source.norm
+        return Ritz(basis, image, (inner + inner.T) / 2, slack)
+
+
+class Ritz(NamedTuple):
+    """An orthonormal basis Q of a span, and S in it.
+
+    Attributes:
+        basis: Q `[d, m]`.
+        image: S Q.
+        inner: Q^T S Q, symmetric.
+        slack: bounds what rounding and the loss of orthonormality change in the Ritz
+            values and in the residual norm.
+    """
+
+    basis: np.ndarray
+    image: np.ndarray
+    inner: np.ndarray
+    slack: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,15 +170,35 @@ class Block:
         return len(self.middle)
 
     @classmethod
-    def of(cls, source: Source, claim: Claim, size: int) -> "Block":
-        """The enclosures of the first `size` claims."""
-        basis, image, inner, slack = ritz(source, claim.rows[:size])
+    def of(
+        cls,
+        source: Source,
+        claim: Claim,
+        size: int,
+        chance: Chance | None = None,
+        target: float | None = None,
+    ) -> "Block":
+        """The enclosures of the first `size` claims.
+
+        Args:
+            source: S.
+            claim: with at least so many vectors.
+            size: m.
+            chance: of a probable bound on the rest; None for a proven one.
+            target: a bound on the rest that is small enough; None is the last value.
+        """
+        first = claim.basis[:, :size], claim.image[:, :size]
+        basis, image, inner, slack = claim.ritz(source, *first)
         middle = np.linalg.eigvalsh(inner)[::-1]
         left = float(np.linalg.norm(image - basis @ inner, 2)) + slack
         if size == source.dim:
             rest = Complement(-math.inf, "inertia")
         else:
-            rest = source.complement(basis, image, float(middle[-1]))
+            target = float(middle[-1]) if target is None else target
+            if chance is None:
+                rest = source.complement(basis, image, target)
+            else:
+                rest = probable(source, basis, target, chance)
         # Cauchy: theta_i <= lambda_i.
         lower = middle - slack
         gap = lower - rest.bound
@@ -129,8 +212,8 @@ class Block:
         upper = np.maximum(middle + slack + over, rest.bound)
         return cls(source, lower, upper, middle, rest)
 
-    def entries(self, claim: Claim, tol: float) -> list[Entry]:
-        """What follows for each of the first m claims; eigenvalues are left NaN."""
+    def entries(self, claim: Claim, tol: float, k: int) -> list[Entry]:
+        """What follows for the first k <= m claims; eigenvalues are left NaN."""
         gaps = self._own_gaps(claim)
         entries = [
             Entry(
@@ -143,9 +226,11 @@ class Block:
                 gap=float(gaps[j]),
                 angle_bound=angle_of(float(claim.residuals[j]), float(gaps[j])),
             )
-            for j in range(self.size)
+            for j in range(k)
         ]
         for first, last in self._near_equal(tol):
+            if last >= k:  # the span has a guard vector in it, which nobody claims
+                continue
             if all(entry.angle_bound <= tol for entry in entries[first : last + 1]):
                 continue
             residual, gap, angle = self._joint(claim, first, last)
@@ -160,8 +245,14 @@ class Block:
                             angle_bound=angle,
                         )
         return [
-            dataclasses.replace(entry, status=_status(entry, tol)) for entry in entries
+            dataclasses.replace(entry, status=self._status(entry, tol))
+            for entry in entries
         ]
+
+    def _status(self, entry: Entry, tol: float) -> Status:
+        if not entry.angle_bound <= tol:
+            return "loose"
+        return "probable" if self.rest.method == "chance" else "certified"
 
     def _own_gaps(self, claim: Claim) -> np.ndarray:
         """`[m]` distance of each Rayleigh quotient from all other eigenvalues."""
@@ -188,7 +279,9 @@ class Block:
     def _joint(self, claim: Claim, first: int, last: int) -> tuple[float, float, float]:
         """Residual, gap and angle bound of the span of claims first..last."""
         rows = claim.rows[first : last + 1]
-        basis, image, inner, slack = ritz(self.source, rows)
+        within = np.linalg.qr(claim.turn[:, first : last + 1])[0]
+        part = claim.basis @ within, claim.image @ within
+        basis, image, inner, slack = claim.ritz(self.source, *part)
         values = np.linalg.eigvalsh(inner)
         low, high = float(values[0]) - slack, float(values[-1]) + slack
         # g: how far the eigenvalues of ranks outside first..last are from the interval.
@@ -205,32 +298,6 @@ class Block:
         return residual, gap, angle_of(residual, gap) + angle_of(off, smallest)
 
 
-def ritz(
-    source: Source, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """An orthonormal basis of a span, S times it, the Ritz matrix, and the rounding.
-
-    Args:
-        source: S.
-        rows: `[m, d]` unit.
-
-    Returns:
-        `(Q [d, m], S Q, Q^T S Q symmetric, slack)`; slack bounds what rounding and the
-        loss of orthonormality change in the Ritz values and in the residual norm.
-    """
-    basis = np.linalg.qr(rows.T)[0]
-    size = basis.shape[1]
-    image = source.product(basis)
-    inner = basis.T @ image
-    inner = (inner + inner.T) / 2
-    # |Q^T Q - I|: what the basis is off an orthonormal one.
-    loss = float(np.linalg.norm(basis.T @ basis - np.eye(size)))
-    steps = source.dim + 4 * size + 8
-    loss += 2 * steps * UNIT_ROUNDOFF * math.sqrt(size)
-    slack = math.sqrt(size) * source.slack + 3 * loss * source.norm
-    return basis, image, inner, slack
-
-
 def angle_of(residual: float, gap: float) -> float:
     """arcsin(residual / gap), a right angle where that proves nothing."""
     if not 0 <= residual < gap:
@@ -240,7 +307,13 @@ def angle_of(residual: float, gap: float) -> float:
 
 
 def certify_source(
-    source: Source, eigenvalues: ArrayLike, eigenvectors: ArrayLike, *, tol: float
+    source: Source,
+    eigenvalues: ArrayLike,
+    eigenvectors: ArrayLike,
+    *,
+    tol: float,
+    guards: np.ndarray | None = None,
+    chance: Chance | None = None,
 ) -> Certificate:
     """The certificate of claims about a matrix given as a `Source`, in its units.
 
@@ -249,6 +322,10 @@ def certify_source(
         eigenvalues: `[k]` claimed.
         eigenvectors: `[k, d]` rows.
         tol: radians.
+        guards: `[g, d]` vectors near the eigenvectors beyond, k + g <= d; they make a
+            probable bound useful, and nothing is claimed of them.
+        chance: asks for the probabilistic statement of a semi-definite S instead of a
+            proof.
 
     Returns:
         The certificate.
@@ -268,18 +345,14 @@ def certify_source(
             f"eigenvalues {values.shape} and eigenvectors {vectors.shape} do not fit: "
             f"expected [k] and [k, {source.dim}] with 1 <= k <= {source.dim}."
         )
-    claim = Claim.of(source, vectors) if np.all(np.isfinite(values)) else None
+    claimed = vectors
+    if guards is not None and chance is not None:
+        claimed = np.concatenate([vectors, guards])
+    claim = Claim.of(source, claimed) if np.all(np.isfinite(values)) else None
     if claim is None:
         return _nothing(values, tol)
-    block = Block.of(source, claim, k)
-    entries = block.entries(claim, tol)
-    # A bad last claim widens r for all: the good leading ones are tried alone.
-    fewer = claim.promising(tol)
-    if 0 < fewer < k and _num_certified(entries) < k:
-        smaller = Block.of(source, claim, fewer)
-        better = smaller.entries(claim, tol)
-        if _num_certified(better) > _num_certified(entries):
-            block, entries = smaller, better + entries[fewer:]
+    block, entries = _best(source, claim, k, tol, chance)
+    is_probable = block.rest.method == "chance"
     return Certificate(
         entries=tuple(
             dataclasses.replace(
@@ -290,9 +363,28 @@ def certify_source(
         tol=tol,
         orthonormality=_orthonormality(vectors),
         method=block.rest.method,
-        next_bound=block.rest.bound,
+        next_bound=block.rest.bound if block.size <= k else float(block.upper[k]),
         num_leading=block.size,
+        eta=chance.eta if is_probable and chance is not None else 0.0,
     )
+
+
+def _best(
+    source: Source, claim: Claim, k: int, tol: float, chance: Chance | None
+) -> tuple[Block, list[Entry]]:
+    """The block that most of the k claims can rest on, and what follows for them."""
+    first, second = (chance and chance.half()), (chance and chance.half().other())
+    size = k if chance is None else claim.guarded(k)
+    block = Block.of(source, claim, size, first, chance and claim.target(k, size, tol))
+    entries = block.entries(claim, tol, k)
+    # A bad last claim widens r for all: the good leading ones are tried alone.
+    fewer = claim.promising(tol, k)
+    if 0 < fewer < k and _num_right(entries) < k:
+        smaller = Block.of(source, claim, fewer, second)
+        better = smaller.entries(claim, tol, fewer)
+        if _num_right(better) > _num_right(entries):
+            return smaller, better + entries[fewer:]
+    return block, entries
 
 
 def _orthonormality(vectors: np.ndarray) -> float:
@@ -311,12 +403,8 @@ def _error(block: Block, j: int, value: float) -> float:
     return float(far * (1 + 4 * UNIT_ROUNDOFF))
 
 
-def _num_certified(entries: list[Entry]) -> int:
-    return sum(entry.status == "certified" for entry in entries)
-
-
-def _status(entry: Entry, tol: float) -> Status:
-    return "certified" if entry.angle_bound <= tol else "loose"
+def _num_right(entries: list[Entry]) -> int:
+    return sum(entry.status != "loose" for entry in entries)
 
 
 def _nothing(values: np.ndarray, tol: float) -> Certificate:

@@ -7,17 +7,22 @@ from numpy.typing import ArrayLike
 
 from spectral_tf.certificate.answer import Certificate
 from spectral_tf.certificate.block import certify_source
+from spectral_tf.certificate.chance import Chance
 from spectral_tf.certificate.sources import CentredRows, Matrix, Source
 from spectral_tf.config import DataError
 from spectral_tf.exact import WRITTEN, shifted
 from spectral_tf.moments import (
+    LARGEST_SCALE,
     UNIT_ROUNDOFF,
     Moments,
     moments_of,
+    scale_for,
     scaled_part,
     shift_and_scale,
-    split,
 )
+
+CACHED = 1 << 17
+"""Numbers of a part of a table that stay in the cache."""
 
 
 def certify_covariance(
@@ -78,7 +83,7 @@ def certify_covariance(
     # The symmetric part; what it differs by is an error of the source.
     matrix = (matrix + matrix.T) / 2
     source = Matrix(matrix, error / scale + uneven, is_semidefinite)
-    return _in_units(source, eigenvalues, eigenvectors, tol, scale)
+    return _in_units(source, (eigenvalues, eigenvectors), tol, scale, None)
 
 
 def certify(
@@ -87,6 +92,7 @@ def certify(
     eigenvectors: ArrayLike,
     *,
     tol: float = 1e-3,
+    chance: Chance | None = None,
 ) -> Certificate:
     """What is proven about claimed principal components of a table.
 
@@ -95,6 +101,7 @@ def certify(
         eigenvalues: `[k]` claimed, of the covariance with 1/N.
         eigenvectors: `[k, d]` rows.
         tol: radians.
+        chance: asks for the probabilistic statement instead of a proof (`chance.py`).
 
     Returns:
         The certificate, of the exact covariance of the rows as they were given: whole
@@ -123,16 +130,23 @@ def certify(
     else:
         moments = moments_of([x])
         source, scale = moments_source(moments), moments.scale
-    return _in_units(source, eigenvalues, eigenvectors, tol, scale * scale)
+    claims = eigenvalues, eigenvectors
+    return _in_units(source, claims, tol, scale * scale, chance)
 
 
 def _in_units(
-    source: Source, values: ArrayLike, vectors: ArrayLike, tol: float, unit: float
+    source: Source,
+    claims: tuple[ArrayLike, ArrayLike],
+    tol: float,
+    unit: float,
+    chance: Chance | None,
 ) -> Certificate:
     """The certificate of claims in units of `unit` times those of the source."""
+    values, vectors = claims
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         scaled = np.asarray(values, np.float64) / unit
-    return certify_source(source, scaled, vectors, tol=tol).in_units(unit)
+    certificate = certify_source(source, scaled, vectors, tol=tol, chance=chance)
+    return certificate.in_units(unit)
 
 
 def moments_source(moments: Moments) -> Matrix:
@@ -158,13 +172,37 @@ def rows_source(x: np.ndarray) -> tuple[CentredRows, float, np.ndarray]:
         rows.
 
     """
-    # The mean is taken twice, so that what is left of it is rounding.
-    shift, scale = shift_and_scale(next(iter(split(x))))
-    rows = scaled_part(x, shift, scale)
-    centre = rows.mean(axis=0)
-    rows -= centre
-    left = rows.mean(axis=0)
+    # The mean is taken twice, so that what is left of it is rounding. In parts that
+    # stay in the cache: for a long table memory is what takes the time.
+    count, dim = x.shape
+    bounds = range(0, count, max(1, CACHED // dim))
+    parts = [slice(low, low + bounds.step) for low in bounds]
+    shift, _ = shift_and_scale(x[parts[0]])
+    centre, peak = _sums(x, parts, shift, 1.0)
+    scale = scale_for(peak) if math.isfinite(peak) else LARGEST_SCALE
+    if scale != 1:
+        centre, _ = _sums(x, parts, shift, scale)
+    centre /= count
+    rows, left, squares = np.empty((count, dim)), np.zeros(dim), np.zeros(dim)
+    for part in parts:
+        np.subtract(scaled_part(x[part], shift, scale), centre, out=rows[part])
+        left += rows[part].sum(axis=0)
+        squares += np.einsum("nd,nd->d", rows[part], rows[part])
+    left /= count
     # Rows relative to their own mean: y - left; S differs by |left|^2, entries by u.
-    trace = float(np.linalg.norm(rows) ** 2 / len(rows))
+    trace = float(np.sum(squares)) / count
     error = float(left @ left) * (1 + 1e-12) + 8 * UNIT_ROUNDOFF * trace
-    return CentredRows(rows, error), scale, shift + scale * centre
+    return CentredRows(rows, error, squares), scale, shift + scale * centre
+
+
+def _sums(
+    x: np.ndarray, parts: list[slice], shift: np.ndarray, scale: float
+) -> tuple[np.ndarray, float]:
+    """Of the shifted, scaled rows: `[d]` their sum, and the largest entry."""
+    total, peak = np.zeros(x.shape[1]), 0.0
+    for part in parts:
+        shifted = scaled_part(x[part], shift, scale)
+        peak = max(peak, float(shifted.max()), -float(shifted.min()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            total += shifted.sum(axis=0)
+    return total, peak

@@ -1,8 +1,9 @@
 r"""A symmetric matrix as a certificate sees it: products, a norm, a bound on the rest.
 
-`Matrix` holds S itself; `CentredRows` a table with fewer rows than columns, whose S is
-never formed. What both must answer, for columns Q that are (nearly) orthonormal, is an
-upper bound of the largest eigenvalue of S on the orthogonal complement of their span.
+`Matrix` holds S itself; `CentredRows` a table, mostly with fewer rows than columns,
+whose S is not formed. What both must answer, for columns Q that are (nearly)
+orthonormal, is an upper bound of the largest eigenvalue of S on the orthogonal
+complement of their span.
 
 *From a Cholesky factor.* Let :math:`A = \sigma I - S + Q C Q^\top` for any symmetric C.
 If A is positive definite, then :math:`x^\top S x < \sigma |x|^2` for every x orthogonal
@@ -26,9 +27,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import get_lapack_funcs
+from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
-from spectral_tf.moments import UNIT_ROUNDOFF
+from spectral_tf.certificate.tall import matrix_product, normal_product
+from spectral_tf.moments import UNIT_ROUNDOFF, mirrored
 
 LARGEST_FACTOR = 6144
 """Largest matrix that is factorised."""
@@ -81,7 +83,7 @@ class Matrix:
 
     def product(self, columns: np.ndarray) -> np.ndarray:
         """`[d, m]` S times the columns."""
-        return self.values @ columns
+        return matrix_product(self.values, columns)
 
     def complement(
         self, basis: np.ndarray, image: np.ndarray, target: float
@@ -118,25 +120,40 @@ class Matrix:
 
 @dataclasses.dataclass(frozen=True)
 class CentredRows:
-    """A centred table X with N < d; S = X^T X / N is not formed.
+    """A centred table X; S = X^T X / N is not formed.
 
     Attributes:
         x: `[N, d]` centred rows.
         error: bound on the 2-norm of the error of S that comes with them.
+        squares: `[d]` sums of the squares of the columns.
     """
 
     x: np.ndarray
     error: float
+    squares: np.ndarray
 
     @property
     def dim(self) -> int:
         """d, the number of features."""
         return self.x.shape[1]
 
-    @functools.cached_property
+    @property
     def norm(self) -> float:
         """The trace."""
-        return float(np.linalg.norm(self.x) ** 2 / len(self.x))
+        return float(np.sum(self.squares)) / len(self.x)
+
+    @functools.cached_property
+    def gram(self) -> np.ndarray:
+        """`[N, N]` X X^T / N, symmetric: the non-zero eigenvalues of S."""
+        (syrk,) = get_blas_funcs(("syrk",), (self.x,))
+        upper = syrk(1.0 / len(self.x), self.x.T, trans=1)
+        return mirrored(upper)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """`[d, d]` S itself, symmetric."""
+        (syrk,) = get_blas_funcs(("syrk",), (self.x,))
+        return mirrored(syrk(1.0 / len(self.x), self.x.T))
 
     @property
     def trace(self) -> float:
@@ -151,7 +168,8 @@ class CentredRows:
 
     def product(self, columns: np.ndarray) -> np.ndarray:
         """`[d, m]` S times the columns."""
-        return self.x.T @ (self.x @ columns) / len(self.x)
+        product = normal_product(self.x, columns)
+        return np.divide(product, len(self.x), out=product)
 
     def complement(
         self, basis: np.ndarray, image: np.ndarray, target: float
@@ -166,9 +184,8 @@ class CentredRows:
         part = self.x @ basis
 
         def deflated() -> np.ndarray:
-            product = part @ part.T
-            product -= self.x @ self.x.T
-            return np.divide(product, len(self.x), out=product)
+            product = part @ (part.T / len(self.x))
+            return np.subtract(product, self.gram, out=product)
 
         return proven(deflated, 2 * self.slack, target, cheap)
 

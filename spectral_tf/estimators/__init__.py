@@ -7,6 +7,7 @@ from spectral_tf.lazy import lazily
 if TYPE_CHECKING:
     from spectral_tf.estimators.clusterer import SpectralClusterer
     from spectral_tf.estimators.lapack import top_pairs
+    from spectral_tf.estimators.lazy_tables import column_scales
     from spectral_tf.estimators.network_clusterer import NetworkClusterer
     from spectral_tf.estimators.networks import load_network, trained_on
     from spectral_tf.estimators.outliers import Explanation, SpectralOutlierDetector
@@ -19,6 +20,7 @@ __all__ = [
     "SpectralClusterer",
     "SpectralOutlierDetector",
     "SpectralPCA",
+    "column_scales",
     "load_network",
     "read_chunks",
     "top_pairs",
@@ -28,6 +30,7 @@ __all__ = [
 _HOMES = {
     "clusterer": ("SpectralClusterer",),
     "lapack": ("top_pairs",),
+    "lazy_tables": ("column_scales",),
     "network_clusterer": ("NetworkClusterer",),
     "networks": ("load_network", "trained_on"),
     "outliers": ("Explanation", "SpectralOutlierDetector"),

@@ -18,6 +18,8 @@ from spectral_tf.certificate import Certificate
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.estimators.components import component_count, precision_of
 from spectral_tf.estimators.engines import rank_limit
+from spectral_tf.estimators.laziness import is_lazy
+from spectral_tf.estimators.lazy_tables import applied, lazy_summary
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import numerical_rank
 from spectral_tf.estimators.seen import Seen, seen_with, shifted_to, summary_of
@@ -51,7 +53,10 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         weights: a shipped name such as `"pca-base"` (the default of `pretrained`); the
             path of a checkpoint's `.json`; the folder of a run of `spectral-tf
             pretrain` or of saved weights; or `(config, params)`.
-        certify: whether `certificate_` is computed; without it nothing is replaced.
+        certify: True computes `certificate_`: a proof, or where that would take more
+            than three times the fit and about a second, a statement that is false with
+            a chance of at most 1e-3 (status `probable`); `"proof"` and `"probable"` ask
+            for either; without it (False) nothing is replaced.
         tol: radians: a component is certified if its angle to the true one is proven
             to be smaller.
         fallback: what happens to components that are not: `eigh` replaces them by an
@@ -85,7 +90,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         *,
         engine: str = "auto",
         weights: Weights | None = None,
-        certify: bool = True,
+        certify: bool | str = True,
         tol: float = 1e-3,
         fallback: str = "eigh",
         whiten: bool = False,
@@ -106,7 +111,8 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Find the components of a table.
 
         Args:
-            X: `[N, d]` rows are samples, N >= 2; finite real numbers.
+            X: `[N, d]` rows are samples, N >= 2; finite real numbers. A Dask array or
+                dataframe is summed up on the user's cluster and never gathered.
             y: not used.
 
         Returns:
@@ -119,9 +125,14 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         del y
         options = self._options()
         with unchanged_on_error(self):
-            x = validated(self, X, reset=True, rows=2)
+            if is_lazy(X):
+                summary, dtype = lazy_summary(self, X)
+            else:
+                x = validated(self, X, reset=True, rows=2)
+                keeps = options.keeps_rows(x.shape, self.n_components)
+                summary, dtype = Summary.of_rows(x, keeps_rows=keeps), x.dtype
             self._moments = None
-            self._fitted(Summary.of_rows(x), options, x.dtype)
+            self._fitted(summary, options, dtype)
         return self
 
     def partial_fit(
@@ -201,7 +212,7 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             random_state=self.random_state,
         )
         options.check()
-        check_flags(self, "certify", "whiten")
+        check_flags(self, "whiten")
         seed = seed_of(self.random_state)
         return dataclasses.replace(options, random_state=seed)
 
@@ -265,16 +276,18 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _n_features_out(self) -> int:
         return self.n_components_
 
-    def transform(self, X: ArrayLike) -> np.ndarray:
+    def transform(self, X: ArrayLike) -> Any:
         """Coordinates of rows in the components.
 
         Args:
-            X: `[N, d]`.
+            X: `[N, d]`; of a Dask array or dataframe the result is a Dask array.
 
         Returns:
             `[N, k]`.
         """
         check_is_fitted(self)
+        if is_lazy(X):
+            return applied(self, X, "transform", self.n_components_)
         return self._projected(validated(self, X))
 
     def _projected(self, x: np.ndarray) -> np.ndarray:
@@ -329,16 +342,18 @@ class SpectralPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return scores @ self.components_ + self.mean_
         return restored(scores @ self.components_ + self._middle, origin_of(self))
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
+    def score_samples(self, X: ArrayLike) -> Any:
         """Log-likelihood of each row under the probabilistic model.
 
         Args:
-            X: `[N, d]`.
+            X: `[N, d]`; of a Dask array or dataframe the result is a Dask array.
 
         Returns:
             `[N]` in nats.
         """
         check_is_fitted(self)
+        if is_lazy(X):
+            return applied(self, X, "score_samples", None)
         centred = self._centred(validated(self, X))
         # Rows that are far out have a density of 0, not NaN.
         size = np.maximum(np.max(np.abs(centred), axis=1), 1)

@@ -15,10 +15,19 @@ from spectral_tf.certificate import (
 )
 from spectral_tf.certificate.block import certify_source
 from spectral_tf.certificate.certify import moments_source, rows_source
-from spectral_tf.certificate.sources import Source
+from spectral_tf.certificate.chance import Chance
+from spectral_tf.certificate.sources import LARGEST_FACTOR, CentredRows, Source
 from spectral_tf.config import DataError, require
+from spectral_tf.estimators.costs import (
+    SKINNY,
+    block_size,
+    is_proof_dear,
+    rows_cost,
+    square_cost,
+)
 from spectral_tf.estimators.engines import (
     ENGINES,
+    MOST_COMPONENTS,
     Proposal,
     choose_engine,
     exact,
@@ -26,6 +35,7 @@ from spectral_tf.estimators.engines import (
     rank_limit,
 )
 from spectral_tf.estimators.floor import Rounding, entry_rounding
+from spectral_tf.estimators.krylov_passes import Effort
 from spectral_tf.estimators.networks import Weights
 from spectral_tf.estimators.rank import proven_floor
 from spectral_tf.estimators.robust import lengths
@@ -39,8 +49,7 @@ SEAM = 1e-6
 """Certified and exact components stand beside one another if orthogonal to this."""
 ONE_THREAD = 512
 """Columns up to which a certificate is computed with one thread."""
-GUARDS = 1
-"""Further start vectors, so that the gap below the last component is seen."""
+CERTIFY = (True, False, "proof", "probable")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +58,7 @@ class Options:
 
     engine: str = "auto"
     weights: Weights | None = None
-    certify: bool = True
+    certify: bool | str = True
     tol: float = 1e-3
     fallback: str = "eigh"
     max_iter: int = 600
@@ -70,6 +79,12 @@ class Options:
             f"fallback={self.fallback!r} is unknown; choose one of "
             f"{', '.join(FALLBACKS)}.",
         )
+        is_known = isinstance(self.certify, bool | np.bool_ | str)
+        require(
+            is_known and self.certify in CERTIFY,
+            f"certify={self.certify!r} must be True (a proof, or where that is dear a "
+            "probable statement), 'proof', 'probable' or False.",
+        )
         is_angle = isinstance(self.tol, float | int | np.number)
         require(
             is_angle and 0 < self.tol < 1.5,
@@ -82,14 +97,38 @@ class Options:
             f"max_iter={self.max_iter!r} must be a whole number >= 1, e.g. 600.",
         )
 
+    def is_proven(self, is_dear: bool) -> bool:
+        """Whether a certificate is a proof, where one may be dear."""
+        if self.certify in ("proof", "probable"):
+            return self.certify == "proof"
+        return bool(self.certify) and not is_dear
+
+    def keeps_rows(self, shape: tuple[int, ...], k: Any) -> bool:
+        """Whether a table `[N, d]` is better not summed up to a covariance.
+
+        Args:
+            shape: of the table.
+            k: components that are asked for; what is no number needs a covariance.
+        """
+        is_count = isinstance(k, int | np.integer) and not isinstance(k, bool)
+        if shape[0] < shape[1]:
+            return True
+        if not is_count or not 0 < k <= min(MOST_COMPONENTS, min(shape) - 1):
+            return False
+        count = block_size(int(k), min(shape))
+        is_read = self.engine in ("auto", "constructed") and self.weights is None
+        is_cheaper = SKINNY * rows_cost(shape, count) < square_cost(shape)
+        is_proven = self.is_proven(is_proof_dear(shape, count))
+        return is_read and is_cheaper and not is_proven
+
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
     """What is kept of a table to find its principal components.
 
     Attributes:
-        source: its covariance (1/N), or where N < d its centred rows; both divided
-            by `scale` (squared).
+        source: its covariance (1/N), or its centred rows where N < d or where that
+            is much cheaper; both divided by `scale` (squared).
         mean: `[d]`.
         scale: power of two.
         count: N.
@@ -105,12 +144,17 @@ class Summary:
     spread: np.ndarray
 
     @classmethod
-    def of_rows(cls, x: np.ndarray) -> "Summary":
-        """Of a table `[N, d]` of finite numbers."""
-        if len(x) >= x.shape[1]:
+    def of_rows(cls, x: np.ndarray, *, keeps_rows: bool = False) -> "Summary":
+        """Of a table `[N, d]` of finite numbers.
+
+        Args:
+            x: the table.
+            keeps_rows: whether a table with N >= d stays as it is, too.
+        """
+        if len(x) >= x.shape[1] and not keeps_rows:
             return cls.of_moments(moments_of([x]))
         rows, scale, mean = rows_source(x)
-        spread = np.linalg.norm(rows.x, axis=0) / len(x) ** 0.5
+        spread = np.sqrt(rows.squares / len(x))
         return cls(rows, mean, scale, len(x), rows.norm, spread)
 
     @classmethod
@@ -187,7 +231,8 @@ def start_vectors(dim: int, count: int, random_state: Any) -> np.ndarray:
     """
     rng = np.random.default_rng(seed_of(random_state))
     rows = rng.standard_normal((count, dim))
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def solve(
@@ -211,16 +256,18 @@ def solve(
     if k == 0:
         return nothing_of(source, options)
     choice = choose_engine(options.engine, options.weights, k, source)
-    count = min(k + GUARDS, rank_limit(source))
+    count = block_size(k, rank_limit(source))
     first = start_vectors(source.dim, count, options.random_state)
     if start is not None:
         first[: min(k, len(start))] = start[:k]
-    proposal = propose(
-        choice, source, k, tol=options.tol, max_iter=options.max_iter, start=first
-    )
+    proof = options.is_proven(is_dear(source, count))
+    effort = Effort(options.tol, options.max_iter, proof)
+    proposal = propose(choice, source, k, effort, first)
+    del first  # as long as the table is wide
     certificate = None
     if options.certify:
-        proposal, certificate = checked(source, proposal, options)
+        chance = None if proof else Chance()
+        proposal, certificate = checked(source, proposal, options, chance)
     vectors = signed(proposal.eigenvectors)
     return Solution(
         eigenvalues=np.maximum(proposal.eigenvalues, 0.0),
@@ -230,6 +277,13 @@ def solve(
         reason=choice.reason,
         products=proposal.products,
     )
+
+
+def is_dear(source: Source, count: int) -> bool:
+    """Whether a proof costs much more than a fit with blocks of `count` vectors."""
+    if isinstance(source, CentredRows):
+        return is_proof_dear(source.x.shape, count)
+    return source.dim > LARGEST_FACTOR  # beside a covariance its factor is cheap
 
 
 def nothing_of(source: Source, options: Options) -> Solution:
@@ -250,20 +304,23 @@ def nothing_of(source: Source, options: Options) -> Solution:
 
 
 def certified(
-    source: Source, values: np.ndarray, vectors: np.ndarray, tol: float
+    source: Source, proposal: Proposal, tol: float, chance: Chance | None
 ) -> Certificate:
-    """The certificate; of small matrices with one BLAS thread.
+    """The certificate; of small matrices, and by chance, with one BLAS thread.
 
     The threads of BLAS and of XLA wait for one another after every small product, which
-    takes longer than the products.
+    takes longer than the products. Large ones have threads of their own (`tall.py`).
     """
-    small = source.dim <= ONE_THREAD
-    with one_blas_thread() if small else contextlib.nullcontext():
-        return certify_source(source, values, vectors, tol=tol)
+    is_small = rank_limit(source) <= ONE_THREAD or chance is not None
+    claims = proposal.eigenvalues, proposal.eigenvectors
+    with one_blas_thread() if is_small else contextlib.nullcontext():
+        return certify_source(
+            source, *claims, tol=tol, guards=proposal.guards, chance=chance
+        )
 
 
 def checked(
-    source: Source, proposal: Proposal, options: Options
+    source: Source, proposal: Proposal, options: Options, chance: Chance | None = None
 ) -> tuple[Proposal, Certificate]:
     """The proposal with its certificate; loose components replaced if so asked.
 
@@ -271,16 +328,16 @@ def checked(
         source: S.
         proposal: eigenpairs.
         options: `tol` and `fallback` are read.
+        chance: of a probable statement; None for a proof.
 
     Returns:
         `(proposal, certificate)`.
     """
-    values, vectors = proposal.eigenvalues, proposal.eigenvectors
-    certificate = certified(source, values, vectors, options.tol)
+    certificate = certified(source, proposal, options.tol, chance)
     loose = [e.rank for e in certificate.entries if e.status == "loose"]
     # Of those of an exact solver nothing is more exact.
     if loose and options.fallback == "eigh" and proposal.engine != "exact":
-        return replaced(source, proposal, certificate, options.tol)
+        return replaced(source, proposal, certificate, chance)
     return proposal, certificate
 
 
@@ -325,7 +382,10 @@ def outside() -> int:
 
 
 def replaced(
-    source: Source, proposal: Proposal, certificate: Certificate, tol: float
+    source: Source,
+    proposal: Proposal,
+    certificate: Certificate,
+    chance: Chance | None = None,
 ) -> tuple[Proposal, Certificate]:
     """Loose components exchanged for those of an exact solver, and a new certificate.
 
@@ -342,12 +402,12 @@ def replaced(
     else:  # the nearest orthonormal rows: of two answers they are so to the seam only
         left, _, right = np.linalg.svd(vectors, full_matrices=False)
         vectors = left @ right
-    certificate = certified(source, values, vectors, tol)
-    marked = certificate.with_replaced([rank + 1 for rank in loose])
     engine = f"{proposal.engine}, exact"
-    return proposal._replace(
+    proposal = proposal._replace(
         eigenvalues=values, eigenvectors=vectors, engine=engine
-    ), marked
+    )
+    certificate = certified(source, proposal, certificate.tol, chance)
+    return proposal, certificate.with_replaced([rank + 1 for rank in loose])
 
 
 def signed(vectors: np.ndarray) -> np.ndarray:

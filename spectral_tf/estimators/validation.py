@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from spectral_tf.config import ConfigError, DataError, require
 from spectral_tf.config.wording import counted
 from spectral_tf.estimators.frames import refuse_times
+from spectral_tf.estimators.laziness import is_lazy
 from spectral_tf.exact import Origin, shifted
 
 
@@ -44,6 +45,12 @@ def validated(
 
     Source: scikit-learn's `validate_data`; masked entries are refused by us.
     """
+    if is_lazy(x):
+        raise DataError(
+            "X is a Dask collection, which would be gathered here; SpectralPCA's fit, "
+            "transform and score_samples take one. Give anything else one part at a "
+            "time, or X.compute()."
+        )
     with clear_errors(x):
         table: Any = x
         checked: Any = validate_data(

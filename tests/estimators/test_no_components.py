@@ -47,7 +47,7 @@ def test_the_certificate_is_empty(engine):
     assert certificate.entries == ()
     assert certificate.status == ()
     assert certificate.is_certified
-    assert certificate.counts() == {"certified": 0, "loose": 0, "replaced": 0}
+    assert not any(certificate.counts().values())
     assert certificate.next_bound >= np.linalg.eigvalsh(np.cov(IRIS.T))[-1]
     assert certificate.to_dict()["entries"] == []
     assert "no components" in repr(certificate)

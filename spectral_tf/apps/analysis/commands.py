@@ -139,9 +139,10 @@ class Analysis(abc.ABC):
             columns=self.columns, impute=self.impute, standardize=self.standardize
         )
         table = prepare(read, how, least_columns=self.least_columns)
-        return table, self.fitted(table, self._search())
+        return table, self.fitted(table, self.search())
 
-    def _search(self) -> "Search":
+    def search(self) -> "Search":
+        """How components are found and checked."""
         from spectral_tf.apps.analysis.fit import Search
 
         return Search(
@@ -193,6 +194,18 @@ class Pca(Analysis):
 
     # How many components, or the share of the variance that they shall reach.
     n_components: int | float = 0.9
+    # Address of a Dask scheduler, e.g. tcp://HOST:8786: FILE, a Parquet file or a
+    # folder of parts that its workers can read, is summed up there, never gathered.
+    cluster: str | None = None
+
+    def run(self) -> Shown:
+        """Read, fit, write; or have it summed up on a cluster."""
+        if self.cluster is None:
+            return super().run()
+        from spectral_tf.apps.analysis.on_cluster import run_on_cluster
+
+        self.check()
+        return run_on_cluster(self)
 
     def fitted(self, table: "Prepared", search: "Search") -> "Answer":
         """The components."""

@@ -143,16 +143,38 @@ def find_components(
         n_components != 0,
         "n_components=0 leaves nothing to report; ask for at least 1.",
     )
+    return components_of(table.x, n_components, search)[0]
+
+
+def components_of(
+    x: Any, n_components: int | float, search: Search
+) -> tuple[Components, SpectralPCA]:
+    """The components of rows, and their estimator.
+
+    Args:
+        x: `[N, d]`; rows of a Dask array stay where they are, and get no scores.
+        n_components: how many, or a share of the variance in (0, 1).
+        search: how.
+
+    Returns:
+        Both.
+
+    Raises:
+        DataError: if the table cannot be used.
+        CertificateError: with `fallback="raise"`.
+    """
     with _noted() as notes:
-        pca = SpectralPCA(n_components, **search.options()).fit(table.x)
-        scores = pca.transform(table.x)
-    return Components(
+        pca = SpectralPCA(n_components, **search.options()).fit(x)
+        is_here = isinstance(x, np.ndarray)
+        scores = pca.transform(x) if is_here else np.zeros((0, pca.n_components_))
+    answer = Components(
         **_about(pca),
         scores=scores,
         notes=tuple(notes),
         eigenvalues=pca.explained_variance_,
         loadings=pca.components_,
     )
+    return answer, pca
 
 
 def find_clusters(

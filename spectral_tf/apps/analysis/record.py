@@ -21,9 +21,9 @@ from spectral_tf.apps.analysis.prepare import Prepared
 from spectral_tf.apps.audit import Receipt, append_entry, new_id, start_log
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.constructive.equivariant import equivariant_power_method
-from spectral_tf.estimators.engines import PASS
+from spectral_tf.estimators.costs import block_size
+from spectral_tf.estimators.krylov_passes import PASS
 from spectral_tf.estimators.networks import default_weights, load_network
-from spectral_tf.estimators.solution import GUARDS
 from spectral_tf.model.params import flatten_params
 from spectral_tf.tables.columns import Columns, columns_digest
 from spectral_tf.tables.load import AS_FOUND, load_columns
@@ -186,7 +186,7 @@ def engine_digests(
     named = engine.split(", ")
     digests = {}
     if "constructed" in named:
-        count = min(kept + GUARDS, *shape)
+        count = block_size(kept, min(shape))
         _, params = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
         digests["constructed"] = parameters_digest(params)
     if "pretrained" in named:

@@ -151,8 +151,7 @@ def write_results(folder: Path, table: Prepared, answer: Answer, top: int) -> No
             _write_outliers(folder, table, answer, top)
         case _:
             raise TypeError(f"no files are known for {type(answer).__name__}")
-    about = {"engine": answer.engine, "reason": answer.reason}
-    _write_json(folder / "certificate.json", answer.certificate.to_dict() | about)
+    _write_certificate(folder, answer)
 
 
 def write_summary(folder: Path, document: dict[str, Any]) -> list[str]:
@@ -174,7 +173,27 @@ def write_summary(folder: Path, document: dict[str, Any]) -> list[str]:
     return names
 
 
-def _write_components(folder: Path, table: Prepared, answer: Components) -> None:
+def write_component_table(folder: Path, table: Prepared, answer: Components) -> None:
+    """Write what is known of components without their rows.
+
+    Args:
+        folder: exists.
+        table: as it was analysed; its rows are not read.
+        answer: the components.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    _write_loadings(folder, table, answer)
+    _write_certificate(folder, answer)
+
+
+def _write_certificate(folder: Path, answer: Answer) -> None:
+    about = {"engine": answer.engine, "reason": answer.reason}
+    _write_json(folder / "certificate.json", answer.certificate.to_dict() | about)
+
+
+def _write_loadings(folder: Path, table: Prepared, answer: Components) -> None:
     names = [f"pc{rank}" for rank in range(1, len(answer.eigenvalues) + 1)]
     parts = answer.eigenvalues, answer.shares, answer.loadings
     _write_csv(
@@ -187,6 +206,12 @@ def _write_components(folder: Path, table: Prepared, answer: Components) -> None
             )
         ),
     )
+    scree_figure(answer.shares, answer.certificate, folder / "scree.png")
+
+
+def _write_components(folder: Path, table: Prepared, answer: Components) -> None:
+    _write_loadings(folder, table, answer)
+    names = [f"pc{rank}" for rank in range(1, len(answer.eigenvalues) + 1)]
     rows = enumerate(answer.scores.tolist(), start=1)
     _write_rows(
         folder / "scores.csv",
@@ -194,7 +219,6 @@ def _write_components(folder: Path, table: Prepared, answer: Components) -> None
         ["row", *names],
         ([row, *each] for row, each in rows),
     )
-    scree_figure(answer.shares, answer.certificate, folder / "scree.png")
     biplot_figure(
         answer.scores,
         answer.loadings,

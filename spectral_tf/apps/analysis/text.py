@@ -85,6 +85,8 @@ def certificate_lines(certificate: Certificate, engine: str, reason: str) -> lis
     entries, unproven = certificate.entries, certificate.uncertified
     count, tol = len(entries), certificate.tol
     proven = count - len(unproven)
+    probable = [str(e.rank) for e in entries if e.status == "probable"]
+    unproven = [rank for rank in unproven if str(rank) not in probable]
     lines = [
         f"Certificate: {proven} of {counted(count, 'component')} "
         f"{agreed(proven, 'is', 'are')} proven to lie within {tol:g} rad of the true "
@@ -96,6 +98,13 @@ def certificate_lines(certificate: Certificate, engine: str, reason: str) -> lis
         lines.append(
             f"Of ranks {named} only the span is meant: their eigenvalues are so close "
             "that each vector may be turned within it."
+        )
+    if probable:
+        lines.append(
+            f"Probable, not proven: {listed(probable)}. That they do is false with a "
+            f"chance of at most {certificate.eta:g}, over random vectors that know "
+            "nothing of the table; a proof would cost more than three times the fit "
+            "(certify='proof' takes it)."
         )
     if unproven:
         named = listed([str(rank) for rank in unproven])

@@ -27,11 +27,13 @@ from spectral_tf.config.wording import agreed, counted
 
 STATUS_COLOURS: Mapping[str, str] = {
     "certified": COLOURS[2],
+    "probable": COLOURS[0],
     "loose": COLOURS[1],
     "replaced": COLOURS[4],
 }
 STATUS_TEXTS: Mapping[str, str] = {
     "certified": "certified",
+    "probable": "probable (not proven)",
     "loose": "loose (not proven)",
     "replaced": "replaced (exact solver)",
 }

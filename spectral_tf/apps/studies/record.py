@@ -13,6 +13,7 @@ from spectral_tf.apps.studies.shipping.study import shipping_study
 from spectral_tf.apps.studies.stock.config import StockConfig
 from spectral_tf.apps.studies.stock.demand import load_demand
 from spectral_tf.apps.studies.stock.study import case_of, judgement
+from spectral_tf.certificate import STATUSES
 
 STOCK = "poc stock"
 SHIPPING = "poc shipping"
@@ -41,7 +42,7 @@ def stock_entry(document: Mapping[str, Any], data: str | None) -> dict[str, Any]
         ),
         "engine": document["engine"],
         "certificate": {
-            **{name: status.count(name) for name in ("certified", "loose", "replaced")},
+            **{name: status.count(name) for name in STATUSES},
             "tol": components["tol"],
             "status": status,
         },

@@ -39,6 +39,7 @@ FAULTS: Mapping[str, Text] = {
 
 STATUS: Mapping[str, Text] = {
     "certified": Text("certified", "証明済み"),
+    "probable": Text("probable, not proven", "高確率(未証明)"),
     "loose": Text("not proven", "未証明"),
     "replaced": Text("replaced (exact solver)", "厳密解で置換"),
 }

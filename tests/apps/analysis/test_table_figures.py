@@ -70,15 +70,16 @@ def is_png(path):
 
 
 def test_every_status_has_its_colour_and_spans_are_marked(tmp_path, drawn):
-    status = ("certified", "certified", "certified", "replaced", "loose")
-    ranks = ((1, 1), (2, 3), (2, 3), (4, 4), (5, 5))
-    shares = np.array([0.4, 0.2, 0.19, 0.1, 0.05])
+    status = ("certified", "certified", "certified", "replaced", "loose", "probable")
+    ranks = ((1, 1), (2, 3), (2, 3), (4, 4), (5, 5), (6, 6))
+    shares = np.array([0.4, 0.2, 0.19, 0.1, 0.05, 0.04])
     path = scree_figure(shares, certificate(status, ranks), tmp_path / "s.png")
     assert is_png(path)
     (figure,) = drawn
     texts = legend_texts(figure)
     assert texts == [
         "certified",
+        "probable (not proven)",
         "loose (not proven)",
         "replaced (exact solver)",
         "only as a span",
@@ -86,7 +87,7 @@ def test_every_status_has_its_colour_and_spans_are_marked(tmp_path, drawn):
     ]
     (axis,) = figure.axes
     colours = {bar.get_facecolor() for bar in axis.patches}
-    assert len(colours) == 3
+    assert len(colours) == 4
     heights = [bar.get_height() for bar in axis.patches]
     np.testing.assert_allclose(heights, shares)
     brackets = [line for line in axis.lines if line.get_color() == "black"]

@@ -250,11 +250,12 @@ def scree_chart(document: Document) -> Chart:
         Text(
             "How much of the differences between deliveries each component carries. "
             "“certified”: it is proven to lie within the angle of the table below of "
-            "the true component; “loose”: not proven; “replaced”: an exact solver took "
-            "over. A certificate is about the arithmetic, not about the groups.",
+            "the true component; “probable”: so but for a stated chance; “loose”: "
+            "neither; “replaced”: an exact solver took over. A certificate is about "
+            "the arithmetic, not about the groups.",
             "各成分が配送どうしの違いをどれだけ表すかを示します。「certified」は真の"
-            "成分との角度が下の表の値以内であることが証明済み、「loose」は未証明、"
-            "「replaced」は厳密な解法で置き換えたことを表します。証明されるのは計算の"
+            "成分との角度が下の表の値以内であることが証明済み、「probable」は定めた確率"
+            "を除き成立、「loose」はどちらでもなく、「replaced」は厳密な解法で置き換えたことを表します。証明されるのは計算の"
             "正しさで、グループの存在ではありません。",
         ),
         kind="bars",
