@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import jax
-from config import RECIPES, Recipe, train_config
+from config import RECIPES, Recipe, train_config, with_exact_images
 from score import score_table, scores
 
 from spectral_tf import (
@@ -80,6 +80,8 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     write_curve(run_dir)
     model, params = result.network
     network = Network(model.replace(gradient_limit=None), params)
+    if recipe.is_krylov:
+        network = with_exact_images(network)
     if recipe.dense_dim:
         network = written_densely(network, recipe.dense_dim)
     found = scores(recipe, network, smoke=smoke)

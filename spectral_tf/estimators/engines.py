@@ -1,6 +1,7 @@
 """Who proposes the eigenpairs: a constructed network, a trained one, or LAPACK.
 
-The constructed network runs in passes (`krylov_passes.py`), a trained one once.
+The constructed network runs in passes (`krylov_passes.py`), a trained one once or
+twice.
 """
 
 import dataclasses
@@ -22,12 +23,16 @@ from spectral_tf.estimators.networks import (
     misfit,
     register_starts,
 )
+from spectral_tf.estimators.polish import Span
 from spectral_tf.model.network import Network
 from spectral_tf.moments import check_memory
 from spectral_tf.settings import compiled_settings
+from spectral_tf.weights import most_components
 
 MOST_COMPONENTS = 32
 """Beyond, an exact solver costs less than iterating so many vectors."""
+DOUBLE_FLOOR, DOUBLE_SQUARINGS = 1e-10, 20
+"""Of a network that keeps its past, in float64."""
 ENGINES = ("auto", "constructed", "pretrained", "exact")
 
 
@@ -146,7 +151,7 @@ def propose(
         return exact(source, k)
     if choice.network is None:
         return constructed(source, k, effort, start)
-    first = pretrained(choice.network, source, k, start)
+    first = pretrained(choice.network, source, k, start, effort.tol)
     if not choice.is_refined:
         return first
     start = np.concatenate([first.eigenvectors, start[k:]])
@@ -175,13 +180,40 @@ def constructed(source: Source, k: int, effort: Effort, start: np.ndarray) -> Pr
 
 @compiled_settings()
 def pretrained(
-    network: Network[ModelConfig], source: Source, k: int, start: np.ndarray
+    network: Network[ModelConfig],
+    source: Source,
+    k: int,
+    start: np.ndarray,
+    tol: float = 0.0,
 ) -> Proposal:
-    """One forward pass of a trained network."""
+    """A trained network: one forward pass, or two where its registers keep their past.
+
+    The second starts from all that the first one answers, and is taken where the first
+    k do not look accurate to a tenth of `tol`.
+    """
     config, params = network
-    config = for_table(config, k, source.dim)
-    first = register_starts(config, start[:k])
+    if config.readout != "ritz":
+        config = for_table(config, k, source.dim)
+        return forward_pass(Network(config, params), source, start[:k])
+    most = min(most_components(config), rank_limit(source))
+    config = for_table(config, max(k, most), source.dim)
+    config = config.replace(norm_floor=DOUBLE_FLOOR, squarings=DOUBLE_SQUARINGS)
+    network = Network(config, params)
+    first = forward_pass(network, source, start[: config.num_components])
+    if Span.of(source, first.eigenvectors).angle(k) > tol / 10:
+        second = forward_pass(network, source, first.eigenvectors)
+        first = second._replace(products=first.products + second.products)
+    values, vectors = first.eigenvalues[:k], first.eigenvectors[:k]
+    return first._replace(eigenvalues=values, eigenvectors=vectors)
+
+
+def forward_pass(
+    network: Network[ModelConfig], source: Source, start: np.ndarray
+) -> Proposal:
+    """What a trained network answers from some start vectors."""
+    config, params = network
     run = Forward.of(source)
+    first = register_starts(config, start)
     values, vectors = run(config, cast(params, run.dtype), first)
     return in_order(values, vectors, "pretrained", config.num_products)
 
