@@ -94,9 +94,10 @@ def lanczos_predict(config: ModelConfig, products: int) -> PredictFn:
     products allow.
     """
 
-    def host(matrix: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.linalg.qr(start.astype(np.float64).T)[0].T
-        pairs = block_lanczos(matrix.astype(np.float64), rows, products, k)
+    def host(matrix: Any, start: Any) -> tuple[np.ndarray, np.ndarray]:
+        # They come as arrays of JAX, which would stay in single precision.
+        rows = np.linalg.qr(np.asarray(start, np.float64).T)[0].T
+        pairs = block_lanczos(np.asarray(matrix, np.float64), rows, products, k)
         return pairs[0].astype(np.float32), pairs[1].astype(np.float32)
 
     k = config.num_components

@@ -18,32 +18,36 @@ Every block has the same weights (`looped`): channels not filled yet are 0, and 
 that reads zeros adds nothing. The answer is the read-out `ritz` of `model/ritz.py`.
 
 *Gram-Schmidt rounds* (`polar=None`): heads + and - with scores :math:`\pm z - 1[l \ge
-j]` deflate candidate j by the candidates l < j, as in `equivariant.py`.
+j]` deflate candidate j by candidates l < j, as in `equivariant.py`. In round 0 the
+gates are shut and only what is older is read; in round t < b they leave candidate t - 1
+alone as sender, in the last two rounds all of them.
 
-*Proof that this is block Lanczos.* Let Q be the older vectors, orthonormal. A round
-maps :math:`w_j \leftarrow unit(w_j - Q^\top Q w_j - \sum_{l<j} w_l \langle w_l,
-w_j\rangle)`. After one round :math:`w_0` is orthogonal to Q, and if :math:`w_0, \dots,
-w_{j-1}` are orthonormal and orthogonal to Q before a round, :math:`w_j` is so after it:
-the sum is then a projection. So b rounds give the rows of Gram-Schmidt applied to the
-images against everything kept, which is full reorthogonalisation; a round maps
-:math:`w_j` to a multiple of itself plus a combination of vectors that span what they
-spanned, so no round changes the spaces spanned by Q and the first j candidates. One
-more round deflates each candidate a second time, which is what makes it orthogonal to
-rounding (Giraud et al., 2005: twice is enough). With Q orthonormal, T = Q S Q^T, and
-its leading eigenpairs are the Ritz pairs of the Krylov space: block Lanczos.
+*Proof that this is block Lanczos.* Let Q be the older vectors, orthonormal. After round
+0 all candidates are orthogonal to Q. Round t maps :math:`w_j \leftarrow unit(w_j -
+Q^\top Q w_j - w_{t-1} \langle w_{t-1}, w_j\rangle)` for :math:`j \ge t`. If before it
+the candidates 0 to t - 1 are orthonormal and those behind them orthogonal to 0 to t -
+2, then after it those behind are orthogonal to t - 1 as well, and so t is done: that is
+modified Gram-Schmidt of the images against everything kept, in b rounds, which is full
+reorthogonalisation. No round changes the spaces spanned by Q and the first j
+candidates. The last two rounds, :math:`w_j \leftarrow unit(w_j - Q^\top Q w_j -
+\sum_{l<j} w_l \langle w_l, w_j\rangle)`, change nothing in exact arithmetic; in any
+other they make orthogonal to rounding what the division by a small remainder has left
+(Giraud et al., 2005: twice is enough). With Q orthonormal, T = Q S Q^T, and its leading
+eigenpairs are the Ritz pairs of the Krylov space: block Lanczos.
 
 *Where it stops.* If the space is exhausted (d or the rank of S is reached, or
-candidates depend on one another) what is left of a candidate is rounding. At the round
-after which all before it are orthonormal its length is a few roundings, below `floor`,
-and the norm sets it to 0, from where it never returns: heads that read it add nothing,
-and its row of T is 0. A direction that holds less than `floor` of its image, though
-exact, is lost as well: what a Ritz vector could have won from it is of that size.
+candidates depend on one another) what is left of a candidate is rounding. In the round
+that takes away the last of it, or in the last two, its length is a few roundings, below
+`floor`, and the norm sets it to 0, from where it never returns: heads that read it add
+nothing, and its row of T is 0. A direction that holds less than `floor` of its image,
+though exact, is lost as well: what a Ritz vector could have won from it is of that
+size.
 
 *Polar rounds* (`polar=(b_1, b_2, ...)`): all heads are linear and need no gates. A
 round is :math:`w_j \leftarrow unit(w_j - Q^\top Q w_j - b \sum_{l \ne j} w_l \langle
 w_l, w_j\rangle)`. For b = 1/2 and nearly orthonormal rows that is a Newton-Schulz step
 to the nearest orthonormal ones; smaller b at first, when the rows are nearly parallel
-and the sum is up to b times too long. Three rounds in place of b + 1 leave the rows
+and the sum is up to b times too long. Three rounds in place of b + 2 leave the rows
 well conditioned, not orthonormal, and the read-out orthonormalises what is left. The
 span is the same in exact arithmetic; that is the network that is trained.
 
@@ -92,7 +96,7 @@ def krylov(
         num_products: P >= 1, with S.
         block: b, start vectors = registers; at most d of them run.
         polar: factors of the polar rounds after a product, e.g. `POLAR`; None takes
-            Gram-Schmidt, b + 1 rounds.
+            Gram-Schmidt, b + 2 rounds.
         terminator: answer from P + 1 blocks, of which the last has no image
             (`model/ritz.py`): more accurate, but its values are no lower bounds.
         floor: candidates that deflation leaves shorter than this become 0; 1e-4 is for
@@ -115,7 +119,7 @@ def krylov(
     """
     _check(num_components, num_products, block, polar)
     factors = None if polar is None else tuple(float(b) for b in polar)
-    rounds = block + 1 if factors is None else len(factors)
+    rounds = block + 2 if factors is None else len(factors)
     deflations: tuple[Sublayer, ...] = ("self",) * rounds
     half = num_products + 1
     config = ModelConfig(
@@ -184,7 +188,7 @@ def _entries(
     elif kind == "mlp":
         table = _ageing(half)
     elif factors is None:
-        table = _gram_schmidt(half, block)
+        table = _gram_schmidt(half, block, int(index) - 2)
     else:
         table = _polar(half, factors[int(index) - 2])
     return table.get(role, [])
@@ -211,19 +215,22 @@ def _ageing(half: int) -> dict[str, list[Entry]]:
     }
 
 
-def _gram_schmidt(half: int, block: int) -> dict[str, list[Entry]]:
+def _gram_schmidt(half: int, block: int, step: int) -> dict[str, list[Entry]]:
     """Heads 2 i and 2 i + 1 are + and - of channel i; those of channel 0 are gated."""
     channel, slot = np.arange(half), np.arange(block)
     plus, minus = 2 * channel, 2 * channel + 1
     pair = np.arange(2)[:, None]
+    one = 2 * block  # the scalar that is 1 in every register
+    # blocked[j, l] = 1[l >= j] lets candidate j read those before it; where the step
+    # is of modified Gram-Schmidt, all senders but one are shut by the constant.
+    reads = np.where((slot == step - 1) | (step >= block), block + slot, one)
     return {
         "skip": [(..., 1.0)],
         "query": [((0, 0, plus), 1.0), ((0, 0, minus), -1.0)],
         "key": [((0, channel, plus), 1.0), ((0, channel, minus), 1.0)],
         "value": [((0, channel, plus), 1.0), ((0, channel, minus), 1.0)],
         "out": [((0, plus, 0), -1.0), ((0, minus, 0), 1.0)],
-        # blocked[j, l] = 1[l >= j], and the position
-        "gate_query": [((0, block + slot, pair, slot), -1.0)],
+        "gate_query": [((0, reads, pair, slot), -1.0)],
         "gate_key": [((0, slot, pair, slot), 1.0)],
     }
 

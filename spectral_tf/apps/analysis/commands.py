@@ -26,6 +26,11 @@ class Shown(NamedTuple):
     text: str
 
 
+def is_weights(path: Path) -> bool:
+    """Whether a path may be that of a trained network."""
+    return path.is_dir() or (path.suffix == ".json" and path.is_file())
+
+
 @dataclasses.dataclass(frozen=True)
 class Analysis(abc.ABC):
     """What the three commands share."""
@@ -52,7 +57,7 @@ class Analysis(abc.ABC):
     # auto: constructed, after a proposal by --weights if they are given and fit; exact
     # for more than 32 components, or all of them.
     engine: Literal["auto", "constructed", "pretrained", "exact"] = "auto"
-    # Folder of a run of `pretrain`, or of saved weights.
+    # Folder of a run of `pretrain` or of saved weights, or a checkpoint's manifest.
     weights: Path | None = None
     # A component is certified if its angle to the true one is proven smaller (radians).
     tol: float = 1e-3
@@ -162,9 +167,10 @@ class Analysis(abc.ABC):
         """Refuse what is out of bounds before anything is read."""
         require(self.seed >= 0, f"seed={self.seed} must be >= 0.")
         require(
-            self.weights is None or self.weights.expanduser().is_dir(),
-            f"--weights {self.weights} is not a folder; give a run of `spectral-tf "
-            "pretrain`, or saved weights.",
+            self.weights is None or is_weights(self.weights.expanduser()),
+            f"--weights {self.weights} is not a folder, nor a manifest (.json); give "
+            "a run of `spectral-tf pretrain`, saved weights, or the manifest of a "
+            "checkpoint.",
         )
         if self.audit is not None:
             from spectral_tf.apps.audit import check_log

@@ -144,6 +144,20 @@ def test_a_decision_is_confirmed(command, made):
         assert f"same     {name}: " in out
 
 
+def test_an_entry_of_an_earlier_default_network_is_confirmed(tmp_path, monkeypatch):
+    table = write_table(tmp_path / "table.csv")
+    flags = ["--n-components", "2", "--engine", "pretrained", "--out", tmp_path / "pca"]
+    with monkeypatch.context() as patch:
+        patch.setattr("spectral_tf.estimators.networks.DEFAULT", "pca-base-1")
+        assert run("pca", table, *flags)[0] == 0
+    log = tmp_path / "pca" / "audit.jsonl"
+    digest = find_entry(log, "last")["engine"]["sha256"]["pretrained"]
+    code, out, err = run("audit", "show", log, "last")
+    assert (code, err) == (0, "")
+    assert digest in out
+    assert out.rstrip().endswith("The decision is confirmed.")
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 def test_an_entry_of_the_residual_is_confirmed_whatever_the_default(is_named, tmp_path):
     """Without a judge it is older than the choice, and means the residual."""
