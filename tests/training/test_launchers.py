@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 
 from spectral_tf.training.checkpoint import restore_latest
@@ -170,7 +168,6 @@ def test_four_processes_lose_one_and_two_go_on(tmp_path):
     assert whole.returncode == 0, error
     states = [restore_latest(f).state for f in (folder, tmp_path / "one")]
     assert [int(state.step) for state in states] == [60, 60]
-    # Losses of every call, those of before the loss of the process included.
+    # Losses of every call, those before a process was lost included. Parameters are no
+    # measure: Adam makes a step of full size of a gradient that is rounding alone.
     assert losses(folder) == pytest.approx(losses(tmp_path / "one"), rel=1e-3)
-    near = lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3)
-    jax.tree.map(near, states[0].params, states[1].params)
