@@ -34,7 +34,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from spectral_tf.config import ModelConfig
-from spectral_tf.model.attention import attention_weights, unit_rows
+from spectral_tf.model.attention import attention_weights, contraction, unit_rows
 from spectral_tf.model.dense import ACTIVATIONS
 from spectral_tf.model.inputs import ScaledRows
 from spectral_tf.model.moment import Moment
@@ -107,6 +107,7 @@ class SelfAttention(nn.Module):
     def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]` from the k registers themselves."""
         cfg, einsum = self.config, small_products(self.config)
+        matrix = contraction(self.config)
         heads, gates = cfg.num_heads, cfg.register_rows
         big, small = cfg.vector_channels, cfg.scalar_channels
         parameter = self_attention_init(cfg)
@@ -130,8 +131,8 @@ class SelfAttention(nn.Module):
             einsum("lcd,ch->lhd", vectors, key),
         ) + einsum(
             "jhg,lhg->hjl",
-            einsum("jc,chg->jhg", scalars, gate_query),
-            einsum("lc,chg->lhg", scalars, gate_key),
+            matrix("jc,chg->jhg", scalars, gate_query),
+            matrix("lc,chg->lhg", scalars, gate_key),
         )
         # No mask: every register reads every register, and itself.
         weights = attention_weights(
@@ -157,6 +158,8 @@ class ChannelMLP(nn.Module):
     def __call__(self, vectors: Vectors, scalars: Scalars) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]`, each register by itself."""
         cfg, einsum = self.config, small_products(self.config)
+        # With weights of this size a batch is one large matrix product.
+        matrix = contraction(self.config)
         big, small, hidden = cfg.vector_channels, cfg.scalar_channels, cfg.mlp_width
         noise = NOISE if cfg.initialisation != "random" else 1.0
         normal = nn.initializers.normal
@@ -171,12 +174,12 @@ class ChannelMLP(nn.Module):
 
         # a = act(W s + b). Then v_e <- sum_c (gate(a) + move)_ce v_c, and the scalars
         # read the inner products <v_c, v_e>, which no rotation changes.
-        act = ACTIVATIONS[cfg.activation](einsum("kc,cm->km", scalars, up) + bias[None])
-        mixing = einsum("km,mce->kce", act, gate) + move[None]
+        act = ACTIVATIONS[cfg.activation](matrix("kc,cm->km", scalars, up) + bias[None])
+        mixing = matrix("km,mce->kce", act, gate) + move[None]
         inner = einsum("kcd,ked->kce", vectors, vectors)
         return (
             einsum("kcd,kce->ked", vectors, mixing),
-            einsum("kce,ces->ks", inner, products) + einsum("km,ms->ks", act, down),
+            matrix("kce,ces->ks", inner, products) + matrix("km,ms->ks", act, down),
         )
 
 

@@ -26,11 +26,13 @@ MOST_TERMS = 2**13
 Operand = Float[Array, "..."]
 
 
-def small_products(config: AnyModel) -> Callable[..., Array]:
+def small_products(config: AnyModel, *, tpu_only: bool = False) -> Callable[..., Array]:
     """`contraction(config)`, with small products of two operands as sums off the CPU.
 
     Args:
         config: `precision` is read; sums are of the operands' own precision.
+        tpu_only: matrix products on GPUs, too: long chains of sums, as in a fused
+            construction, take XLA's compiler for GPUs minutes.
 
     Returns:
         `(spec, *operands)`, as `jnp.einsum`, for reverse-mode derivatives.
@@ -40,7 +42,7 @@ def small_products(config: AnyModel) -> Callable[..., Array]:
     def product(spec: str, *operands: Array) -> Array:
         if not _is_small(spec, operands):
             return einsum(spec, *operands)
-        return _product(spec, einsum, *operands)
+        return _product(spec, einsum, tpu_only, *operands)
 
     return product
 
@@ -61,36 +63,43 @@ def _letters(spec: str) -> tuple[str, str, str]:
     return left, right, result
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
 def _product(
-    spec: str, einsum: Callable[..., Any], left: Operand, right: Operand
+    spec: str,
+    einsum: Callable[..., Any],
+    tpu_only: bool,
+    left: Operand,
+    right: Operand,
 ) -> Array:
     """The product, in the way of the platform that it is compiled for."""
-    return jax.lax.platform_dependent(
-        left,
-        right,
-        cpu=functools.partial(einsum, spec),
-        default=functools.partial(summed, spec),
-    )
+    matrix, terms = functools.partial(einsum, spec), functools.partial(summed, spec)
+    if tpu_only:
+        return jax.lax.platform_dependent(left, right, tpu=terms, default=matrix)
+    return jax.lax.platform_dependent(left, right, cpu=matrix, default=terms)
 
 
 def _forward(
-    spec: str, einsum: Callable[..., Any], left: Operand, right: Operand
+    spec: str,
+    einsum: Callable[..., Any],
+    tpu_only: bool,
+    left: Operand,
+    right: Operand,
 ) -> tuple[Array, tuple[Array, Array]]:
     # What is kept is the operands: derivatives of a broadcast would keep its terms.
-    return _product(spec, einsum, left, right), (left, right)
+    return _product(spec, einsum, tpu_only, left, right), (left, right)
 
 
 def _backward(
     spec: str,
     einsum: Callable[..., Any],
+    tpu_only: bool,
     operands: tuple[Array, Array],
     gradient: Operand,
 ) -> tuple[Array, Array]:
     (first, second, result), (left, right) = _letters(spec), operands
     return (
-        _product(f"{result},{second}->{first}", einsum, gradient, right),
-        _product(f"{result},{first}->{second}", einsum, gradient, left),
+        _product(f"{result},{second}->{first}", einsum, tpu_only, gradient, right),
+        _product(f"{result},{first}->{second}", einsum, tpu_only, gradient, left),
     )
 
 

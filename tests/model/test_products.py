@@ -54,7 +54,7 @@ def test_gradients_are_those_of_einsum_on_every_platform(spec, monkeypatch):
     for chosen in ("cpu", "default"):
         pick = lambda *args, chosen=chosen, **ways: ways[chosen](*args)
         monkeypatch.setattr(jax.lax, "platform_dependent", pick)
-        product = functools.partial(products._product, spec, einsum)
+        product = functools.partial(products._product, spec, einsum, False)
         out, back = jax.vjp(product, *operands(spec))
         np.testing.assert_allclose(out, wanted[0], rtol=1e-12)
         for ours, theirs in zip(back(out), wanted[1](out), strict=True):
@@ -69,8 +69,8 @@ def test_half_precision_is_added_in_single():
     np.testing.assert_allclose(np.asarray(out, np.float64), exact, rtol=2**-8)
 
 
-def lowered(shape, platform):
-    product = products.small_products(ModelConfig())
+def lowered(shape, platform, **options):
+    product = products.small_products(ModelConfig(), **options)
     f = lambda a, b: product("kc,cm->km", a, b)
     struct = jax.ShapeDtypeStruct(shape, jnp.float32)
     return jax.jit(f).trace(struct, struct).lower(lowering_platforms=(platform,))
@@ -82,6 +82,13 @@ def test_only_small_products_off_the_cpu_are_sums(platform):
     assert "dot_general" not in lowered(small, platform).as_text()
     assert "dot_general" in lowered(large, platform).as_text()
     assert "dot_general" in lowered(small, "cpu").as_text()
+
+
+def test_sums_can_be_kept_to_tpus():
+    text = lambda platform: lowered((8, 8), platform, tpu_only=True).as_text()
+    assert "dot_general" not in text("tpu")
+    assert "dot_general" in text("cuda")
+    assert "dot_general" in text("cpu")
 
 
 RUN = TrainConfig(

@@ -10,9 +10,10 @@ from spectral_tf.constructive.fusion.maps import Block
 from spectral_tf.constructive.fusion.order import Leaf, Nodes, Repeat, leaves
 from spectral_tf.constructive.fusion.plan import first_leaf, normed_spans
 from spectral_tf.constructive.fusion.records import HeadPlan, MlpPlan, Place, Plan
-from spectral_tf.model.attention import contraction, unit_rows
+from spectral_tf.model.attention import unit_rows
 from spectral_tf.model.inputs import ScaledRows as Inputs
 from spectral_tf.model.inputs import embedded_rows
+from spectral_tf.model.products import small_products
 
 State = dict[Place, Any]
 ONE = -1
@@ -28,7 +29,7 @@ class Runner:
 
     def __init__(self, plan: Plan, inputs: Inputs, masked: bool) -> None:
         self.plan, self.inputs, self.masked = plan, inputs, masked
-        self.einsum = contraction(plan.config)
+        self.einsum = small_products(plan.config, tpu_only=True)
         self.dtype = inputs.x.dtype
         self.moments: dict[tuple[int, int], Any] = {}
 
