@@ -6,6 +6,11 @@ Rayleigh-Ritz); the next pass starts from there. After each, one product says ho
 accurate the vectors look, residuals against gaps. Then `polish.py` makes the answer
 exact to rounding.
 
+*Network and recursion.* The network is `krylov(b, PASS, block=b)`. Its forward pass is
+block Lanczos, proven in `constructive/lanczos.py`; here the same recursion runs in
+float64 by BLAS, which needs no compiling for every new size of block. A test holds a
+pass of either to the other.
+
 *Which side.* X^T X and X X^T have the same eigenvalues but for zeros, and X^T turns the
 eigenvectors u of the second into those of the first. Where a table has fewer rows than
 columns, the network reads the Gram matrix of the rows if it is needed for a proof
@@ -21,9 +26,12 @@ import numpy as np
 
 from spectral_tf.certificate.sources import LARGEST_FACTOR, CentredRows, Matrix, Source
 from spectral_tf.certificate.tall import SMALL, orthonormal
+from spectral_tf.config import ModelConfig
+from spectral_tf.constructive.lanczos import krylov
 from spectral_tf.estimators.costs import rows_cost, square_cost
 from spectral_tf.estimators.polish import Span
 from spectral_tf.estimators.threads import one_blas_thread
+from spectral_tf.model.network import Network
 
 PASS = 10
 """Products of one forward pass of the constructed network."""
@@ -31,6 +39,8 @@ MARGIN = 1e-3
 """Iterate until angles look smaller than this times the tolerance."""
 EXACT = 1e-12
 """And polish those until they look smaller than this."""
+DROPPED = 1e-10
+"""A candidate of which deflation leaves no more is rounding."""
 NEAR = 1e-9
 """Or than this, where a product reads the rows."""
 ENOUGH = 100
@@ -65,6 +75,18 @@ class Effort(NamedTuple):
     tol: float
     max_iter: int
     proof: bool = True
+
+
+def network_of(block: int) -> Network[ModelConfig]:
+    """The network whose pass `krylov_pass` is.
+
+    Args:
+        block: b, vectors that iterate.
+
+    Returns:
+        The construction; in double precision its answers are those of a pass.
+    """
+    return krylov(block, PASS, block=block, floor=DROPPED)
 
 
 def solved(source: Source, k: int, effort: Effort, start: np.ndarray) -> Passes:
@@ -148,7 +170,7 @@ def krylov_pass(source: Source, start: np.ndarray) -> np.ndarray:
             block = block - space @ (space.T @ block)
             block, upper = orthonormal(block)
             turn, scales, _ = np.linalg.svd(upper)
-            block = block @ turn[:, scales > 1e-10]
+            block = block @ turn[:, scales > DROPPED]
         if block.shape[1] == 0:
             break
         space = np.concatenate([space, block], axis=1)

@@ -30,10 +30,10 @@ def test_components_are_certified_as_the_network_gave_them(load):
 def test_a_second_pass_is_taken_where_the_first_is_not_accurate():
     narrow = SpectralPCA(4, engine="pretrained").fit(standardised(load_wine))
     assert narrow.n_iter_ == 6  # all 13 columns are spanned in the first
-    flat = np.random.default_rng(0).normal(size=(400, 128))
-    fitted = SpectralPCA(4, engine="pretrained", weights="pca-base").fit(flat)
+    falling = np.random.default_rng(0).normal(size=(400, 128)) * 0.97 ** np.arange(128)
+    fitted = SpectralPCA(4, engine="pretrained", weights="pca-base").fit(falling)
     assert fitted.n_iter_ == 12
-    assert fitted.certificate_.status.count("certified") >= 3
+    assert fitted.certificate_.status == ("certified",) * 4
 
 
 def test_an_earlier_network_is_replaced():

@@ -22,7 +22,7 @@ from spectral_tf.apps.audit import Receipt, append_entry, new_id, start_log
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.estimators.costs import block_size
-from spectral_tf.estimators.krylov_passes import PASS
+from spectral_tf.estimators.krylov_passes import network_of
 from spectral_tf.estimators.networks import default_weights, load_network
 from spectral_tf.model.params import flatten_params
 from spectral_tf.tables.columns import Columns, columns_digest
@@ -171,8 +171,8 @@ def engine_digests(
 ) -> dict[str, str]:
     """A sha256 of the parameters of each network that proposed.
 
-    That of the constructed network is of its first pass, with a register for each
-    component that was kept and the guards; later passes have shifts that the data set.
+    That of the constructed network is of any of its passes, with a register for each
+    component that was kept and the guards.
 
     Args:
         engine: as an estimator's `engine_`.
@@ -187,12 +187,26 @@ def engine_digests(
     digests = {}
     if "constructed" in named:
         count = block_size(kept, min(shape))
-        _, params = equivariant_power_method(count, PASS, shifts=np.zeros(PASS))
-        digests["constructed"] = parameters_digest(params)
+        digests["constructed"] = parameters_digest(network_of(count).params)
     if "pretrained" in named:
         where = default_weights() if weights is None else Path(weights)
         digests["pretrained"] = parameters_digest(load_network(where).params)
     return digests
+
+
+def power_method_digest(kept: int, shape: tuple[int, ...]) -> str:
+    """What entries have for a constructed network of before registers kept their past.
+
+    Args:
+        kept: components that were kept.
+        shape: `(N, d)` of the table.
+
+    Returns:
+        The digest of the network of a first pass: 20 iterations, one guard.
+    """
+    count = min(kept + 1, *shape)
+    network = equivariant_power_method(count, 20, shifts=np.zeros(20))
+    return parameters_digest(network.params)
 
 
 def shipped_with(digest: str | None) -> str | None:

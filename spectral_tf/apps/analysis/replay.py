@@ -8,7 +8,12 @@ from typing import Any, NamedTuple
 
 from spectral_tf.apps.analysis.commands import Analysis, Cluster, Detect, Pca
 from spectral_tf.apps.analysis.document import parameters_of
-from spectral_tf.apps.analysis.record import entry_of, read_source, shipped_with
+from spectral_tf.apps.analysis.record import (
+    entry_of,
+    power_method_digest,
+    read_source,
+    shipped_with,
+)
 from spectral_tf.apps.audit import AuditError
 from spectral_tf.config import ReadOptions, require
 from spectral_tf.config.wording import counted
@@ -140,11 +145,17 @@ def _input(old: Mapping[str, Any], new: Mapping[str, Any]) -> Check:
 
 def _setting(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Check]:
     """What has to be the same, to the letter, before a decision is."""
-    engine = "weights"
+    engine, was, now = "weights", old["engine"]["sha256"], new["engine"]["sha256"]
+    if was.get("constructed", "") != now.get("constructed", ""):
+        kept = len(old["certificate"]["status"])
+        shape = (old["schema"]["rows"], len(old["schema"]["columns"]))
+        if was.get("constructed") == power_method_digest(kept, shape):
+            # An earlier construction; the decision is compared all the same.
+            now = {**now, "constructed": was["constructed"]}
     parts = [
         ("schema", old["schema"], new["schema"]),
         ("engine", old["engine"]["name"], new["engine"]["name"]),
-        (engine, old["engine"]["sha256"], new["engine"]["sha256"]),
+        (engine, was, now),
         ("certificate", old["certificate"]["status"], new["certificate"]["status"]),
     ]
     return [

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spectral_tf.apps.analysis import results
+from spectral_tf.apps.analysis.record import power_method_digest
 from spectral_tf.apps.audit import append_entry, find_entry, start_log, verify_log
 from spectral_tf.apps.cli import main
 from spectral_tf.model.network import Network
@@ -142,6 +143,27 @@ def test_a_decision_is_confirmed(command, made):
         "pca": ["eigenvalues"],
     }.get(command, ["sizes", "labels"]):
         assert f"same     {name}: " in out
+
+
+def test_an_entry_of_an_earlier_construction_is_confirmed(tmp_path):
+    table = write_table(tmp_path / "table.csv")
+    flags = ["--n-components", "2", "--engine", "constructed"]
+    assert run("pca", table, *flags, "--out", tmp_path / "pca")[0] == 0
+    entry = find_entry(tmp_path / "pca" / "audit.jsonl", "last")
+    kept = len(entry["certificate"]["status"])
+    for digest, is_known in (
+        (power_method_digest(kept, (90, 5)), True),
+        ("0" * 64, False),
+    ):
+        names = {"id", "n", "previous", "sha256"}
+        body: Any = {name: v for name, v in entry.items() if name not in names}
+        body["engine"] = body["engine"] | {"sha256": {"constructed": digest}}
+        folder = tmp_path / digest[:4]
+        folder.mkdir()
+        start_log(folder / "audit.jsonl", body)
+        code, said = checks(folder / "audit.jsonl")
+        assert said["weights"] is is_known
+        assert code == (0 if is_known else 1)
 
 
 def test_an_entry_of_an_earlier_default_network_is_confirmed(tmp_path, monkeypatch):
