@@ -155,7 +155,7 @@ def test_a_program_of_this_machine_is_read_the_same_way():
         outer = lambda x, _: (jax.lax.scan(inner, x, None, length=7)[0] + 1, None)
         return jax.lax.scan(outer, x, None, length=5)[0]
 
-    text = jax.jit(f).lower(jnp.eye(32)).compile().as_text()
+    text = str(jax.jit(f).lower(jnp.eye(32)).compile().as_text())
     steps, unknown = hlo.walk(hlo.read_program(text))
     assert unknown == 0
     inner = [times for step, times in steps if "sin" in step.scope]

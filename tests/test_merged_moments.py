@@ -39,10 +39,11 @@ def merged_at_random(parts: list[Moments], rng: np.random.Generator) -> Moments:
 def exact_covariance(x: np.ndarray) -> list[list[Fraction]]:
     rows = [[Fraction(float(value)) for value in row] for row in x]
     count, dim = len(rows), len(rows[0])
-    means = [sum(row[i] for row in rows) / count for i in range(dim)]
+    means = [sum((row[i] for row in rows), Fraction(0)) / count for i in range(dim)]
     return [
         [
-            sum((r[i] - means[i]) * (r[j] - means[j]) for r in rows) / count
+            sum(((r[i] - means[i]) * (r[j] - means[j]) for r in rows), Fraction(0))
+            / count
             for j in range(dim)
         ]
         for i in range(dim)

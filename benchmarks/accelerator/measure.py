@@ -24,7 +24,7 @@ def measured(lowered: Lowered, target: Target) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     memory: Any = compiled.memory_analysis()
     cost: Any = compiled.cost_analysis() or {}
-    text = compiled.as_text()
+    text = str(compiled.as_text())
     counted = hlo.costs(text)
     calls = lowered.calls
     per_call = lambda counts: {name: count / calls for name, count in counts.items()}

@@ -27,7 +27,7 @@ from spectral_tf.config import (
     TableConfig,
     TrainConfig,
 )
-from spectral_tf.constructive import VARIANTS
+from spectral_tf.constructive import VARIANTS, subspace_iteration
 from spectral_tf.evaluation import eigh_predict, rayleigh_ritz_predict
 from spectral_tf.model import (
     PRESETS,
@@ -263,7 +263,7 @@ def networks() -> Iterator[tuple[str, Build]]:
     )
     yield (
         "subspace iteration",
-        lambda: forward(spectral_tf.subspace_iteration(K, 3, registers=4)),
+        lambda: forward(subspace_iteration(K, 3, registers=4)),
     )
     yield "predict from a covariance", moment
     yield (

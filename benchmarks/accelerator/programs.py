@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 import spectral_tf
 from spectral_tf import spectra
 from spectral_tf.config import AnyRun, EnsembleConfig, run_config
-from spectral_tf.constructive import VARIANTS
+from spectral_tf.constructive import VARIANTS, subspace_iteration
 from spectral_tf.sampling import batch_at
 from spectral_tf.settings import random_key
 from spectral_tf.training import init_state, lowered_steps
@@ -72,7 +72,7 @@ def step_config(name: str, smoke: bool = False, **changes: Any) -> AnyRun:
             run = run.replace(model=small, shapes=((2, 12),))
         return run.replace(**changes)
     if name == "deflating":
-        model = spectral_tf.subspace_iteration(8, 6).config.replace(gradient_limit=1.0)
+        model = subspace_iteration(8, 6).config.replace(gradient_limit=1.0)
         changes["model"] = train_step.tiny(model) if smoke else model
         return train_step.train_config("equivariant", smoke, **changes)
     if name == "pca-base":
@@ -159,9 +159,7 @@ def network(source: Any) -> Solver:
 def solvers(dim: int, k: int) -> dict[str, Callable[[], Solver]]:
     """Forward passes by name, each built when it is asked for."""
     makers: dict[str, Callable[[], Solver]] = {
-        "deflating, 12 blocks": lambda: network(
-            spectral_tf.subspace_iteration(k, 12, registers=8)
-        )
+        "deflating, 12 blocks": lambda: network(subspace_iteration(k, 12, registers=8))
     }
     for name in spectral_tf.pretrained_names("eigenpairs"):
         checkpoint = lambda name=name: spectral_tf.load_pretrained(

@@ -42,6 +42,7 @@ def measure(x: np.ndarray, weights: str) -> dict[str, int]:
     """How many components have each status, and the products that were taken."""
     k = min(COMPONENTS, *x.shape)
     fit = SpectralPCA(k, engine="pretrained", weights=weights, tol=TOL).fit(x)
+    assert fit.certificate_ is not None  # as asked by default
     status = fit.certificate_.status
     return {name: status.count(name) for name in sorted(set(status))}
 

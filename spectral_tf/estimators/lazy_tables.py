@@ -166,7 +166,7 @@ def merged(parts: Sequence[Moments | None]) -> Moments | None:
 
 def features_checked(estimator: BaseEstimator, x: Any, *, reset: bool) -> None:
     """scikit-learn's checks of number and names of the columns, on an empty table."""
-    meta = x._meta if columns_of(x) is not None else np.empty((0, x.shape[1]))
+    meta: Any = x._meta if columns_of(x) is not None else np.empty((0, x.shape[1]))
     validate_data(estimator, meta, reset=reset, ensure_min_samples=0)
 
 

@@ -68,7 +68,7 @@ def test_a_refusal_names_what_was_typed(argv, said, capsys, tmp_path, monkeypatc
 
 def test_a_smaller_dim_needs_no_second_option(capsys):
     """The family's own k, which nothing reads, has no say."""
-    argv = (
+    argv: str = (
         "evaluate --ensemble.dim 2 --num-components 2 --num-instances 2 --num-iters 2"
     )
     assert main(argv.split()) == 0

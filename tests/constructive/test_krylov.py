@@ -87,7 +87,10 @@ def test_it_reads_rows_and_covariance_alike_and_takes_its_start_vectors():
     x = problems.table(50, 12, seed=2)
     network = krylov(3, 3, block=5)
     covariance = jnp.cov(x.T, bias=True)
-    by_rows, by_matrix = network(x), predict_from_covariance(*network, covariance)
+    by_rows, by_matrix = (
+        network(x),
+        predict_from_covariance(network.config, network.params, covariance),
+    )
     np.testing.assert_allclose(
         by_rows.eigenvalues, by_matrix.eigenvalues, rtol=1e-5, atol=1e-5
     )

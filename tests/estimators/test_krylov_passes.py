@@ -24,7 +24,10 @@ def test_a_pass_of_the_engine_is_a_forward_pass_of_the_network():
         # Ritz vectors of the same space, parted as far as squaring parts them.
         network = Network(config.replace(squarings=30), double)
         theirs = predict_from_covariance(
-            *network, jnp.asarray(covariance), start=jnp.asarray(start)
+            network.config,
+            network.params,
+            jnp.asarray(covariance),
+            start=jnp.asarray(start),
         )
     cosine = np.abs(np.sum(mine * np.asarray(theirs.eigenvectors), axis=1))
     np.testing.assert_allclose(cosine, 1, atol=1e-9)

@@ -1,5 +1,7 @@
 """Which tables stay rows, which get a proof, and what the others are told."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -109,7 +111,8 @@ def test_what_is_not_even_probable_is_replaced():
 
 @pytest.mark.usefixtures("no_type_checks")
 def test_other_words_are_refused():
-    for wrong in ("sure", 2, None):
+    wrongs: Any = ("sure", 2, None)
+    for wrong in wrongs:
         with pytest.raises(ConfigError, match=r"certify=.*'proof', 'probable'"):
             SpectralPCA(2, certify=wrong).fit(LONG)
 
