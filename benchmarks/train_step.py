@@ -58,7 +58,13 @@ def tiny(model: ModelConfig) -> ModelConfig:
     if model.parameterisation == "dense":
         return model.replace(width=8)
     return model.replace(
-        block=("cross", "mlp"), num_components=2, vector_channels=2, scalar_channels=8
+        block=("cross", "mlp"),
+        num_components=2,
+        vector_channels=2,
+        raw_channels=0,
+        scalar_channels=2 * model.register_rows + 2,
+        readout="rayleigh",
+        terminator=False,
     )
 
 
