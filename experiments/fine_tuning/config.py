@@ -1,6 +1,6 @@
 """A shipped network fine-tuned on past rows of a table.
 
-Claim: none beforehand. How much does `pretrain --data FILE --init-weights pca-small`
+Claim: none beforehand. How much does `pretrain --data FILE --init-weights pca-small-1`
     gain on later rows of the same table, from how many past rows, and does changing
     the blocks (bootstrap, rescaled columns, subsets of columns) help?
 Source: ours.
@@ -50,7 +50,7 @@ class Study:
     """
 
     arms: tuple[Arm, ...]
-    weights: str = "pca-small"
+    weights: str = "pca-small-1"
     num_steps: int = 100
     batch_size: int = 16
     test_rows: int = 50
