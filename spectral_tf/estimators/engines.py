@@ -199,7 +199,11 @@ def pretrained(
     config = for_table(config, max(k, most), source.dim)
     config = config.replace(norm_floor=DOUBLE_FLOOR, squarings=DOUBLE_SQUARINGS)
     network = Network(config, params)
-    first = forward_pass(network, source, start[: config.num_components])
+    # By numpy, which compiles nothing for a new d.
+    rng = np.random.default_rng(config.start_seed)
+    more = rng.standard_normal((config.num_registers, source.dim))[len(start) :]
+    first = np.concatenate([start, more])[: config.num_registers]
+    first = forward_pass(network, source, first)
     if Span.of(source, first.eigenvectors).angle(k) > tol / 10:
         second = forward_pass(network, source, first.eigenvectors)
         first = second._replace(products=first.products + second.products)
