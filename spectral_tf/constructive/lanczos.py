@@ -220,10 +220,10 @@ def _gram_schmidt(half: int, block: int, step: int) -> dict[str, list[Entry]]:
     channel, slot = np.arange(half), np.arange(block)
     plus, minus = 2 * channel, 2 * channel + 1
     pair = np.arange(2)[:, None]
-    one = 2 * block  # the scalar that is 1 in every register
+    constant = 2 * block  # the scalar that is 1 in every register
     # blocked[j, l] = 1[l >= j] lets candidate j read those before it; where the step
     # is of modified Gram-Schmidt, all senders but one are shut by the constant.
-    reads = np.where((slot == step - 1) | (step >= block), block + slot, one)
+    reads = np.where((slot == step - 1) | (step >= block), block + slot, constant)
     return {
         "skip": [(..., 1.0)],
         "query": [((0, 0, plus), 1.0), ((0, 0, minus), -1.0)],
