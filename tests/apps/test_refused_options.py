@@ -71,7 +71,7 @@ def test_a_smaller_dim_needs_no_second_option(capsys):
     argv: str = (
         "evaluate --ensemble.dim 2 --num-components 2 --num-instances 2 --num-iters 2"
     )
-    assert main(argv.split()) == 0
+    assert main([str(word) for word in argv.split()]) == 0
     assert "d=2" in capsys.readouterr().out
 
 

@@ -2,10 +2,10 @@
 
 import json
 
-import dask
 import numpy as np
 import pandas as pd
 import pytest
+from dask import config
 
 from spectral_tf.apps.analysis import Pca, on_cluster
 from spectral_tf.config import ConfigError, DataError
@@ -29,9 +29,7 @@ def parts(tmp_path):
 @pytest.fixture
 def local(monkeypatch):
     """No scheduler but the one in this process."""
-    monkeypatch.setattr(
-        on_cluster, "connected", lambda _: dask.config.set(num_workers=2)
-    )
+    monkeypatch.setattr(on_cluster, "connected", lambda _: config.set(num_workers=2))
 
 
 @pytest.mark.usefixtures("local")
