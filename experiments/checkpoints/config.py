@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from spectral_tf import (
@@ -140,32 +139,6 @@ def start_of(recipe: Recipe, *, smoke: bool = False) -> Network:
     products = not (recipe.dense_dim or recipe.depths)
     key = random_key(recipe.seed)
     return with_adaptive_mlp(Network(model, params), key, products=products)
-
-
-def with_exact_images(network: Network) -> Network:
-    """The network with images that are S q to rounding again.
-
-    Training moves the gains on their way into the read-out by a thousandth or so, which
-    no cosine of training shows, but a second pass in double precision does.
-    """
-    config, params = network
-    half = config.raw_channels
-    blocks = {name: dict(leaves) for name, leaves in params["blocks"].items()}
-    for name, leaves in blocks.items():
-        skip = jnp.asarray(leaves["skip"])
-        if name.endswith("cross"):
-            attention = dict(leaves["attention"])
-            attention["query"] = attention["query"].at[:, 0, 0].set(1.0)
-            attention["out"] = attention["out"].at[:, 0, half].set(1.0)
-            leaves["attention"] = attention
-            leaves["skip"] = skip.at[:, half + 1 :].set(1.0)
-        elif name.endswith("mlp"):
-            age = half + jnp.arange(half - 1)
-            move = leaves["mlp"]["move"].at[:, age, age + 1].set(1.0)
-            leaves["mlp"] = {**leaves["mlp"], "move": move}
-        else:
-            leaves["skip"] = skip.at[:, half:].set(1.0)
-    return Network(config, {**params, "blocks": blocks})
 
 
 def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, Any]:

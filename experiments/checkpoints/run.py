@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import jax
-from config import RECIPES, Recipe, train_config, with_exact_images
+from config import RECIPES, Recipe, train_config
 from score import score_table, scores
 
 from spectral_tf import (
@@ -29,7 +29,12 @@ from spectral_tf import (
 )
 from spectral_tf.apps.watch import write_curve
 from spectral_tf.model import without_idle_units
-from spectral_tf.training import Progress, checkpoint_folders, restore_latest
+from spectral_tf.training import (
+    Progress,
+    checkpoint_folders,
+    restore_latest,
+    with_exact_images,
+)
 
 sys.path.append(str(Path(__file__).parents[2]))
 from experiments import harness

@@ -124,7 +124,7 @@ def _sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
 
 def _channel_sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
     k, big, small = (
-        config.num_components,
+        min(config.num_registers, d),
         config.vector_channels,
         config.scalar_channels,
     )
@@ -146,7 +146,20 @@ def _readout(config: ModelConfig, n: int, d: int) -> int:
     k, width = config.num_components, config.width
     if config.readout == "flatten":
         return 2 * n * width * (k * d + k)
+    if config.readout == "ritz":
+        return 2 * _ritz(config, d)
     if config.parameterisation == "equivariant":
         return 2 * n * d * k
     scores = n * d * k if config.readout == "rayleigh" else k * width
     return 2 * (k * width * d + scores)
+
+
+def _ritz(config: ModelConfig, d: int) -> int:
+    """Multiply-adds of Rayleigh-Ritz among the registers."""
+    k, blocks = config.num_components, config.vector_channels // 2
+    if config.parameterisation == "dense" and config.norm_groups is not None:
+        blocks = config.norm_groups[0]
+    m = min(config.num_registers, d) * (blocks - (not config.terminator))
+    # Twice: scores, and mixtures of vectors and of images; then T; squarings; answers.
+    span = 7 * m * m * d + 2 * m**3
+    return span + k * config.squarings * m**3 + k * m * (m + d)

@@ -8,7 +8,8 @@ that have an image and C their images, the scores of registers with registers
 .. math:: T = Q S Q^\top = (\langle q_i, c_j\rangle)
 
 are all that the answer needs: no product with S, and nothing of the size of d but the
-last mixture :math:`v = \sum_i y_i q_i` of an eigenvector y of T.
+last mixture :math:`v = \sum_i y_i q_i` of an eigenvector y of T. Products are at full
+precision whatever the network's are: they are few and small.
 
 *Orthonormal first.* Registers deflate one another once more, by the scores
 :math:`\langle q_i, q_j\rangle` alone: where training, or a short construction, leaves
@@ -47,8 +48,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from spectral_tf.config import ModelConfig
-from spectral_tf.model.attention import contraction
 from spectral_tf.model.readout import Estimate
+from spectral_tf.spectra import einsum
 
 
 def last_mean(key: Array, shape: tuple[int, ...], dtype: Any = float) -> Array:
@@ -93,7 +94,7 @@ def ritz(
     Returns:
         The estimate: k values, descending but for rounding, and k rows, orthonormal.
     """
-    einsum, half = contraction(config), vectors.shape[1] // 2
+    half = vectors.shape[1] // 2
     # Oldest first: the last block, channel 0 of every register, has no image.
     blocks = jnp.swapaxes(vectors, 0, 1)
     basis, images = blocks[:half][::-1], blocks[half:][::-1]
@@ -103,7 +104,7 @@ def ritz(
     count, width, dim = images[:-1].shape
     images = images[:-1].reshape(count * width, dim)
     for floor in (float(jnp.finfo(rows.dtype).eps) ** 0.5, 0.25):
-        rows, images, live = orthonormal(config, rows, images, floor)
+        rows, images, live = orthonormal(rows, images, floor)
     matrix = span_matrix(config, rows, images, (count, width), gains)
     values, mixtures = top_by_squaring(
         matrix, live, config.num_components, config.squarings
@@ -113,7 +114,6 @@ def ritz(
 
 
 def orthonormal(
-    config: ModelConfig,
     rows: Float[Array, "m d"],
     images: Float[Array, "n d"],
     floor: float,
@@ -126,7 +126,6 @@ def orthonormal(
     of rounding.
 
     Args:
-        config: `precision` is read.
         rows: `[m, d]` unit, or 0.
         images: `[n, d]` S times the first n rows.
         floor: smallest squared remainder.
@@ -138,7 +137,7 @@ def orthonormal(
 
     Source: Yamamoto et al. (2015), Electron. Trans. Numer. Anal. 44 (CholeskyQR2).
     """
-    einsum, (size, known) = contraction(config), (rows.shape[0], images.shape[0])
+    size, known = rows.shape[0], images.shape[0]
     place = jnp.arange(size)
 
     def deflate(state: tuple[Array, Array], step: Array) -> tuple[Any, Array]:
@@ -184,7 +183,7 @@ def span_matrix(
     Returns:
         `[m, m]` symmetric.
     """
-    einsum, known = contraction(config), images.shape[0]
+    known = images.shape[0]
     scores = einsum("id,jd->ij", rows, images)
     square = (scores[:known] + scores[:known].T) / 2  # symmetric but for rounding
     if not config.terminator:
@@ -216,9 +215,7 @@ def top_by_squaring(
     """
     # M M^T and not M M: symmetric to the last digit, where rounding would turn what is
     # nearly a multiple of the identity, a little more with every squaring.
-    square_of = lambda m: jnp.einsum(
-        "ij,kj->ik", m, m, precision=jax.lax.Precision.HIGHEST
-    )
+    square_of = lambda m: einsum("ij,kj->ik", m, m)
     info = jnp.finfo(matrix.dtype)
     # Small beside the matrix, large beside what rounding leaves of deflated parts.
     shift = 8 * info.eps * jnp.trace(matrix) + info.tiny
@@ -239,14 +236,14 @@ def top_by_squaring(
         )
         vector = power[:, jnp.argmax(jnp.diagonal(power))]
         for _ in range(2):  # what rounding left of the vectors before
-            vector = vector - before.T @ (before @ vector)
+            overlap = einsum("km,m->k", before, vector)
+            vector = vector - einsum("km,k->m", before, overlap)
             vector = vector / jnp.maximum(jnp.linalg.norm(vector), info.tiny)
-        image = matrix @ vector
-        value = vector @ image
+        value = einsum("m,mn,n->", vector, matrix, vector)
         for _ in range(2):  # (I - y y^T) T (I - y y^T), and what rounding left of y
-            projected = rest @ vector
+            projected = einsum("mn,n->m", rest, vector)
             outer = vector[:, None] * projected[None]
-            both = (vector @ projected) * vector[:, None] * vector[None]
+            both = jnp.sum(vector * projected) * vector[:, None] * vector[None]
             rest = rest - outer - outer.T + both
         before = jnp.roll(before, 1, axis=0).at[0].set(vector)
         return (rest, before), (value - shift, vector)

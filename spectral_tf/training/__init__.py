@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     )
     from spectral_tf.training.distributed import join
     from spectral_tf.training.heldout import Heldout
-    from spectral_tf.training.hot_start import trainable, with_adaptive_mlp
+    from spectral_tf.training.hot_start import (
+        trainable,
+        with_adaptive_mlp,
+        with_exact_images,
+    )
     from spectral_tf.training.lines import ProgressLines
     from spectral_tf.training.loop import NonFiniteError, pretrain
     from spectral_tf.training.parallel import lowered_steps, parallel_steps
@@ -73,6 +77,7 @@ __all__ = [
     "trainable",
     "versions",
     "with_adaptive_mlp",
+    "with_exact_images",
 ]
 
 _HOMES = {
@@ -88,7 +93,7 @@ _HOMES = {
     ),
     "distributed": ("join",),
     "heldout": ("Heldout",),
-    "hot_start": ("trainable", "with_adaptive_mlp"),
+    "hot_start": ("trainable", "with_adaptive_mlp", "with_exact_images"),
     "lines": ("ProgressLines",),
     "loop": ("NonFiniteError", "pretrain"),
     "parallel": ("lowered_steps", "parallel_steps"),

@@ -60,9 +60,12 @@ class Parts:
         files = [given]
         if given.is_dir():
             files = sorted(file for end in ENDS for file in given.glob(end))
-        if not files or not files[0].is_file():
+        is_named = bool(files) and any(files[0].match(end) for end in ENDS)
+        if not is_named or not files[0].is_file():
             raise DataError(
-                f"{path} is no Parquet file and no folder of them; give one of either."
+                f"--cluster reads Parquet alone, and {path} is no Parquet file "
+                f"({', '.join(ENDS)}) and no folder of them; write it as Parquet, or "
+                "leave out --cluster."
             )
         groups = []
         for file in files:
