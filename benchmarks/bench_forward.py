@@ -1,12 +1,13 @@
 """Forward pass of the power-iteration networks against the classical algorithms.
 
-    python benchmarks/bench_forward.py [--smoke] [--depth] [--out FILE.jsonl]
+    python benchmarks/bench_forward.py [--smoke] [--depth | --shipped] [--out FILE.jsonl]
 
 Everything starts from the same rows `x [B, N, d]` and ends with k eigenpairs of each
 instance. A network stands beside `orthogonal_iteration` with as many products with S,
 from the same start vectors, and both beside `eigh`. The equivariant network is not
 trained: its time does not depend on the values of its weights, its accuracy does.
 With `--depth`: the time to compile the equivariant network, by its number of blocks.
+With `--shipped`: the shipped equivariant networks, one table at a time.
 """
 
 import argparse
@@ -52,6 +53,8 @@ class Row(NamedTuple):
 
 CASES = (Case(256, 10, 50, 3, 30), Case(64, 32, 100, 4, 30), Case(16, 64, 200, 4, 30))
 SMOKE = (Case(4, 6, 20, 2, 10),)
+SHIPPED = (Case(1, 64, 1000, 4, 12), Case(1, 1000, 64, 4, 12))
+"""Single tables; tau is what the earlier `pca-base-1` takes."""
 DEPTHS = (4, 32, 128)
 SEED = 0
 COMMON: dict[str, Any] = {"precision": "float32, Precision.HIGHEST", "seed": SEED}
@@ -123,6 +126,24 @@ def measure(case: Case, batch: Instance) -> list[Row]:
     ]
 
 
+def measure_shipped(case: Case, batch: Instance) -> list[Row]:
+    """The shipped networks that serve any d, and orthogonal iteration beside each."""
+    rows, counts = [], set()
+    start = default_start(ModelConfig(num_components=case.k), case.d, batch.x.dtype)
+    for name in spectral_tf.pretrained_names("eigenpairs"):
+        config, params = spectral_tf.load_pretrained(name, num_components=case.k)
+        if config.dim is not None:
+            continue
+        timing = time_compiled(forward(config), params, batch.x, batch.mask, **BUDGET)
+        work = case.B * total_flops(config, num_samples=case.N, dim=case.d)
+        rows.append(Row(name, config.num_products, timing, work))
+        counts.add(config.num_products)
+    for count in sorted(counts):
+        timing = time_compiled(classic(count), start, batch.x, batch.mask, **BUDGET)
+        rows.append(Row("orthogonal iteration", count, timing))
+    return rows
+
+
 def scores(row: Row, rows: list[Row], case: Case, batch: Instance) -> dict[str, Any]:
     """What is recorded of a row: time, ratio, speed and accuracy."""
     key = ("orthogonal iteration", row.products or case.tau)
@@ -153,13 +174,17 @@ def cells(line: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def bench_forward(cases: tuple[Case, ...], out: Path) -> str:
+def bench_forward(
+    cases: tuple[Case, ...],
+    out: Path,
+    measured: Callable[[Case, Instance], list[Row]] = measure,
+) -> str:
     """Every case and method: recorded, and laid out as a table."""
     shown = []
     for case in cases:
         print(f"{case} ...", file=sys.stderr)
         batch = sample(case)
-        rows = measure(case, batch)
+        rows = measured(case, batch)
         for row in rows:
             line = scores(row, rows, case, batch) | COMMON
             record(out, benchmark="forward", shapes=case._asdict(), **line)
@@ -185,14 +210,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="one tiny case")
     parser.add_argument("--depth", action="store_true", help="compile time by depth")
+    parser.add_argument("--shipped", action="store_true", help="shipped networks")
     parser.add_argument("--out", type=Path, help="JSON lines are appended to it")
     args = parser.parse_args()
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    name = f"{'depth' if args.depth else 'forward'}-{stamp}.jsonl"
+    part = next((p for p in ("depth", "shipped") if getattr(args, p)), "forward")
+    name = f"{part}-{stamp}.jsonl"
     out = args.out or Path(__file__).parent / "results" / name
     cases, depths = (SMOKE, DEPTHS[:2]) if args.smoke else (CASES, DEPTHS)
-    table = bench_depth(depths, cases[0], out) if args.depth else None
-    print(table or bench_forward(cases, out))
+    if args.depth:
+        table = bench_depth(depths, cases[0], out)
+    elif args.shipped:
+        table = bench_forward(SHIPPED, out, measure_shipped)
+    else:
+        table = bench_forward(cases, out)
+    print(table)
     print(f"recorded in {out}")
 
 
