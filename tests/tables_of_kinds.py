@@ -32,14 +32,14 @@ KINDS = {
     "two rows": lambda rng: rng.normal(size=(2, COLUMNS)),
     "rank 1": lambda rng: rng.normal(size=(ROWS, 1)) * rng.normal(size=(1, COLUMNS)),
     "rank 4": lambda rng: rng.normal(size=(ROWS, 4)) @ rng.normal(size=(4, COLUMNS)),
-    "zero": lambda rng: np.full((ROWS, 7), rng.normal()),
+    "zero": lambda rng: np.full((ROWS, 5), rng.normal()),
     "repeated": lambda rng: repeated(rng, 0.0),
     "nearly repeated": lambda rng: repeated(rng, 1e-6),
     "condition 1e12": lambda rng: rotated(rng, np.geomspace(1, 1e-12, COLUMNS)),
     "condition 1e4": lambda rng: rotated(rng, np.geomspace(1, 1e-4, COLUMNS)),
-    "one-hot": lambda rng: np.eye(12)[rng.integers(0, 12, ROWS)],
+    "one-hot": lambda rng: np.eye(COLUMNS)[rng.integers(0, COLUMNS, ROWS)],
     "laplacian": laplacian,
     "heavy tails": lambda rng: rng.standard_t(1.5, size=(ROWS, COLUMNS)),
-    "power law": lambda rng: rotated(rng, np.arange(1.0, 61) ** -1.5, 40),
+    "power law": lambda rng: rotated(rng, np.arange(1.0, 25) ** -1.5, 20),
 }
 """Name -> function of a numpy Generator that gives `[N, d]` rows."""

@@ -37,6 +37,7 @@ from spectral_tf.config import ModelConfig
 from spectral_tf.model.attention import attention_weights, contraction, unit_rows
 from spectral_tf.model.dense import ACTIVATIONS
 from spectral_tf.model.inputs import ScaledRows
+from spectral_tf.model.module import Module
 from spectral_tf.model.moment import Moment
 from spectral_tf.model.products import small_products
 
@@ -62,7 +63,7 @@ def register_codes(config: ModelConfig) -> Float[Array, "k c"]:
     return jnp.pad(codes, ((0, 0), (0, config.scalar_channels - codes.shape[1])))
 
 
-class CrossAttention(nn.Module):
+class CrossAttention(Module):
     """Registers read the data. Returns `(vector update, scalar update)`."""
 
     config: ModelConfig
@@ -98,7 +99,7 @@ class CrossAttention(nn.Module):
         return einsum("khd,hc->kcd", image, out), jnp.zeros_like(scalars)
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(Module):
     """Registers read one another. Returns `(vector update, scalar update)`."""
 
     config: ModelConfig
@@ -148,7 +149,7 @@ class SelfAttention(nn.Module):
         )
 
 
-class ChannelMLP(nn.Module):
+class ChannelMLP(Module):
     """Gated MLP on channels. Returns `(vector update, scalar update)`."""
 
     config: ModelConfig
@@ -219,7 +220,7 @@ def _limited_backward(limit: float, _: None, gradient: Vectors) -> tuple[Vectors
 limited_gradient.defvjp(_limited_forward, _limited_backward)
 
 
-class ChannelResidual(nn.Module):
+class ChannelResidual(Module):
     """One sublayer: `v <- unit(g v + update)`, `s <- g s + update`."""
 
     config: ModelConfig
@@ -260,7 +261,7 @@ class ChannelResidual(nn.Module):
         return vectors, after
 
 
-class ChannelBlock(nn.Module):
+class ChannelBlock(Module):
     """The sublayers of `config.block`, in order. _Unbatched_: one instance."""
 
     config: ModelConfig

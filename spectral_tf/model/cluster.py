@@ -36,6 +36,7 @@ from spectral_tf.model.cluster_blocks import (
     orthonormal,
 )
 from spectral_tf.model.inputs import ScaledRows, check_rows, in_common_type, scaled_rows
+from spectral_tf.model.module import Module
 from spectral_tf.settings import random_key, standard_settings
 from spectral_tf.spectra import unit
 
@@ -132,7 +133,7 @@ def cluster_start(
     return jax.vmap(draw)(keys)
 
 
-class ClusterTransformer(nn.Module):
+class ClusterTransformer(Module):
     """The network that clusters. _Unbatched_: one instance, from one start.
 
     Attributes:
@@ -272,7 +273,7 @@ def _with_new_rows(
     return data._replace(x=x, mask=mask)
 
 
-class ClusterReader(nn.Module):
+class ClusterReader(Module):
     """What the registers and tokens say.
 
     Centres, in the units of the blocks, are the means of the rows by their

@@ -34,6 +34,7 @@ from jaxtyping import Array, Float
 from spectral_tf.config import ClusterModelConfig
 from spectral_tf.model.attention import contraction, unit_rows
 from spectral_tf.model.channels import limited_gradient
+from spectral_tf.model.module import Module
 
 AXES = 2
 """Directions of a register in which its spread is measured by itself."""
@@ -167,7 +168,7 @@ def spaced(low: float, high: float) -> nn.initializers.Initializer:
     return init
 
 
-class TokenScores(nn.Module):
+class TokenScores(Module):
     """How much each data token belongs to each register, and its distance from it."""
 
     config: ClusterModelConfig
@@ -215,7 +216,7 @@ class TokenScores(nn.Module):
         return jnp.where(data.active[None, :, None], scores, CLOSED), apart
 
 
-class TokenUpdate(nn.Module):
+class TokenUpdate(Module):
     """Data tokens read the registers; the numbers of a token after it."""
 
     config: ClusterModelConfig
@@ -254,7 +255,7 @@ class TokenUpdate(nn.Module):
         return state.tokens + einsum("nw,ws->ns", hidden, down)
 
 
-class Hidden(nn.Module):
+class Hidden(Module):
     """One layer of an MLP: gelu of an affine map."""
 
     config: ClusterModelConfig
@@ -270,7 +271,7 @@ class Hidden(nn.Module):
         return jax.nn.gelu(mapped + bias[None])
 
 
-class Fit(nn.Module):
+class Fit(Module):
     """Registers read the data by the responsibilities: the M step."""
 
     config: ClusterModelConfig
@@ -357,7 +358,7 @@ def fit_skip_init(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
     return jnp.ones(shape, dtype).at[:2].set(0.0)
 
 
-class RegisterAttention(nn.Module):
+class RegisterAttention(Module):
     """Registers read one another, by distance and by their numbers."""
 
     config: ClusterModelConfig
@@ -409,7 +410,7 @@ class RegisterAttention(nn.Module):
         return state._replace(vectors=vectors, scalars=scalars)
 
 
-class RegisterMLP(nn.Module):
+class RegisterMLP(Module):
     """Each register by itself: numbers and inner products, gated mixing of vectors."""
 
     config: ClusterModelConfig
@@ -441,7 +442,7 @@ class RegisterMLP(nn.Module):
         return state._replace(vectors=vectors, scalars=scalars)
 
 
-class ClusterBlock(nn.Module):
+class ClusterBlock(Module):
     """One block. _Unbatched_: one instance."""
 
     config: ClusterModelConfig

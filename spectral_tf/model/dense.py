@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.attention import attention_weights, contraction, unit_rows
+from spectral_tf.model.module import Module
 
 Tokens = Float[Array, "T D"]
 ACTIVATIONS = {"relu": jax.nn.relu, "gelu": jax.nn.gelu}
@@ -27,7 +28,7 @@ def fan_in(size: int) -> nn.initializers.Initializer:
     return nn.initializers.normal(size**-0.5)
 
 
-class Norm(nn.Module):
+class Norm(Module):
     r"""Normalise each token: `none`, `rms` or `layer`, whole or in groups.
 
     rms: :math:`\gamma \circ \sqrt{n}\, v / \sqrt{|v|^2 + \epsilon}` for each group v
@@ -61,7 +62,7 @@ class Norm(nn.Module):
         return jnp.concatenate([parts, tokens[:, covered:]], axis=1)
 
 
-class Attention(nn.Module):
+class Attention(Module):
     """Multi-head attention of receivers over senders; returns the update alone.
 
     Source: He et al. (2025), arXiv:2501.01312, attention layer (transposed).
@@ -111,7 +112,7 @@ class Attention(nn.Module):
         return einsum("rhv,hvD->rD", mixed, out)
 
 
-class MLP(nn.Module):
+class MLP(Module):
     """`plain`: W2 act(W1 h + b1) + b2. `gated`: W2 (act(Wa h + ba) * (Wb h + bb)) + b2.
 
     Source: He et al. (2025), MLP layer; Shazeer (2020), arXiv:2002.05202 (GLU).
@@ -136,7 +137,7 @@ class MLP(nn.Module):
         return linear("down", hidden, cfg.width)
 
 
-class Residual(nn.Module):
+class Residual(Module):
     """One sublayer with its skip path, norm and gain, on (data, registers).
 
     Source: Xiong et al. (2020) for pre and post.
@@ -189,7 +190,7 @@ def joint_mask(
     return valid & jnp.tril(jnp.ones((num_tokens, num_tokens), bool))
 
 
-class DenseBlock(nn.Module):
+class DenseBlock(Module):
     """The sublayers of `config.block`, in order. _Unbatched_: one instance.
 
     Training keeps a block's input alone and runs the block again on the way back, which

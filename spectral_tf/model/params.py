@@ -123,6 +123,12 @@ def parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
     Returns:
         Sorted dictionary; the leading axis of `blocks/...` counts unique blocks.
     """
+    return dict(_parameter_shapes(config))
+
+
+@functools.lru_cache(maxsize=256)
+def _parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
+    """Traced once for a configuration: every forward pass asks for it (`predict`)."""
     shapes = jax.eval_shape(lambda key: init_params(config, key), random_key(0))
     return flatten_params(shapes)
 

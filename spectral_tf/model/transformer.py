@@ -31,6 +31,7 @@ from spectral_tf.model.inputs import (
     padded,
     scaled_rows,
 )
+from spectral_tf.model.module import Module
 from spectral_tf.model.moment import Moment, check_reads_moment_only, scaled_moment
 from spectral_tf.model.readout import Estimate, cut_columns, rayleigh, read_tokens
 from spectral_tf.model.ritz import basis_of, last_mean, ritz
@@ -104,7 +105,7 @@ def register_starts(
     return gram_schmidt(rows) if config.orthogonal_start else rows
 
 
-class SpectralTransformer(nn.Module):
+class SpectralTransformer(Module):
     """The one module of this package. _Unbatched_: one instance.
 
     Attributes:
