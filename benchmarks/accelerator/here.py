@@ -250,7 +250,7 @@ def solvers(dim: int, smoke: bool) -> dict[str, Callable[[], Callable[..., Any]]
         makers[f"fused krylov {iters}"] = lambda: vectors(fused("krylov", iters))
     for name in () if smoke else spectral_tf.pretrained_names("eigenpairs"):
         network = spectral_tf.load_pretrained(name, num_components=k)
-        if network.config.parameterisation == "equivariant":
+        if not network.config.is_dense:
             makers[f"predict {name}"] = lambda network=network: vectors(network)
     return makers
 

@@ -18,6 +18,7 @@ import spectral_tf
 from spectral_tf.clustering import cluster_batch_at
 from spectral_tf.config import (
     AnyRun,
+    Channels,
     ClusterConfig,
     ClusterModelConfig,
     ClusterTrainConfig,
@@ -195,9 +196,7 @@ SMALL = ModelConfig(
     num_blocks=2,
     block=("cross", "self", "mlp"),
     mlp_width=4,
-    vector_channels=2,
-    scalar_channels=8,
-    gradient_limit=1.0,
+    layout=Channels(vectors=2, scalars=8, gradient_limit=1.0),
 )
 """An equivariant network to train."""
 

@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     )
     from spectral_tf.config.clusters import ClusterConfig
     from spectral_tf.config.ensemble import EnsembleConfig, MixturePart, Spectrum
-    from spectral_tf.config.model import (
-        Attention,
+    from spectral_tf.config.layouts import (
+        Channels,
+        Dense,
         Initialisation,
-        ModelConfig,
-        Parameterisation,
+        InputScaling,
         Readout,
-        Sublayer,
     )
+    from spectral_tf.config.model import Attention, ModelConfig, Sublayer
+    from spectral_tf.config.parts import PartedConfig
     from spectral_tf.config.reading import ReadOptions
     from spectral_tf.config.runs import RunConfig, TrainConfig
     from spectral_tf.config.schedule import parse_schedule
@@ -42,6 +43,7 @@ __all__ = [
     "AnyModel",
     "AnyRun",
     "Attention",
+    "Channels",
     "ClusterConfig",
     "ClusterFamily",
     "ClusterModelConfig",
@@ -49,11 +51,13 @@ __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "Dense",
     "EnsembleConfig",
     "Initialisation",
+    "InputScaling",
     "MixturePart",
     "ModelConfig",
-    "Parameterisation",
+    "PartedConfig",
     "ReadOptions",
     "Readout",
     "RunConfig",
@@ -82,14 +86,9 @@ _HOMES = {
     ),
     "clusters": ("ClusterConfig",),
     "ensemble": ("EnsembleConfig", "MixturePart", "Spectrum"),
-    "model": (
-        "Attention",
-        "Initialisation",
-        "ModelConfig",
-        "Parameterisation",
-        "Readout",
-        "Sublayer",
-    ),
+    "layouts": ("Channels", "Dense", "Initialisation", "InputScaling", "Readout"),
+    "model": ("Attention", "ModelConfig", "Sublayer"),
+    "parts": ("PartedConfig",),
     "reading": ("ReadOptions",),
     "runs": ("RunConfig", "TrainConfig"),
     "schedule": ("parse_schedule",),

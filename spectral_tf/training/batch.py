@@ -210,7 +210,7 @@ def batch_loss(
         with jax.named_scope("sampling"):
             batch = draw(part, shape_origin, indices)
             starts = None
-            if config.random_starts and part.model.parameterisation == "equivariant":
+            if config.random_starts and not part.model.is_dense:
                 key = start_key(origin.key, place, origin.step)
                 starts = draw_starts(config, part, key, indices, batch)
         loss_of = lambda instance, start, part=part: instance_loss(

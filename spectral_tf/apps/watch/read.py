@@ -200,7 +200,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], int | None]:
     except (ConfigError, TypeError):
         return values, None  # of another version
     # Through JSON: tuples become lists, as in the file.
-    return json.loads(json.dumps(config.to_dict())), num_params(config.model)
+    return json.loads(json.dumps(config.flat())), num_params(config.model)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
