@@ -24,6 +24,7 @@ JOINT: dict[str, Any] = {"block": ("attention", "mlp")}
 DENSE: dict[str, Any] = {**JOINT, "layout": D(dim=10)}
 FLAT = D(dim=10, readout="flatten", num_samples=5)
 
+FAMILIES = [kind for kind in get_args(configs.Family) if kind is not configs.Imported]
 Case = tuple[type[Config], dict[str, Any], str]
 
 
@@ -45,9 +46,13 @@ BOUNDS: list[Case] = [
         (C, -1, ">= 0", "raw scalars"),
         (M, 0, "> 0", "norm_eps"),
         (C, 0, "> 0", "gradient_limit"),
-        (E, 0, ">= 1", "num_samples dim num_components rank"),
-        (E, 0, "> 0", "exponent spike"),
-        (E, 2, "> 2", "degrees_of_freedom"),
+        (E, 0, ">= 1", "num_samples dim num_components"),
+        (configs.Spiked, 0, ">= 1", "rank"),
+        (configs.LowRank, 0, ">= 1", "rank"),
+        (configs.Gapped, 0, ">= 1", "rank"),
+        (configs.PowerLaw, 0, "> 0", "exponent"),
+        (configs.Spiked, 0, "> 0", "spike"),
+        (configs.StudentT, 2, "> 2", "degrees_of_freedom"),
         (T, 0, ">= 1", "batch_size num_steps steps_per_call"),
         (T, -1, ">= 0", "warmup_steps calls_per_save eigenvalue_weight seed"),
         (T, 1, ">= 2", "keep_checkpoints"),
@@ -87,8 +92,8 @@ MODEL: list[Case] = [
 ]
 RUNS: list[Case] = [
     bad(E, "num_components=11|<= dim=10|fewer", num_components=11),
-    bad(E, "rank=11|<= dim=10|lower it", spectrum="spiked", rank=11),
-    bad(E, "rank=11|<= dim=10|lower it", spectrum="low_rank", rank=11),
+    bad(E, "rank=11|<= dim=10|lower it", family=configs.Spiked(rank=11)),
+    bad(E, "rank=11|<= dim=10|lower it", family=configs.LowRank(rank=11)),
     bad(E, "min_samples=51|1..num_samples=50|use None", min_samples=51),
     bad(E, "min_samples=0|1..num_samples=50|use None", min_samples=0),
     bad(T, "final_fraction=0.0|(0, 1]|use 1", final_fraction=0.0),
@@ -123,8 +128,8 @@ def test_bound_is_refused_with_value_bound_and_remedy(cls, kwargs, expected):
         (M, {"num_blocks": 5, "schedule": "0 (1)*3 2"}),
         (M, DENSE | {"register_tokens": 3}),
         (M, DENSE | {"layout": D(dim=10, norm_groups=(8, 8))}),
-        (E, {"dim": 3, "rank": 3, "spectrum": "low_rank", "min_samples": 1}),
-        (E, {"dim": 3, "rank": 9, "min_samples": 50}),
+        (E, {"dim": 3, "family": configs.LowRank(rank=3), "min_samples": 1}),
+        (E, {"dim": 3, "family": configs.Gapped(rank=9), "min_samples": 50}),
         (T, {"final_fraction": 1.0, "warmup_steps": 1999, "shapes": ((3, 2),)}),
     ],
 )
@@ -134,7 +139,7 @@ def test_value_on_the_bound_is_accepted(cls, kwargs):
 
 FIELDS = [
     (cls, field.name)
-    for cls in (*CONFIGS, *PARTS)
+    for cls in (*CONFIGS, *PARTS, *FAMILIES)
     for field in dataclasses.fields(cls)
     if field.init
 ]
@@ -155,7 +160,7 @@ def test_wrong_type_is_refused_by_field(cls, name):
         (M, "attention", "gauss", "one of 'relu', 'linear', 'softmax'"),
         (M, "block", ["cross"], "tuple"),
         (C, "max_components", (1, 2, 3), "int"),
-        (E, "exponent", True, "float"),
+        (configs.PowerLaw, "exponent", True, "float"),
         (T, "shapes", ((6, 30.0),), "tuple"),
     ],
 )
@@ -211,23 +216,27 @@ def assert_survives_json(config: Config) -> None:
 
 
 POSITIVE = st.floats(1e-12, 1e12)
-SPECTRA = st.sampled_from(get_args(configs.Spectrum))
 STARTS = st.sampled_from(get_args(configs.Initialisation))
 
 
 @st.composite
 def ensemble_configs(draw) -> Config:
     dim, samples = draw(st.integers(1, 64)), draw(st.integers(1, 200))
+    values = {
+        "exponent": POSITIVE,
+        "rank": st.integers(1, dim),
+        "spike": POSITIVE,
+        "degrees_of_freedom": st.floats(2.001, 1e12),
+    }
+    kind = draw(st.sampled_from(FAMILIES))
+    names = {field.name for field in dataclasses.fields(kind)}
+    options = {name: draw(value) for name, value in values.items() if name in names}
     return E(
-        spectrum=draw(SPECTRA),
+        family=kind(**options),
         num_samples=samples,
         dim=dim,
         num_components=draw(st.integers(1, dim)),
         min_samples=draw(st.none() | st.integers(1, samples)),
-        exponent=draw(POSITIVE),
-        rank=draw(st.integers(1, dim)),
-        spike=draw(POSITIVE),
-        degrees_of_freedom=2 + draw(POSITIVE),
     )
 
 
@@ -266,7 +275,10 @@ def test_drawn_config_survives_json(ensemble, model):
         assert_survives_json(config)
 
 
-@pytest.mark.parametrize("cls", [*CONFIGS, *PARTS, DemoConfig, *get_args(cli.Command)])
+@pytest.mark.parametrize(
+    "cls",
+    [*CONFIGS, *PARTS, *get_args(configs.Family), DemoConfig, *get_args(cli.Command)],
+)
 def test_every_field_has_a_comment_of_its_own(cls):
     """They are the help texts; without one tyro repeats that of the field above."""
     classes = [one for one in cls.__mro__ if hasattr(one, "__dataclass_fields__")]

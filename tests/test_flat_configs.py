@@ -16,6 +16,7 @@ from spectral_tf.config import (
     EnsembleConfig,
     InputScaling,
     ModelConfig,
+    Spiked,
     TrainConfig,
     model_config,
     run_config,
@@ -59,7 +60,7 @@ def test_flat_files_of_presets_are_read(name):
 def test_a_flat_file_of_a_run_is_read():
     run = assert_reads(TrainConfig.from_dict, OLD["run"])
     assert run.mixture[1].ensemble == EnsembleConfig(
-        spectrum="spiked", rank=8, spike_range=(2.0, 20.0)
+        family=Spiked(rank=8, spike_range=(2.0, 20.0))
     )
     assert run.replace(mixture=()) == TrainConfig()
     nested = run.to_dict()
@@ -108,7 +109,7 @@ def test_flat_values_go_into_the_part_that_has_them():
         ({"norm_groups": (2, 2)}, "norm_groups=.* means nothing for param"),
         (
             {"parameterisation": "dense", "dim": 4, "vector_channels": 6},
-            "vector_channels=6 means nothing for parameterisation='dense'; leave it out",
+            "vector_channels=6 means nothing for parameterisation='dense'; leave it",
         ),
         (
             {"parameterisation": "dense", "dim": 4, "initialisation": "power"},
@@ -169,7 +170,7 @@ def test_every_flat_name_is_an_option(name):
     assert options_of(*words).model == model_preset(name)
 
 
-@pytest.mark.parametrize("kind", [ModelConfig])
+@pytest.mark.parametrize("kind", [ModelConfig, EnsembleConfig])
 def test_options_are_the_flat_names_with_a_help_text(kind):
     options = flat_options(kind)
     names = [option.name for option in options]

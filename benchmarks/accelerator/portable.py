@@ -159,14 +159,16 @@ def sampled(draw: Callable[..., Any], *rest: Any) -> tuple[Callable[..., Any], t
 
 
 def family(**options: Any) -> tuple[Callable[..., Any], tuple]:
-    config = EnsembleConfig(dim=DIM, num_samples=ROWS, num_components=K, **options)
+    config = EnsembleConfig.from_flat(
+        dim=DIM, num_samples=ROWS, num_components=K, **options
+    )
     return sampled(lambda *args: batch_at(*args, config))
 
 
 def mixture_of_families() -> tuple[Callable[..., Any], tuple]:
     sizes: dict[str, Any] = {"dim": DIM, "num_samples": ROWS, "num_components": K}
     parts = tuple(
-        MixturePart(ensemble=EnsembleConfig(spectrum=name, **sizes))
+        MixturePart(ensemble=EnsembleConfig.from_flat(spectrum=name, **sizes))
         for name in ("authors", "spiked")
     )
     draw = lambda *args: mixture_batch_at(*args[:3], parts, args[3])

@@ -225,7 +225,7 @@ def lowered_sampler(
     Returns:
         The lowered program.
     """
-    config = EnsembleConfig(spectrum=family, **options)
+    config = EnsembleConfig.from_flat(spectrum=family, **options)
     key = random_key(SEED)
 
     def draw(indices: Any) -> Any:

@@ -43,7 +43,7 @@ class Recipe:
 
 def part(spectrum: str, weight: float = 1.0, **options: Any) -> MixturePart:
     return MixturePart(
-        ensemble=EnsembleConfig(spectrum=spectrum, **options), weight=weight
+        ensemble=EnsembleConfig.from_flat(spectrum=spectrum, **options), weight=weight
     )
 
 

@@ -63,10 +63,11 @@ class PartedConfig(Config):
                 yield FlatField(field.name, cls, field.name)
                 continue
             for kind in cls._kinds(field.name).values():
+                # An empty name is of a field that the flat form does not have.
                 names = getattr(kind, "FLAT_NAMES", {})
                 for inner in dataclasses.fields(kind):
-                    if inner.init:
-                        name = names.get(inner.name, inner.name)
+                    name = names.get(inner.name, inner.name)
+                    if inner.init and name:
                         yield FlatField(name, kind, inner.name, field.name)
 
     @classmethod

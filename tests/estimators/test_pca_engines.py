@@ -260,8 +260,8 @@ def test_weights_that_are_refused(trained, tmp_path, monkeypatch):
         fit(weights=tmp_path)
     with pytest.raises(ConfigError, match="does not read weights"):
         fit(engine="constructed", weights=trained)
+    layout = config.channels.replace(vectors=3)
     with pytest.raises(PretrainedError, match="does not fit its model"):
-        layout = config.channels.replace(vectors=3)
         fit(weights=(config.replace(layout=layout), params))
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     with pytest.raises((ValueError, CheckpointError), match="no checkpoint in"):

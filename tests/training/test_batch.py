@@ -14,6 +14,7 @@ from spectral_tf.config import (
     EnsembleConfig,
     MixturePart,
     ModelConfig,
+    Uniform,
 )
 from spectral_tf.model.channels import limited_gradient
 from spectral_tf.model.network import Network
@@ -23,7 +24,7 @@ from spectral_tf.training.hot_start import with_adaptive_mlp
 from spectral_tf.training.state import init_state, learning_rate, moving_average
 from tests.training.test_parallel import TINY
 
-BOTH = (MixturePart(), MixturePart(ensemble=EnsembleConfig(spectrum="uniform")))
+BOTH = (MixturePart(), MixturePart(ensemble=EnsembleConfig(family=Uniform())))
 
 
 def gradient(config, state=None):

@@ -57,9 +57,11 @@ def flat_options(kind: type[PartedConfig]) -> tuple[FlatOption, ...]:
         by_name.setdefault(flat.name, []).append(flat)
     for part, selector in kind.PARTS.items():
         if selector is not None:
-            fields = (f"{kind.__name__}.{selector}", f"{kind.__name__}.{part}")
+            fields = [f"{kind.__name__}.{selector}", f"{kind.__name__}.{part}"]
+            for flat in by_name.pop(selector, []):
+                fields.append(f"{flat.owner.__name__}.{flat.field}")
             hint, comment = kind.kind_hint(part), comments(kind)[part]
-            options.append(FlatOption(selector, hint, comment, fields))
+            options.append(FlatOption(selector, hint, comment, tuple(fields)))
     for name, flats in by_name.items():
         remarks: dict[str, list[str]] = {}
         for flat in flats:

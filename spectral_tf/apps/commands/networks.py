@@ -55,7 +55,7 @@ class Evaluate:
         self._check(k)
         if self.data == "synthetic":
             config = self.ensemble.replace(num_components=k)
-            name = f"{config.spectrum} d={config.dim} N={config.num_samples}"
+            name = f"{config.flat()['spectrum']} d={config.dim} N={config.num_samples}"
             return name, sample_batch(key, config, self.num_instances)
         table = load_table(self.data)
         most = min(table.x.shape)
