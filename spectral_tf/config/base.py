@@ -65,9 +65,9 @@ def _describe(hint: Any) -> str:
     return getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     """Lists (from JSON) back to tuples, recursively."""
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,7 +173,7 @@ class Config:
             elif nested:
                 built[name] = _object(cls, name, nested, value)
             else:
-                built[name] = _tuples(value)
+                built[name] = tuples(value)
         return cls(**built)
 
     def replace(self: C, **changes: Any) -> C:

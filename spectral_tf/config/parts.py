@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from spectral_tf.config.base import Config, nested_configs, require
+from spectral_tf.config.base import Config, nested_configs, require, tuples
 
 P = TypeVar("P", bound="PartedConfig")
 
@@ -132,7 +132,8 @@ class PartedConfig(Config):
     @classmethod
     def _parted(cls, values: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
         """`values` with what has a flat name moved into its part."""
-        rest, fields = dict(values), cls.flat_fields()
+        rest = {name: tuples(value) for name, value in values.items()}
+        fields = cls.flat_fields()
         for part, selector in cls.PARTS.items():
             names = {flat.name for flat in fields if flat.part == part} | {selector}
             inside = {name: rest.pop(name) for name in names & set(rest) if name}
