@@ -96,6 +96,29 @@ class PartedConfig(Config):
         return values
 
     @classmethod
+    def flattened(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The dictionary of `to_dict` in one level, names that are unknown included.
+
+        For files of another version, which no configuration can be built from.
+        """
+        level = dict(values)
+        for part, selector in cls.PARTS.items():
+            inner = level.pop(part, None)
+            if not isinstance(inner, Mapping):
+                continue
+            tag = inner.get("kind", "")
+            names = getattr(cls._kinds(part).get(tag), "FLAT_NAMES", {})
+            absent = getattr(cls._kinds(part).get(tag), "FLAT_ABSENT", {})
+            for flat in cls.flat_fields():
+                if flat.part == part and flat.default is not dataclasses.MISSING:
+                    level.setdefault(flat.name, absent.get(flat.name, flat.default))
+            moved = {names.get(name, name): value for name, value in inner.items()}
+            level |= {name: v for name, v in moved.items() if name not in ("kind", "")}
+            if selector is not None:
+                level.setdefault(selector, tag)
+        return level
+
+    @classmethod
     def from_flat(cls: type[P], **values: Any) -> P:
         """Rebuild from `flat`, or from some of its values.
 
