@@ -57,8 +57,8 @@ def config_of(method: str, job: dict[str, Any]) -> TrainConfig:
     else:
         config = TrainConfig(**options)
         if "random" in method:
-            model = config.model.replace(initialisation="random")
-            config = config.replace(model=model)
+            layout = config.model.channels.replace(initialisation="random")
+            config = config.replace(model=config.model.replace(layout=layout))
     return config.replace(model=tiny(config.model)) if job["smoke"] else config
 
 

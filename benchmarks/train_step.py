@@ -48,23 +48,28 @@ def case_model(name: str) -> ModelConfig:
     if name == "dense":
         return model_preset("register", num_blocks=12, width=64, mlp_width=256)
     if name == "pca-small":
-        return load_pretrained(name).config.replace(gradient_limit=1.0)
+        return limited(load_pretrained(name).config)
     return model_preset(name)
+
+
+def limited(model: ModelConfig) -> ModelConfig:
+    """An equivariant model as the shipped ones are trained: with short gradients."""
+    return model.replace(layout=model.channels.replace(gradient_limit=1.0))
 
 
 def tiny(model: ModelConfig) -> ModelConfig:
     """A network of the same kind that compiles in a second or two."""
     model = model.replace(num_blocks=2, mlp_width=4)
-    if model.parameterisation == "dense":
-        return model.replace(width=8)
-    return model.replace(
-        block=("cross", "mlp"),
-        num_components=2,
-        vector_channels=2,
-        raw_channels=0,
-        scalar_channels=2 * model.register_rows + 2,
+    if model.is_dense:
+        return model.replace(layout=model.dense.replace(width=8))
+    layout = model.channels.replace(
+        vectors=2,
+        raw=0,
+        scalars=2 * model.register_rows + 2,
         readout="rayleigh",
-        terminator=False,
+    )
+    return model.replace(
+        layout=layout, block=("cross", "mlp"), num_components=2, terminator=False
     )
 
 

@@ -6,18 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import Channels, ModelConfig
 from spectral_tf.model.params import parameter_shapes, unflatten_params
 from spectral_tf.model.transformer import SpectralTransformer
 
 SMALL = ModelConfig(
     num_components=4,
-    max_components=4,
     num_blocks=2,
     mlp_width=4,
     num_heads=2,
-    vector_channels=2,
-    scalar_channels=10,
+    layout=Channels(max_components=4, vectors=2, scalars=10),
 )
 """A small equivariant network."""
 

@@ -185,7 +185,7 @@ def drawings() -> dict[str, str]:
     """
     key = random_key(3)
     families = [
-        EnsembleConfig(spectrum=name, dim=3, num_samples=8, num_components=2)
+        EnsembleConfig.from_flat(spectrum=name, dim=3, num_samples=8, num_components=2)
         for name in ("authors", "flat")
     ]
     parts = tuple(MixturePart(ensemble=family) for family in families)

@@ -105,7 +105,22 @@ def test_that_check_sees_a_space():
         ("demo --max-seconds nan", "--max-seconds=nan must be finite"),
         ("evaluate --ensemble.dim 0", "--ensemble.dim=0 must be >= 1"),
         ("pretrain --run-dir x --batch-size 0", "--batch-size=0 must be >= 1"),
-        ("pretrain --run-dir x --model.width 0", "--model.width=0 must be >= 1"),
+        (
+            "pretrain --run-dir x --model.mlp-width 0",
+            "--model.mlp-width=0 must be >= 1",
+        ),
+        (
+            "pretrain --run-dir x --model.width 8",
+            "--model.width=8 means nothing for --model.parameterisation=equivariant;",
+        ),
+        (
+            "pretrain --run-dir x --model.raw-channels 5",
+            "--model.raw-channels=5 must be < --model.vector-channels=4",
+        ),
+        (
+            "pretrain --run-dir x --model.parameterisation dense --model.dim 0",
+            "--model.dim=0 must be >= 1",
+        ),
         ("pretrain --run-dir x --table.holdout 2", "--table.holdout=2.0 must"),
         ("poc stock --events -1", "--events=-1 must be >= 1"),
         ("poc shipping --resamples 0", "--resamples=0 must be"),

@@ -19,7 +19,7 @@ from timing import time_compiled, time_host
 
 import spectral_tf
 from spectral_tf import spectra
-from spectral_tf.config import EnsembleConfig
+from spectral_tf.config import EnsembleConfig, Spiked
 from spectral_tf.constructive import VARIANTS
 from spectral_tf.sampling import batch_at
 from spectral_tf.settings import random_key
@@ -176,7 +176,7 @@ def sampling(work: Plan) -> Iterator[Row]:
     """Instances per second of the sampler, targets included."""
     batch = 8 if work.smoke else 4096
     for orientation in ("uniform", "reflections"):
-        config = EnsembleConfig(spectrum="spiked", orientation=orientation)
+        config = EnsembleConfig(family=Spiked(), orientation=orientation)
         drawn = functools.partial(batch_at, config=config)
         arguments = (random_key(SEED), 0, jnp.arange(batch))
         timing = work.timed(drawn, *arguments)
@@ -250,7 +250,7 @@ def solvers(dim: int, smoke: bool) -> dict[str, Callable[[], Callable[..., Any]]
         makers[f"fused krylov {iters}"] = lambda: vectors(fused("krylov", iters))
     for name in () if smoke else spectral_tf.pretrained_names("eigenpairs"):
         network = spectral_tf.load_pretrained(name, num_components=k)
-        if network.config.parameterisation == "equivariant":
+        if not network.config.is_dense:
             makers[f"predict {name}"] = lambda network=network: vectors(network)
     return makers
 

@@ -18,6 +18,7 @@ import spectral_tf
 from spectral_tf.clustering import cluster_batch_at
 from spectral_tf.config import (
     AnyRun,
+    Channels,
     ClusterConfig,
     ClusterModelConfig,
     ClusterTrainConfig,
@@ -158,14 +159,16 @@ def sampled(draw: Callable[..., Any], *rest: Any) -> tuple[Callable[..., Any], t
 
 
 def family(**options: Any) -> tuple[Callable[..., Any], tuple]:
-    config = EnsembleConfig(dim=DIM, num_samples=ROWS, num_components=K, **options)
+    config = EnsembleConfig.from_flat(
+        dim=DIM, num_samples=ROWS, num_components=K, **options
+    )
     return sampled(lambda *args: batch_at(*args, config))
 
 
 def mixture_of_families() -> tuple[Callable[..., Any], tuple]:
     sizes: dict[str, Any] = {"dim": DIM, "num_samples": ROWS, "num_components": K}
     parts = tuple(
-        MixturePart(ensemble=EnsembleConfig(spectrum=name, **sizes))
+        MixturePart(ensemble=EnsembleConfig.from_flat(spectrum=name, **sizes))
         for name in ("authors", "spiked")
     )
     draw = lambda *args: mixture_batch_at(*args[:3], parts, args[3])
@@ -195,9 +198,7 @@ SMALL = ModelConfig(
     num_blocks=2,
     block=("cross", "self", "mlp"),
     mlp_width=4,
-    vector_channels=2,
-    scalar_channels=8,
-    gradient_limit=1.0,
+    layout=Channels(vectors=2, scalars=8, gradient_limit=1.0),
 )
 """An equivariant network to train."""
 

@@ -72,11 +72,11 @@ def step_config(name: str, smoke: bool = False, **changes: Any) -> AnyRun:
             run = run.replace(model=small, shapes=((2, 12),))
         return run.replace(**changes)
     if name == "deflating":
-        model = subspace_iteration(8, 6).config.replace(gradient_limit=1.0)
+        model = train_step.limited(subspace_iteration(8, 6).config)
         changes["model"] = train_step.tiny(model) if smoke else model
         return train_step.train_config("equivariant", smoke, **changes)
     if name == "pca-base":
-        model = spectral_tf.load_pretrained(name).config.replace(gradient_limit=1.0)
+        model = train_step.limited(spectral_tf.load_pretrained(name).config)
         changes["model"] = train_step.tiny(model) if smoke else model
     return train_step.train_config(name, smoke, **changes)
 
@@ -225,7 +225,7 @@ def lowered_sampler(
     Returns:
         The lowered program.
     """
-    config = EnsembleConfig(spectrum=family, **options)
+    config = EnsembleConfig.from_flat(spectrum=family, **options)
     key = random_key(SEED)
 
     def draw(indices: Any) -> Any:

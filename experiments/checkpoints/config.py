@@ -43,7 +43,7 @@ class Recipe:
 
 def part(spectrum: str, weight: float = 1.0, **options: Any) -> MixturePart:
     return MixturePart(
-        ensemble=EnsembleConfig(spectrum=spectrum, **options), weight=weight
+        ensemble=EnsembleConfig.from_flat(spectrum=spectrum, **options), weight=weight
     )
 
 
@@ -146,7 +146,7 @@ def train_config(recipe: Recipe, *, smoke: bool = False) -> tuple[TrainConfig, A
     model, params = start_of(recipe, smoke=smoke)
     # Where a register nearly depends on those before it, gradients through deflation
     # overflow; each instance's gradient is cut where it does.
-    model = model.replace(gradient_limit=1.0)
+    model = model.replace(layout=model.channels.replace(gradient_limit=1.0))
     config = TrainConfig(
         model=model,
         shapes=recipe.shapes[:1] if smoke else recipe.shapes,

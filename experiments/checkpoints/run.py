@@ -73,7 +73,8 @@ def record(recipe: Recipe, config: TrainConfig, run_dir: Path, name: str) -> dic
 def written_densely(network: Network, dim: int) -> Network:
     """The same network as ordinary weights for tables of at most `dim` columns."""
     dense, weights = without_idle_units(expand(network, dim))
-    return Network(dense.replace(pad_columns=True), weights)
+    layout = dense.dense.replace(pad_columns=True)
+    return Network(dense.replace(layout=layout), weights)
 
 
 def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> int:
@@ -84,7 +85,8 @@ def make(name: str, recipe: Recipe, out: Path, *, smoke: bool, ship: bool) -> in
     result = pretrain(config, run_dir, resume=resume, init_params=params, on_call=show)
     write_curve(run_dir)
     model, params = result.network
-    network = Network(model.replace(gradient_limit=None), params)
+    layout = model.channels.replace(gradient_limit=None)
+    network = Network(model.replace(layout=layout), params)
     if recipe.is_krylov:
         network = with_exact_images(network)
     if recipe.dense_dim:

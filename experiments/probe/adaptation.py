@@ -107,7 +107,7 @@ def scalars_changed(subject: Subject, found: Spectrum) -> dict[str, Any]:
         data = jax.vmap(lambda one: scaled_moment(config, one))(matrices)
         count, dim = matrices.shape[:2]
         first = register_starts(config, dim, matrices.dtype)
-        vectors = jnp.zeros((len(first), config.vector_channels, dim))
+        vectors = jnp.zeros((len(first), config.channels.vectors, dim))
         vectors = vectors.at[:, 0].set(first)
         codes = register_codes(config)[: len(first)]
         state = (jnp.stack([vectors] * count), jnp.stack([codes] * count))

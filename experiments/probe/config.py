@@ -11,6 +11,7 @@ Wall time: README.md.
 import dataclasses
 
 from spectral_tf import EnsembleConfig
+from spectral_tf.config import MarchenkoPastur, PowerLaw, Spiked
 
 SEED = 20_260
 """Of all instances; no checkpoint trains with it."""
@@ -19,10 +20,10 @@ COMPONENTS = 4
 """k, the ranks that are looked at."""
 
 FAMILIES = (
-    EnsembleConfig(spectrum="authors"),
-    EnsembleConfig(spectrum="power_law", exponent_range=(0.3, 2.0)),
-    EnsembleConfig(spectrum="marchenko_pastur"),
-    EnsembleConfig(spectrum="spiked", rank=8, spike_range=(2.0, 20.0)),
+    EnsembleConfig(),
+    EnsembleConfig(family=PowerLaw(exponent_range=(0.3, 2.0))),
+    EnsembleConfig(family=MarchenkoPastur()),
+    EnsembleConfig(family=Spiked(rank=8, spike_range=(2.0, 20.0))),
 )
 """Spectra that differ, for what depends on the instance."""
 

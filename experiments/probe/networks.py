@@ -41,7 +41,7 @@ class Subject:
 
     @property
     def is_equivariant(self) -> bool:
-        return self.config.parameterisation == "equivariant"
+        return not self.config.is_dense
 
     def serves(self, dim: int) -> bool:
         return self.config.dim in (None, dim)
@@ -49,7 +49,8 @@ class Subject:
     def alone(self) -> "Subject":
         """The same weights with one register: it has no one to deflate against."""
         rows = self.config.register_rows
-        sizes = {"num_components": 1, "max_components": rows, "register_tokens": 1}
+        layout = self.config.channels.replace(max_components=rows)
+        sizes = {"num_components": 1, "layout": layout, "register_tokens": 1}
         return dataclasses.replace(self, config=self.config.replace(**sizes))
 
 

@@ -147,8 +147,12 @@ def parse(arguments: Sequence[str]) -> Any:
         return parsed(COMMANDS[name].load(), list(arguments[1:]), prog)
     # The shell's completion lists every option of every command.
     is_completion = name.replace("_", "-").startswith("--tyro-")
-    shown = __getattr__("Command") if is_completion else _overview()
-    return tyro.cli(shown, args=list(arguments), prog=PROGRAM)
+    shown, registry = _overview(), None
+    if is_completion:
+        from spectral_tf.apps.analysis.flat_options import REGISTRY
+
+        shown, registry = __getattr__("Command"), REGISTRY
+    return tyro.cli(shown, args=list(arguments), prog=PROGRAM, registry=registry)
 
 
 def _overview() -> Any:

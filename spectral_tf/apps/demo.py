@@ -129,7 +129,9 @@ def training_start(config: DemoConfig) -> tuple[TrainConfig, Network[ModelConfig
     )
     # Where a register nearly depends on those before it, gradients through deflation
     # overflow; each instance's gradient is cut where it does.
-    written = Network(model.replace(gradient_limit=1.0), params)
+    written = Network(
+        model.replace(layout=model.channels.replace(gradient_limit=1.0)), params
+    )
     start = with_adaptive_mlp(written, random_key(config.seed))
     train = TrainConfig(
         model=start.config,
@@ -326,7 +328,7 @@ def run_demo(
     )
     report = {
         "demo": config.to_dict(),
-        "train": run.to_dict(),
+        "train": run.flat(),
         "parameters": network.num_parameters,
         "steps": int(result.step),
         **_circumstances(*begin),

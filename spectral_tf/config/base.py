@@ -49,15 +49,25 @@ def _matches(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
+def _flat(value: Any) -> Any:
+    """A value of `Config.flat`."""
+    if isinstance(value, Config):
+        return value.flat()
+    return tuple(map(_flat, value)) if isinstance(value, tuple) else value
+
+
 def _describe(hint: Any) -> str:
+    kinds = nested_configs(hint)
+    if len(kinds) > 1:
+        return "one of " + ", ".join(kind.__name__ for kind in kinds)
     if typing.get_origin(hint) is Literal:
         return "one of " + ", ".join(map(repr, typing.get_args(hint)))
     return getattr(hint, "__name__", None) or str(hint).replace("typing.", "")
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     """Lists (from JSON) back to tuples, recursively."""
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+    return tuple(map(tuples, value)) if isinstance(value, list | tuple) else value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,11 +78,11 @@ class Config:
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            require(
-                _matches(value, hints[field.name]),
-                f"{type(self).__name__}.{field.name}={value!r} must be "
-                f"{_describe(hints[field.name])}.",
-            )
+            if not _matches(value, hints[field.name]):
+                raise ConfigError(
+                    f"{type(self).__name__}.{field.name}={value!r} must be "
+                    f"{_describe(hints[field.name])}."
+                )
             require(
                 not isinstance(value, float) or math.isfinite(value),
                 f"{type(self).__name__}.{field.name}={value} must be finite; "
@@ -107,6 +117,14 @@ class Config:
         """JSON-ready dictionary; `from_dict` inverts it exactly."""
         return dataclasses.asdict(self)
 
+    def flat(self) -> dict[str, Any]:
+        """The same with the parts of a network and of an ensemble in one level.
+
+        As options of the command line are; `from_dict` inverts it exactly, too.
+        """
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: _flat(getattr(self, name)) for name in names}
+
     @classmethod
     def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
         """Rebuild from `to_dict`; an unknown name is refused.
@@ -130,6 +148,13 @@ class Config:
             f"known fields: {', '.join(known)}.",
         )
         fields = dataclasses.fields(cls)
+        missing = [
+            field.name
+            for field in fields
+            if field.name not in values
+            and field.default is field.default_factory is dataclasses.MISSING
+        ]
+        require(not missing, f"{cls.__name__} needs {', '.join(missing)}; set it.")
         fixed = {field.name: field.default for field in fields if not field.init}
         built = {}
         for name, value in values.items():
@@ -141,14 +166,14 @@ class Config:
                 )
                 continue
             hint = hints[name]
-            nested = _nested(hint)
-            if nested is not None and typing.get_origin(hint) is tuple:
+            nested = nested_configs(hint)
+            if nested and typing.get_origin(hint) is tuple:
                 build = functools.partial(_object, cls, name, nested)
                 built[name] = tuple(map(build, value))
-            elif nested is not None:
+            elif nested:
                 built[name] = _object(cls, name, nested, value)
             else:
-                built[name] = _tuples(value)
+                built[name] = tuples(value)
         return cls(**built)
 
     def replace(self: C, **changes: Any) -> C:
@@ -156,17 +181,35 @@ class Config:
         return dataclasses.replace(self, **changes)
 
 
-def _nested(hint: Any) -> type[Config] | None:
-    """The configuration that a field of this type holds, itself or in a tuple."""
+def nested_configs(hint: Any) -> tuple[type[Config], ...]:
+    """The configurations that a field of this type may hold, itself or in a tuple."""
     args = typing.get_args(hint)
-    inner = args[0] if typing.get_origin(hint) is tuple and args else hint
-    is_config = isinstance(inner, type) and issubclass(inner, Config)
-    return inner if is_config else None
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        args = args[:1] if typing.get_origin(hint) is tuple else (hint,)
+    is_config = lambda kind: isinstance(kind, type) and issubclass(kind, Config)
+    return tuple(filter(is_config, args))
 
 
-def _object(owner: type[Config], name: str, kind: type[C], value: Any) -> C:
+def _object(
+    owner: type[Config], name: str, kinds: tuple[type[Config], ...], value: Any
+) -> Config:
+    """The configuration in a field; where it may be of several, its `kind` says which.
+
+    A configuration that is built already stays.
+    """
+    if isinstance(value, kinds):
+        return value
     require(
         isinstance(value, Mapping),
         f"{owner.__name__}.{name}={value!r} must be an object.",
     )
+    (kind, *others) = kinds
+    if others:
+        by_name = {getattr(kind, "kind", ""): kind for kind in kinds}
+        require(
+            value.get("kind") in by_name,
+            f"{owner.__name__}.{name} has kind={value.get('kind')!r}; it must be one "
+            f"of {', '.join(map(repr, by_name))}.",
+        )
+        kind = by_name[value["kind"]]
     return kind.from_dict(value)

@@ -1,75 +1,34 @@
 """Configurations of random instances: a family, its sizes, and mixtures of families."""
 
 import dataclasses
-import importlib
-import math
-import typing
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, TypeVar
 
 from spectral_tf.config.base import Config, ConfigError, require
+from spectral_tf.config.families import (
+    Authors,
+    Family,
+    Gapped,
+    Imported,
+    LowRank,
+    Spiked,
+    imported_family,
+)
+from spectral_tf.config.parts import PartedConfig
 from spectral_tf.settings import random_key
 
-Spectrum = Literal[
-    "authors",
-    "power_law",
-    "spiked",
-    "flat",
-    "linear",
-    "low_rank",
-    "student_t",
-    "semicircle",
-    "marchenko_pastur",
-    "uniform",
-    "laplace",
-    "gapped",
-    "correlated",
-    "whitened",
-    "scaled",
-]
-"""The families that the package brings; `EnsembleConfig.spectrum` takes more."""
-
-
-def imported_family(spectrum: str) -> Callable[..., Any]:
-    """The user's function that `"package.module:function"` names.
-
-    Args:
-        spectrum: an importable module, a colon, and the name of a function in it.
-
-    Returns:
-        The function, `(key, config) -> x [N, d]`; its result is not checked here.
-
-    Raises:
-        ConfigError: if the module or the function is missing, or is not callable.
-    """
-    field = f"EnsembleConfig.spectrum={spectrum!r}"
-    place, _, name = spectrum.partition(":")
-    try:
-        module = importlib.import_module(place)
-    except Exception as error:
-        raise ConfigError(
-            f"{field}: the module {place!r} cannot be imported "
-            f"({type(error).__name__}: {error}); install it, or name its folder in "
-            "PYTHONPATH."
-        ) from error
-    function = getattr(module, name, None)
-    require(
-        callable(function),
-        f"{field}: the module {place!r} has no function {name!r}; write "
-        f"`def {name or 'family'}(key, config)` there, or correct the name.",
-    )
-    return typing.cast(Callable[..., Any], function)
+F = TypeVar("F", bound=Config)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EnsembleConfig(Config):
+class EnsembleConfig(PartedConfig):
     """A family of random instances, and the size of what is drawn.
 
-    Source: He et al. (2025), section 4, for `authors`.
+    Source: He et al. (2025), section 4, for `Authors`.
     """
 
     # Family of random tables; a function of yours as "package.module:function".
-    spectrum: str = "authors"
+    family: Family = dataclasses.field(default_factory=Authors)
     # N, the rows of an instance.
     num_samples: int = 50
     # d, the features of an instance.
@@ -80,42 +39,16 @@ class EnsembleConfig(Config):
     min_samples: int | None = None
     # Random directions: by QR (`uniform`, slow on GPUs), or mixed (`reflections`).
     orientation: Literal["uniform", "reflections"] = "uniform"
-    # power_law: eigenvalue j is j^-exponent.
-    exponent: float = 1.0
-    # power_law: bounds of an exponent drawn for each instance; None = `exponent`.
-    exponent_range: tuple[float, float] | None = None
-    # spiked, low_rank: how many large (non-zero) eigenvalues; gapped: how many gaps.
-    rank: int = 3
-    # spiked: the smallest spike, over the bulk of 1.
-    spike: float = 10.0
-    # spiked: bounds of random spikes, 1 to `rank` of them; None = by `spike`.
-    spike_range: tuple[float, float] | None = None
-    # low_rank: variance of white noise, added to every eigenvalue.
-    noise: float = 0.0
-    # gapped: bounds of the ratios lambda_{j+1} / lambda_j, one drawn for each gap.
-    gap: tuple[float, float] = (0.5, 0.9)
-    # marchenko_pastur: features over rows of the table whose spectrum it is.
-    aspect: float = 0.5
-    # student_t: degrees of freedom.
-    degrees_of_freedom: float = 3.0
-    # correlated: of a row with the next; None = drawn from [0, 0.95].
-    autocorrelation: float | None = 0.8
-    # whitened: how many classes the rows come from.
-    num_classes: int = 10
-    # scaled: the columns' standard deviations spread over so many powers of ten.
-    decades: float = 2.0
+
+    PARTS: ClassVar[Mapping[str, str | None]] = {"family": "spectrum"}
 
     def validate(self) -> None:
-        """Check the bounds, and that the family exists and gives rows."""
-        self.at_least(1, "num_samples", "dim", "num_components", "rank")
+        """Check the bounds, and that a user's family gives rows."""
+        self.at_least(1, "num_samples", "dim", "num_components")
         require(
             self.num_components <= self.dim,
             f"EnsembleConfig.num_components={self.num_components} must be <= "
             f"dim={self.dim}; ask for fewer components.",
-        )
-        require(
-            self.rank <= self.dim or self.spectrum not in ("spiked", "low_rank"),
-            f"EnsembleConfig.rank={self.rank} must be <= dim={self.dim}; lower it.",
         )
         least = self.min_samples
         require(
@@ -123,57 +56,89 @@ class EnsembleConfig(Config):
             f"EnsembleConfig.min_samples={least} must lie in "
             f"1..num_samples={self.num_samples}; use None for all rows.",
         )
-        self._validate_family_options()
-        self._validate_family()
+        family = self.family
+        if isinstance(family, Spiked | LowRank):
+            require(
+                family.rank <= self.dim,
+                f"EnsembleConfig.rank={family.rank} must be <= dim={self.dim}; "
+                "lower it.",
+            )
+        if isinstance(family, Imported):
+            self._require_rows(imported_family(family.function))
 
-    def _validate_family_options(self) -> None:
-        self.above(0, "exponent", "spike")
-        self.above(2, "degrees_of_freedom")  # at 2 the variance is infinite
-        self.at_least(0, "noise", "decades")
-        self.at_least(2, "num_classes")
-        require(
-            0 < self.aspect <= 1,
-            f"EnsembleConfig.aspect={self.aspect} must lie in (0, 1]; lower it to 1 "
-            "or less.",
-        )
-        among = self.autocorrelation
-        require(
-            among is None or -1 < among < 1,
-            f"EnsembleConfig.autocorrelation={among} must lie in (-1, 1); use None for "
-            "a random one.",
-        )
-        for name, most in (("exponent_range", None), ("spike_range", None), ("gap", 1)):
-            self._require_range(name, most)
-
-    def _require_range(self, name: str, most: int | None) -> None:
-        """Require 0 < low <= high (<= most) of a pair of bounds."""
-        bounds = getattr(self, name)
-        if bounds is None:
-            return
-        low, high = bounds
-        require(
-            0 < low <= high < math.inf and (most is None or high <= most),
-            f"EnsembleConfig.{name}={bounds} must be (low, high) with 0 < low <= high"
-            f"{'' if most is None else f' <= {most}'}; correct the two numbers.",
+    def family_as(self, kind: type[F]) -> F:
+        """The family, of which the caller knows the class; `ConfigError` if not."""
+        if isinstance(self.family, kind):
+            return self.family
+        raise ConfigError(
+            f"EnsembleConfig.family={self.family} must be {kind.__name__}(...) here; "
+            "give the configuration of that family."
         )
 
-    def _validate_family(self) -> None:
-        if self.spectrum in typing.get_args(Spectrum):
-            return
+    def sized(
+        self, dim: int, num_samples: int, num_components: int
+    ) -> "EnsembleConfig":
+        """The same family for instances of other sizes; a rank beyond d is d."""
+        family = self.family
+        if isinstance(family, Spiked | LowRank | Gapped):
+            family = family.replace(rank=min(family.rank, dim))
+        return self.replace(
+            family=family,
+            dim=dim,
+            num_samples=num_samples,
+            num_components=num_components,
+        )
+
+    def flat(self) -> dict[str, Any]:
+        """All values in one level, as options of the command line are."""
+        options = self.family.options if isinstance(self.family, Imported) else ()
+        return super().flat() | dict(options)
+
+    @classmethod
+    def kind_hint(cls, part: str) -> Any:
+        """A text: the name of a family, or where a user's function is."""
+        del part
+        return str
+
+    @classmethod
+    def _flat_kind(cls, part: Any) -> str:
+        return part.function if isinstance(part, Imported) else part.kind
+
+    @classmethod
+    def _of_kind(cls, part: str, kind: Any) -> dict[str, Any]:
+        if isinstance(kind, str) and ":" in kind:
+            return {"kind": "imported"}
+        names = [name for name in cls._kinds(part) if name != "imported"]
         require(
-            ":" in self.spectrum,
-            f"EnsembleConfig.spectrum={self.spectrum!r} must be one of "
-            f"{', '.join(map(repr, typing.get_args(Spectrum)))}; name a function of "
+            kind in names,
+            f"EnsembleConfig.spectrum={kind!r} must be one of "
+            f"{', '.join(map(repr, names))}; name a function of "
             "your own as 'package.module:function'.",
         )
-        self._require_rows(imported_family(self.spectrum))
+        return {"kind": kind}
+
+    @classmethod
+    def _part(
+        cls, part: str, flat_values: Mapping[str, Any], *, strict: bool
+    ) -> dict[str, Any]:
+        is_imported = ":" in str(flat_values.get("spectrum", ""))
+        strict = strict and not is_imported
+        values = super()._part(part, flat_values, strict=strict)
+        if is_imported:
+            defaults = {flat.name: flat.default for flat in cls.flat_fields()}
+            values["options"] = [
+                (name, value)
+                for name, value in sorted(flat_values.items())
+                if name != "spectrum" and value != defaults[name]
+            ]
+        return values
 
     def _require_rows(self, function: Callable[..., Any]) -> None:
         """Require that a user's function gives `[N, d]` floats; it is only traced."""
         import jax  # here alone: configurations are read before JAX is needed
         import jax.numpy as jnp
 
-        field = f"EnsembleConfig.spectrum={self.spectrum!r}"
+        field = f"Imported.function={self._flat_kind(self.family)!r}"
         # The shape of a key, not a key: that would start the devices, and a run of
         # several processes has to join them first.
         key = jax.eval_shape(lambda: random_key(0))

@@ -163,7 +163,7 @@ class TrainConfig(RunConfig):
             f"TrainConfig.depths={self.depths} must be >= 1 and need a looped model: "
             "set model.looped=True, or leave depths empty.",
         )
-        starts = self.random_starts and self.model.parameterisation == "equivariant"
+        starts = self.random_starts and not self.model.is_dense
         require(
             self.warm_starts == 0 or (0 < self.warm_starts <= 1 and starts),
             f"TrainConfig.warm_starts={self.warm_starts} must lie in [0, 1] and needs "
@@ -174,7 +174,8 @@ class TrainConfig(RunConfig):
         model = self.model
         # A table of fewer columns than k trains its own d ranks, if the register codes
         # do not shrink with them.
-        has_codes = (model.max_components or model.register_tokens) is not None
+        rows = None if model.is_dense else model.channels.max_components
+        has_codes = (rows or model.register_tokens) is not None
         least_dim = 1 if has_codes else model.num_components
         for dim, samples in self.shapes:
             require(

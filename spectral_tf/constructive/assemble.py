@@ -58,15 +58,15 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
 
     Source: tracr, for the order design -> parameters.
     """
-    _check_maps(gadget, config.width)
-    zero = np.zeros((0, config.width))
+    _check_maps(gadget, config.dense.width)
+    zero = np.zeros((0, config.dense.width))
     none = Head(query=zero, key=zero, value=zero, out=zero.T)
     heads = gadget.heads + (none,) * (config.num_heads - len(gadget.heads))
     padded = {
-        "query": [_pad(head.query, config.head_dim).T for head in heads],
-        "key": [_pad(head.key, config.head_dim).T for head in heads],
-        "value": [_pad(head.value, config.head_value_dim).T for head in heads],
-        "out": [_pad(head.out.T, config.head_value_dim) for head in heads],
+        "query": [_pad(head.query, config.dense.head_dim).T for head in heads],
+        "key": [_pad(head.key, config.dense.head_dim).T for head in heads],
+        "value": [_pad(head.value, config.dense.head_value_dim).T for head in heads],
+        "out": [_pad(head.out.T, config.dense.head_value_dim) for head in heads],
     }
     attention = {
         block_path(config, 0, role, "attention"): np.stack(
@@ -80,7 +80,7 @@ def block_params(config: ModelConfig, gadget: Gadget) -> dict[str, np.ndarray]:
         "up_kernel": _pad(gadget.mlp.up, config.mlp_width).T,
         "up_bias": np.zeros(config.mlp_width),
         "down_kernel": _pad(gadget.mlp.down.T, config.mlp_width),
-        "down_bias": np.zeros(config.width),
+        "down_bias": np.zeros(config.dense.width),
     }
     if isinstance(gadget.mlp, GatedMLP):
         mlp |= gate_params(gadget.mlp, config.mlp_width)
@@ -100,9 +100,9 @@ def _check_maps(gadget: Gadget, width: int) -> None:
 
 def _norm_gains(config: ModelConfig) -> dict[str, np.ndarray]:
     """Gains that make the rms norm of each group a division by its length."""
-    if config.norm_groups is None:
+    if config.dense.norm_groups is None:
         return {}
-    groups, size = config.norm_groups
+    groups, size = config.dense.norm_groups
     gain = np.full(groups * size, size**-0.5)
     places = range(len(config.block))
     return {block_path(config, place, "gain", "norm"): gain for place in places}
@@ -140,7 +140,7 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
         "centre": "network" if "c" in composition.embed else "input",
         **composition.config,
     }
-    return ModelConfig(
+    return ModelConfig.from_flat(
         parameterisation="dense",
         dim=dim,
         num_components=k,
@@ -150,7 +150,6 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
         skip_gain=False,
         width=composition.layout.width,
         readout="linear",
-        initialisation="random",
         **head_sizes(composition.gadgets),
         **fields,
     )

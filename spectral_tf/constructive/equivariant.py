@@ -42,7 +42,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spectral_tf.config import ModelConfig, require
+from spectral_tf.config import Channels, ModelConfig, require
 from spectral_tf.config.model import Sublayer
 from spectral_tf.constructive.program import series
 from spectral_tf.model.network import Network
@@ -105,8 +105,7 @@ def equivariant_power_method(
         num_blocks=num_iters + last,
         schedule=program.schedule(stack) if shifts is None else None,
         cross_norm=False,
-        vector_channels=2,
-        scalar_channels=2 * k + 2,
+        layout=Channels(vectors=2, scalars=2 * k + 2),
         num_heads=2,
         norm_eps=EPS,
         mlp_width=1,

@@ -43,7 +43,7 @@ def summary(config: ModelConfig) -> list[str]:
     lines = [
         f"L = {counted(blocks, 'block')} ({config.num_unique_blocks} with weights of "
         f"their own), H = {counted(config.num_heads, 'head')}, width D = "
-        f"{config.width}, {counted(config.num_registers, 'register token')}",
+        f"{config.dense.width}, {counted(config.num_registers, 'register token')}",
         f"schedule: {config.schedule}",
     ]
     iterations, odd = divmod(blocks - 1 - 4 * k, 2)

@@ -45,17 +45,17 @@ def is_covered(config: ModelConfig) -> bool:
         Whether `fuse` can do more than evaluate the network as it is.
     """
     return (
-        config.parameterisation == "dense"
+        config.is_dense
         and config.block in (("attention", "mlp"), ("attention",))
         and config.attention in ("relu", "linear")
-        and config.mlp == "plain"
+        and config.dense.mlp == "plain"
         and config.activation == "relu"
-        and config.readout in ("linear", "rayleigh")
-        and config.positions == "none"
-        and not config.skip_gain
+        and config.layout.readout in ("linear", "rayleigh")
+        and config.dense.positions == "none"
+        and not config.dense.skip_gain
         and (
-            config.norm == "none"
-            or (config.norm == "rms" and config.norm_position == "post")
+            config.layout.norm == "none"
+            or (config.layout.norm == "rms" and config.dense.norm_position == "post")
         )
     )
 

@@ -64,7 +64,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ModelConfig, require
+from spectral_tf.config import Channels, InputScaling, ModelConfig, require
 from spectral_tf.config.model import Sublayer
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import parameter_shapes, unflatten_params
@@ -126,25 +126,27 @@ def krylov(
     half = num_products + 1
     config = ModelConfig(
         num_components=num_components,
-        max_components=block,
         register_tokens=block,
         block=("cross", "mlp", *deflations),
         num_blocks=num_products,
         looped=True,
         attention="relu" if factors is None else "linear",
         cross_norm=False,
-        vector_channels=2 * half,
-        raw_channels=half,
-        scalar_channels=2 * block + 2,
         num_heads=2 * half if factors is None else half,
         norm_eps=EPS,
         norm_floor=floor,
         mlp_width=1,
-        unit_frobenius=True,
-        orthogonal_start=True,
-        fixed_codes=True,
-        readout="ritz",
         terminator=terminator,
+        layout=Channels(
+            max_components=block,
+            vectors=2 * half,
+            raw=half,
+            scalars=2 * block + 2,
+            orthogonal_start=True,
+            fixed_codes=True,
+            readout="ritz",
+        ),
+        inputs=InputScaling(unit_frobenius=True),
     )
     flat = {}
     for path, shape in parameter_shapes(config).items():

@@ -42,7 +42,7 @@ import functools
 
 import numpy as np
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import Channels, ModelConfig
 from spectral_tf.constructive import register_gadgets as make
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.gadgets import Gadget, followed_by_norm
@@ -73,7 +73,8 @@ GUARD_FACTOR = 0.9
 
 def start_rows(dim: int, count: int) -> np.ndarray:
     """`[count, d]` start vectors of the registers, the package's default ones."""
-    config = ModelConfig(num_components=count, scalar_channels=2 * count + 2)
+    layout = Channels(scalars=2 * count + 2)
+    config = ModelConfig(num_components=count, layout=layout)
     rows = np.asarray(gaussian_start(config, count, dim, np.float32), np.float64)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 

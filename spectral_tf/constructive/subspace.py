@@ -38,7 +38,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ModelConfig, require
+from spectral_tf.config import Channels, InputScaling, ModelConfig, require
 from spectral_tf.config.model import Sublayer
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import parameter_shapes, unflatten_params
@@ -102,21 +102,23 @@ def subspace_iteration(  # noqa: PLR0913 - all but two are keywords with a defau
     block: tuple[Sublayer, ...] = tuple(KINDS.get(step, "self") for step in steps)
     config = ModelConfig(
         num_components=num_components,
-        max_components=registers,
         register_tokens=registers,
         block=block,
         num_blocks=num_iters,
         looped=looped,
         cross_norm=False,
-        vector_channels=4,
-        raw_channels=1,
-        scalar_channels=2 * registers + 1 + scratch,
         num_heads=2,
         norm_eps=EPS,
         mlp_width=mlp_width,
-        unit_frobenius=True,
-        orthogonal_start=True,
-        fixed_codes=looped,
+        layout=Channels(
+            max_components=registers,
+            vectors=4,
+            raw=1,
+            scalars=2 * registers + 1 + scratch,
+            orthogonal_start=True,
+            fixed_codes=looped,
+        ),
+        inputs=InputScaling(unit_frobenius=True),
     )
     flat = {}
     for path, shape in parameter_shapes(config).items():

@@ -192,7 +192,7 @@ def pretrained(
     k do not look accurate to a tenth of `tol`; the better one is the answer.
     """
     config, params = network
-    if config.readout != "ritz":
+    if config.layout.readout != "ritz":
         config = for_table(config, k, source.dim)
         return forward_pass(Network(config, params), source, start[:k])
     most = min(most_components(config), rank_limit(source))

@@ -60,7 +60,7 @@ def register_codes(config: ModelConfig) -> Float[Array, "k c"]:
     codes = jnp.concatenate(
         [jnp.eye(rows), jnp.triu(jnp.ones((rows, rows))), constant], axis=1
     )
-    return jnp.pad(codes, ((0, 0), (0, config.scalar_channels - codes.shape[1])))
+    return jnp.pad(codes, ((0, 0), (0, config.channels.scalars - codes.shape[1])))
 
 
 class CrossAttention(Module):
@@ -77,7 +77,7 @@ class CrossAttention(Module):
     ) -> tuple[Vectors, Scalars]:
         """Updates `[k, C, d]` and `[k, c]` from the data; scalars get zero."""
         cfg, einsum = self.config, small_products(self.config)
-        shape = (cfg.vector_channels, cfg.cross_heads)
+        shape = (cfg.channels.vectors, cfg.cross_heads)
         query = self.param("query", cross_query_init(cfg), shape)
         out = self.param("out", cross_out_init(cfg), shape[::-1])
         # q_h = sum_c w_ch v_c: the weight is w (x) I_d, which mixes no coordinates.
@@ -110,7 +110,7 @@ class SelfAttention(Module):
         cfg, einsum = self.config, small_products(self.config)
         matrix = contraction(self.config)
         heads, gates = cfg.num_heads, cfg.register_rows
-        big, small = cfg.vector_channels, cfg.scalar_channels
+        big, small = cfg.channels.vectors, cfg.channels.scalars
         parameter = self_attention_init(cfg)
         query = self.param("query", parameter("query"), (big, heads))
         key = self.param("key", parameter("key"), (big, heads))
@@ -161,8 +161,8 @@ class ChannelMLP(Module):
         cfg, einsum = self.config, small_products(self.config)
         # With weights of this size a batch is one large matrix product.
         matrix = contraction(self.config)
-        big, small, hidden = cfg.vector_channels, cfg.scalar_channels, cfg.mlp_width
-        noise = NOISE if cfg.initialisation != "random" else 1.0
+        big, small, hidden = cfg.channels.vectors, cfg.channels.scalars, cfg.mlp_width
+        noise = NOISE if cfg.channels.initialisation != "random" else 1.0
         normal = nn.initializers.normal
         up = self.param("up", normal(noise * small**-0.5), (small, hidden))
         bias = self.param("bias", nn.initializers.zeros, (hidden,))
@@ -242,19 +242,19 @@ class ChannelResidual(Module):
         else:
             more, extra = ChannelMLP(cfg, self.is_last, name="mlp")(*state)
         keep, keep_scalars = skip_inits(cfg, self.kind, self.is_last)
-        gain = self.param("skip", keep, (cfg.vector_channels,))
-        gain_scalars = self.param("skip_scalars", keep_scalars, (cfg.scalar_channels,))
+        gain = self.param("skip", keep, (cfg.channels.vectors,))
+        gain_scalars = self.param("skip_scalars", keep_scalars, (cfg.channels.scalars,))
         vectors = gain[None, :, None] * vectors + more
-        if cfg.norm == "rms":
+        if cfg.layout.norm == "rms":
             # The last `raw_channels` keep their length, as a product S q must.
-            normed = cfg.vector_channels - cfg.raw_channels
+            normed = cfg.channels.vectors - cfg.channels.raw
             unit = unit_rows(vectors[:, :normed], cfg.norm_eps, cfg.norm_floor)
             vectors = jnp.concatenate([unit, vectors[:, normed:]], axis=1)
-        if cfg.gradient_limit is not None:
-            limited: Vectors = limited_gradient(vectors, cfg.gradient_limit)
+        if cfg.channels.gradient_limit is not None:
+            limited: Vectors = limited_gradient(vectors, cfg.channels.gradient_limit)
             vectors = limited
         after = gain_scalars[None] * scalars + extra
-        if cfg.fixed_codes:
+        if cfg.channels.fixed_codes:
             # Positions and gates are what they were, whatever training does.
             codes = first_scratch_scalar(cfg)
             after = jnp.concatenate([scalars[:, :codes], after[:, codes:]], axis=1)
@@ -309,7 +309,7 @@ def self_attention_init(
     opposite outputs add to :math:`-\sum_{l<j} w_l \langle w_l, w_j\rangle`, because
     relu(z) - relu(-z) = z.
     """
-    deflates = config.initialisation == "orthogonal"
+    deflates = config.channels.initialisation == "orthogonal"
 
     def patch(name: str, w: Array) -> Array:
         return _with_deflation(name, config.register_rows, w) if deflates else w
@@ -348,7 +348,7 @@ def move_init(config: ModelConfig, moves: bool) -> nn.initializers.Initializer:
     def init(key: Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         del key
         move = jnp.zeros(shape, dtype)
-        if not moves or config.initialisation == "random":
+        if not moves or config.channels.initialisation == "random":
             return move
         move = move.at[-1, 0].set(1.0)
         to = jnp.arange(1, shape[0] - 1)
@@ -365,7 +365,7 @@ def skip_inits(
     def vectors(key: Array, shape: tuple[int, ...], dtype: type = float) -> Array:
         del key
         gain = jnp.ones(shape, dtype)
-        if config.initialisation == "random":
+        if config.channels.initialisation == "random":
             return gain
         if kind == "cross":
             return gain.at[-1].set(0.0)  # S u is written anew
@@ -400,7 +400,7 @@ def _patched(
     config: ModelConfig, scale: float, patch: Callable[[Array], Array]
 ) -> nn.initializers.Initializer:
     """Normal noise, then `patch` unless the initialisation is random."""
-    is_random = config.initialisation == "random"
+    is_random = config.channels.initialisation == "random"
     noise = nn.initializers.normal(scale if is_random else NOISE * scale)
 
     def init(key: jax.Array, shape: tuple[int, ...], dtype: type = float) -> Array:

@@ -44,20 +44,20 @@ class Norm(Module):
     def __call__(self, tokens: Tokens) -> Tokens:
         """Tokens `[T, D]`, each normalised."""
         cfg = self.config
-        if cfg.norm == "none":
+        if cfg.dense.norm == "none":
             return tokens
-        groups, size = cfg.norm_groups or (1, cfg.width)
+        groups, size = cfg.dense.norm_groups or (1, cfg.dense.width)
         covered = groups * size
         # One group stays a matrix, whose gradient is faster on a CPU.
         shape = (-1, groups, size) if groups > 1 else (-1, size)
         parts = tokens[:, :covered].reshape(shape)
-        if cfg.norm == "layer":
+        if cfg.dense.norm == "layer":
             parts = parts - jnp.mean(parts, axis=-1, keepdims=True)
         # gamma sqrt(n) v / sqrt(|v|^2 + epsilon), n features in a group.
         parts = size**0.5 * unit_rows(parts, cfg.norm_eps, cfg.norm_floor)
         gain = self.param("gain", nn.initializers.ones, (covered,))
         parts = parts.reshape(-1, covered) * gain[None]
-        if cfg.norm == "layer":
+        if cfg.dense.norm == "layer":
             parts += self.param("bias", nn.initializers.zeros, (covered,))[None]
         return jnp.concatenate([parts, tokens[:, covered:]], axis=1)
 
@@ -81,17 +81,19 @@ class Attention(Module):
         """Update `[R, D]` of the receivers; `valid` `[1 or R, S]`, None means all."""
         cfg, einsum = self.config, contraction(self.config)
         heads = cfg.cross_heads if self.is_cross else cfg.num_heads
-        size, width = cfg.head_dim, cfg.width
+        size, width = cfg.dense.head_dim, cfg.dense.width
         softmax = cfg.attention == "softmax" and not self.is_cross
         query = self.param(
             "query", fan_in(width * size if softmax else width), (width, heads, size)
         )
         key = self.param("key", fan_in(width), (width, heads, size))
-        value = self.param("value", fan_in(width), (width, heads, cfg.head_value_dim))
+        value = self.param(
+            "value", fan_in(width), (width, heads, cfg.dense.head_value_dim)
+        )
         out = self.param(
             "out",
-            fan_in(heads * cfg.head_value_dim),
-            (heads, cfg.head_value_dim, width),
+            fan_in(heads * cfg.dense.head_value_dim),
+            (heads, cfg.dense.head_value_dim, width),
         )
         # score_rs = <W_q h_r, W_k h_s>: the receiver asks, the sender answers.
         scores = einsum(
@@ -132,9 +134,9 @@ class MLP(Module):
             return einsum("ti,io->to", source, kernel) + bias[None]
 
         hidden = ACTIVATIONS[cfg.activation](linear("up", tokens, cfg.mlp_width))
-        if cfg.mlp == "gated":  # act(W_a h + b_a) * (W_b h + b_b)
+        if cfg.dense.mlp == "gated":  # act(W_a h + b_a) * (W_b h + b_b)
             hidden = hidden * linear("gate", tokens, cfg.mlp_width)
-        return linear("down", hidden, cfg.width)
+        return linear("down", hidden, cfg.dense.width)
 
 
 class Residual(Module):
@@ -159,7 +161,7 @@ class Residual(Module):
         # pre: g h + f(norm(h)); post: norm(g h + f(h)).
         # Only a joint network changes its data tokens.
         stream = jnp.concatenate([data, registers]) if cfg.is_joint else registers
-        read = norm(stream) if cfg.norm_position == "pre" else stream
+        read = norm(stream) if cfg.dense.norm_position == "pre" else stream
         if self.kind == "mlp":
             update = MLP(cfg, name="mlp")(read)
         elif self.kind == "cross":
@@ -169,11 +171,11 @@ class Residual(Module):
         else:
             valid = joint_mask(mask, read.shape[0], cfg) if cfg.is_joint else None
             update = Attention(cfg, name="attention")(read, read, valid)
-        if cfg.skip_gain:
-            gain = self.param("skip", nn.initializers.ones, (cfg.width,))
+        if cfg.dense.skip_gain:
+            gain = self.param("skip", nn.initializers.ones, (cfg.dense.width,))
             stream = stream * gain[None]
         stream = stream + update
-        if cfg.norm_position == "post":
+        if cfg.dense.norm_position == "post":
             stream = norm(stream)
         return (stream[:num], stream[num:]) if cfg.is_joint else (data, stream)
 
@@ -184,7 +186,7 @@ def joint_mask(
     """Which of all tokens may read which: registers are always valid."""
     registers = jnp.ones(num_tokens - mask.shape[0], bool)
     valid = jnp.concatenate([mask, registers])[None]
-    if not config.causal:
+    if not config.dense.causal:
         return valid
     # Receiver r reads senders s <= r; the registers stand last and read all rows.
     return valid & jnp.tril(jnp.ones((num_tokens, num_tokens), bool))

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from spectral_tf.config import ModelConfig, require
+from spectral_tf.config import Channels, ModelConfig, require
 from spectral_tf.model.params import parameter_shapes
 
 
@@ -72,8 +72,8 @@ def cost_table(
         params = size(f"blocks/{index}_{kind}/")
         flops = 2 * config.num_blocks * _sublayer(config, kind, num_samples, dim)
         rows.append(CostRow(name=f"block: {kind}", params=params, flops=flops))
-    features = dim + (config.centre == "network")
-    embed = 2 * num_samples * features * config.width if config.dim else 0
+    features = dim + (config.inputs.centre == "network")
+    embed = 2 * num_samples * features * config.dense.width if config.is_dense else 0
     names = ("embed_", "positions", "registers")
     rows.append(CostRow(name="embedding", params=sum(map(size, names)), flops=embed))
     read = size("vector_") + size("value_")
@@ -106,13 +106,14 @@ def total_flops(config: ModelConfig, *, num_samples: int, dim: int) -> int:
 
 def _sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
     """Multiply-adds of one sublayer of one block."""
-    if config.parameterisation == "equivariant":
+    if not config.is_dense:
         return _channel_sublayer(config, kind, n, d)
-    k = 0 if config.readout == "flatten" else config.num_registers
+    k = 0 if config.layout.readout == "flatten" else config.num_registers
     tokens = n + k if config.is_joint else k
-    width, size, value = config.width, config.head_dim, config.head_value_dim
+    dense = config.dense
+    width, size, value = dense.width, dense.head_dim, dense.head_value_dim
     if kind == "mlp":
-        maps = 3 if config.mlp == "gated" else 2
+        maps = 3 if dense.mlp == "gated" else 2
         return maps * tokens * width * config.mlp_width
     heads = config.cross_heads if kind == "cross" else config.num_heads
     senders = n if kind == "cross" else tokens
@@ -125,8 +126,8 @@ def _sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
 def _channel_sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
     k, big, small = (
         min(config.num_registers, d),
-        config.vector_channels,
-        config.scalar_channels,
+        config.channels.vectors,
+        config.channels.scalars,
     )
     hidden, gates = config.mlp_width, config.register_rows
     if kind == "cross":
@@ -143,22 +144,25 @@ def _channel_sublayer(config: ModelConfig, kind: str, n: int, d: int) -> int:
 
 
 def _readout(config: ModelConfig, n: int, d: int) -> int:
-    k, width = config.num_components, config.width
-    if config.readout == "flatten":
-        return 2 * n * width * (k * d + k)
-    if config.readout == "ritz":
+    k = config.num_components
+    if config.layout.readout == "ritz":
         return 2 * _ritz(config, d)
-    if config.parameterisation == "equivariant":
+    if not config.is_dense:
         return 2 * n * d * k
-    scores = n * d * k if config.readout == "rayleigh" else k * width
+    width = config.dense.width
+    if config.layout.readout == "flatten":
+        return 2 * n * width * (k * d + k)
+    scores = n * d * k if config.layout.readout == "rayleigh" else k * width
     return 2 * (k * width * d + scores)
 
 
 def _ritz(config: ModelConfig, d: int) -> int:
     """Multiply-adds of Rayleigh-Ritz among the registers."""
-    k, blocks = config.num_components, config.vector_channels // 2
-    if config.parameterisation == "dense" and config.norm_groups is not None:
-        blocks = config.norm_groups[0]
+    k, layout = config.num_components, config.layout
+    if isinstance(layout, Channels):
+        blocks = layout.vectors // 2
+    else:
+        blocks, _ = layout.norm_groups or (1, d)
     m = min(config.num_registers, d) * (blocks - (not config.terminator))
     # Twice: scores, and mixtures of vectors and of images; then T; squarings; answers.
     span = 7 * m * m * d + 2 * m**3

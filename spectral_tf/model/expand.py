@@ -21,7 +21,7 @@ So the equivariant network *is* a transformer of the ordinary kind, with tied we
 import jax.numpy as jnp
 import numpy as np
 
-from spectral_tf.config import ModelConfig, require
+from spectral_tf.config import Dense, ModelConfig, require
 from spectral_tf.model.channels import first_scratch_scalar, register_codes
 from spectral_tf.model.dense import ACTIVATIONS
 from spectral_tf.model.network import Network
@@ -54,14 +54,14 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
     Example:
         >>> import spectral_tf
         >>> network = spectral_tf.load_pretrained("pca-small", num_components=3)
-        >>> spectral_tf.expand(network, 5).config.parameterisation
+        >>> spectral_tf.expand(network, 5).config.layout.kind
         'dense'
     """
     config, params = network
     require(
-        config.parameterisation == "equivariant",
-        f"parameterisation={config.parameterisation!r} is dense already; expand takes "
-        "an equivariant model.",
+        not config.is_dense,
+        "this network is dense already (ModelConfig.layout is a Dense); expand takes "
+        "an equivariant one.",
     )
     check_params(config, params)
     dense = _dense_config(config, dim)
@@ -86,7 +86,7 @@ def expand(network: Network[ModelConfig], dim: int) -> Network[ModelConfig]:
         }
     dtype = jnp.result_type(float)
     everything = expanded | _outer(config, dim)
-    if config.readout == "ritz":
+    if config.layout.readout == "ritz":
         # It reads all channels as they stand, where `rayleigh` takes out the first.
         del everything["vector_kernel"]
     if config.terminator:
@@ -116,8 +116,8 @@ def without_idle_units(network: Network[ModelConfig]) -> Network[ModelConfig]:
     """
     config, params = network
     require(
-        config.parameterisation == "dense",
-        f"parameterisation={config.parameterisation!r} has no dense hidden units; "
+        config.is_dense,
+        "this network has no dense hidden units (ModelConfig.layout is a Channels); "
         "expand it first.",
     )
     check_params(config, params)
@@ -152,31 +152,29 @@ HIDDEN_AXES = {
 
 
 def _dense_config(config: ModelConfig, dim: int) -> ModelConfig:
-    big, small = config.vector_channels, config.scalar_channels
+    big, small = config.channels.vectors, config.channels.scalars
     # Each hidden unit gates C d features and adds to scalars; C d constant units move
     # channels; two units, of either sign, make each product v_ci v_ei.
     units = config.mlp_width * (big * dim + 1) + big * dim + 2 * big * big * dim
-    return config.replace(
-        parameterisation="dense",
+    layout = Dense(
         dim=dim,
-        max_components=None,
         width=big * dim + small,
         head_dim=dim + config.register_rows,
         value_dim=dim + 1,
+        norm=config.layout.norm,
+        norm_groups=(big - config.channels.raw, dim),
+        readout=config.layout.readout,
+    )
+    return config.replace(
+        layout=layout,
         mlp_width=units,
         register_tokens=config.register_tokens and min(config.num_registers, dim),
-        norm_groups=(big - config.raw_channels, dim),
-        raw_channels=0,
-        orthogonal_start=False,
-        fixed_codes=False,
-        gradient_limit=None,
-        initialisation="random",
     )
 
 
 def _outer(config: ModelConfig, dim: int) -> Flat:
     """Embedding of x into v_1, registers, and the read-out of v_1."""
-    big, small = config.vector_channels, config.scalar_channels
+    big, small = config.channels.vectors, config.channels.scalars
     width, count = big * dim + small, min(config.num_registers, dim)
     registers = np.zeros((count, width))
     start = register_starts(config, dim, jnp.result_type(float))
@@ -194,13 +192,13 @@ def _outer(config: ModelConfig, dim: int) -> Flat:
 
 def _sublayer(config: ModelConfig, dense: ModelConfig, kind: str, leaves: Flat) -> Flat:
     dim = dense.dim or 0
-    if config.fixed_codes:
+    if config.channels.fixed_codes:
         leaves = _with_fixed_codes(config, leaves)
     # A gain of a vector channel is that of its d coordinates: g (x) 1_d.
     skip = np.concatenate([np.repeat(leaves["skip"], dim), leaves["skip_scalars"]])
     out = {"skip": skip}
-    if config.norm == "rms":
-        normed = config.vector_channels - config.raw_channels
+    if config.layout.norm == "rms":
+        normed = config.channels.vectors - config.channels.raw
         # Unit vectors per group: gamma sqrt(d) = 1.
         out["norm/gain"] = np.full(normed * dim, dim**-0.5)
     if kind == "mlp":
@@ -234,8 +232,8 @@ def _place(array: np.ndarray, axis: int, before: int, size: int) -> np.ndarray:
 
 
 def _cross(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
-    big, heads = config.vector_channels, config.cross_heads
-    width, head = big * dim + config.scalar_channels, dim + config.register_rows
+    big, heads = config.channels.vectors, config.cross_heads
+    width, head = big * dim + config.channels.scalars, dim + config.register_rows
     x_of = np.broadcast_to(np.eye(width, dim)[:, None], (width, heads, dim))
     # Keys and values are the row itself, which stands in the first d features.
     query = _place(_spread(leaves["attention/query"], dim), 0, 0, width)
@@ -249,8 +247,8 @@ def _cross(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
 
 
 def _self(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
-    big = config.vector_channels
-    width, head = big * dim + config.scalar_channels, dim + config.register_rows
+    big = config.channels.vectors
+    width, head = big * dim + config.channels.scalars, dim + config.register_rows
 
     def scores(role: str) -> np.ndarray:
         # <v, v'> in the first d features of a head, <s, s'> in those behind them.
@@ -275,8 +273,8 @@ def _self(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
 def _mlp(config: ModelConfig, dim: int, leaves: Flat) -> Flat:
     """Units in four groups: gated mixing, constant mixing, inner products, scalars."""
     big, small, hidden = (
-        config.vector_channels,
-        config.scalar_channels,
+        config.channels.vectors,
+        config.channels.scalars,
         config.mlp_width,
     )
     width = big * dim + small

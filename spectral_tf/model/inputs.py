@@ -56,11 +56,11 @@ def scaled_rows(
     count = jnp.maximum(jnp.sum(valid), 1).astype(x.dtype)
     divisor = jnp.ones((), x.dtype) if config.attention_scale == "sum" else count
     x = keep(x)
-    if not config.unit_trace:
-        rows = centred(x, mask) if config.centre == "input" else x
+    if not config.inputs.unit_trace:
+        rows = centred(x, mask) if config.inputs.centre == "input" else x
         # A head over these sees X^T X / divisor, and S is X^T X / N.
         return ScaledRows(rows, valid, divisor / count)
-    if config.centre == "none":
+    if config.inputs.centre == "none":
         rows = x / 2
     else:
         first = x[0] if mask is None else x[jnp.argmax(mask)]
@@ -68,14 +68,14 @@ def scaled_rows(
     peak = _positive(jnp.max(jnp.abs(rows)))
     rows = rows / peak
     # tr S = sum_i |x_i - mean|^2 / N, whoever subtracts the mean.
-    inner = rows if config.centre == "none" else centred(rows, mask)
+    inner = rows if config.inputs.centre == "none" else centred(rows, mask)
     total = _positive(jnp.sum(inner**2))
-    if config.centre == "input":
+    if config.inputs.centre == "input":
         rows = inner
     # lambda of x = unscale * lambda of the rows; 2 peak undoes the halves above.
     unscale = (2 * peak) ** 2 * total / count
     rows = rows * jax.lax.rsqrt(total)
-    if config.unit_frobenius:
+    if config.inputs.unit_frobenius:
         # From S / tr S to S / |S|_F.
         size = _frobenius(inner * jax.lax.rsqrt(total))
         rows, unscale = rows * jax.lax.rsqrt(size), unscale * size
@@ -109,11 +109,16 @@ def embedded_rows(config: ModelConfig, rows: ScaledRows) -> Float[Array, "N f"]:
     Returns:
         `[N, d]` or `[N, d + 1]`; zero where masked.
     """
-    if config.centre != "network":
+    if config.inputs.centre != "network":
         return rows.x
     count = jnp.maximum(jnp.sum(rows.mask), 1).astype(rows.x.dtype)
     weight = jnp.where(rows.mask, jax.lax.rsqrt(count), 0.0)
     return jnp.concatenate([rows.x, weight[:, None]], axis=1)
+
+
+def pads_columns(config: ModelConfig) -> bool:
+    """True for a dense network that fills up tables of fewer columns than its d."""
+    return config.is_dense and config.dense.pad_columns
 
 
 def padded(config: ModelConfig, x: Float[Array, "N d"]) -> Float[Array, "N D"]:
@@ -129,7 +134,7 @@ def padded(config: ModelConfig, x: Float[Array, "N d"]) -> Float[Array, "N D"]:
     Returns:
         `[N, dim]`, or x as it is.
     """
-    if not config.pad_columns:
+    if not pads_columns(config):
         return x
     return jnp.pad(x, ((0, 0), (0, (config.dim or 0) - x.shape[1])))
 
@@ -197,10 +202,11 @@ def check_dim(config: ModelConfig, dim: int) -> None:
         ConfigError: if d is another, or k > d.
     """
     fits = config.dim in (None, dim)
-    if not fits and not (config.pad_columns and dim < (config.dim or 0)):
+    pads = pads_columns(config)
+    if not fits and not (pads and dim < (config.dim or 0)):
         raise ConfigError(
             f"x has {counted(dim, 'feature')}, but these weights are for "
-            f"dim={config.dim}{' or less' * config.pad_columns}; reduce x to "
+            f"dim={config.dim}{' or less' * pads}; reduce x to "
             f"{counted(config.dim or 0, 'column')} or build weights for its d."
         )
     if config.num_components > dim:

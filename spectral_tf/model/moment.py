@@ -51,7 +51,7 @@ def scaled_moment(config: ModelConfig, covariance: Float[Array, "d d"]) -> Momen
     total = jnp.trace(scaled)
     total = jnp.where(total > 0, total, 1.0)
     matrix, unscale = scaled / total, peak * total  # S / tr S
-    if config.unit_frobenius:
+    if config.inputs.unit_frobenius:
         size = jnp.sqrt(jnp.sum(matrix**2))
         size = jnp.where(size > 0, size, 1.0)
         matrix, unscale = matrix / size, unscale * size  # S / |S|_F
@@ -61,7 +61,7 @@ def scaled_moment(config: ModelConfig, covariance: Float[Array, "d d"]) -> Momen
 def reads_moment_only(config: ModelConfig) -> bool:
     """True if the network sees nothing of the rows but their second moment."""
     is_linear = config.cross_attention == "linear"
-    return config.parameterisation == "equivariant" and is_linear and config.unit_trace
+    return not config.is_dense and is_linear and config.inputs.unit_trace
 
 
 def check_reads_moment_only(config: ModelConfig) -> None:
@@ -74,17 +74,16 @@ def check_reads_moment_only(config: ModelConfig) -> None:
         ConfigError: for a dense one, cross attention that is not linear, or rows that
             are not scaled to unit trace.
     """
+    is_linear = config.cross_attention == "linear"
     reasons = {
-        f"parameterisation={config.parameterisation!r}": config.parameterisation
-        == "equivariant",
-        f"cross_attention={config.cross_attention!r}": config.cross_attention
-        == "linear",
-        f"unit_trace={config.unit_trace}": config.unit_trace,
+        f"ModelConfig.layout={type(config.layout).__name__}(...)": not config.is_dense,
+        f"ModelConfig.cross_attention={config.cross_attention!r}": is_linear,
+        f"InputScaling.unit_trace={config.inputs.unit_trace}": config.inputs.unit_trace,
     }
     for field, is_right in reasons.items():
         require(
             is_right,
-            f"ModelConfig.{field}: this network reads more of the rows than their "
+            f"{field}: this network reads more of the rows than their "
             "covariance. Give it the rows, or use an equivariant network with linear "
             "cross attention and unit_trace=True.",
         )

@@ -116,6 +116,6 @@ def _summary(config: AnyModel) -> str:
     dim = "any d" if config.dim is None else f"d={config.dim}"
     rows = "any N" if config.num_samples is None else f"N={config.num_samples}"
     return (
-        f"eigenpairs, {config.parameterisation}, {counted(config.num_blocks, 'block')} "
+        f"eigenpairs, {config.layout.kind}, {counted(config.num_blocks, 'block')} "
         f"of {sublayers}, k={config.num_components}, {dim}, {rows}"
     )

@@ -17,7 +17,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mlp": "plain",
         "activation": "relu",
         "readout": "linear",
-        "initialisation": "random",
         "dim": 10,
     },
     "register": {
@@ -32,7 +31,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "activation": "gelu",
         "mlp_width": 256,
         "readout": "linear",
-        "initialisation": "random",
         "dim": 10,
     },
     "paper_gpt2": {
@@ -52,7 +50,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "readout": "flatten",
         "centre": "none",
         "unit_trace": False,
-        "initialisation": "random",
         "dim": 10,
         "num_samples": 50,
     },
@@ -66,7 +63,8 @@ def model_preset(name: str, **changes: Any) -> ModelConfig:
         name: `equivariant` (default for training), `theory` (relu attention, no
             norm, relu MLP, dense), `register` (dense, trainable), `paper_gpt2`
             (the architecture that the authors train).
-        **changes: fields to override, e.g. `dim=16, num_blocks=4`.
+        **changes: fields to override, those of its layout and of its input by the
+            names of `ModelConfig.flat`, e.g. `dim=16, num_blocks=4`.
 
     Returns:
         The configuration. The dense presets are for d = 10 (paper_gpt2: N = 50)
@@ -81,4 +79,4 @@ def model_preset(name: str, **changes: Any) -> ModelConfig:
         name in PRESETS,
         f"unknown preset {name!r}; choose one of {', '.join(sorted(PRESETS))}.",
     )
-    return ModelConfig(**(PRESETS[name] | changes))
+    return ModelConfig.from_flat(**(PRESETS[name] | changes))

@@ -102,7 +102,7 @@ def read_tokens(
     # u_j = W_u h_j and lambda_j = <w, h_j> + b of register j.
     vectors = einsum("tD,Dd->td", tokens, kernels["vector_kernel"])
     vectors = vectors.reshape(k, rows.x.shape[1])
-    if config.readout == "rayleigh":
+    if config.layout.readout == "rayleigh":
         return rayleigh(config, vectors, rows)
     values = einsum("tD,Dv->tv", tokens, kernels["value_kernel"])
     values = (values + kernels["value_bias"][None]).reshape(k)

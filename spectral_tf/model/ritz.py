@@ -69,9 +69,9 @@ def basis_of(config: ModelConfig, state: tuple[Array, Array]) -> Float[Array, "R
     Returns:
         `[R, C, d]`: C / 2 basis vectors, then their images.
     """
-    if config.parameterisation == "equivariant":
+    if not config.is_dense:
         return state[0]
-    groups, size = config.norm_groups or (1, config.dim or 1)
+    groups, size = config.dense.norm_groups or (1, config.dim or 1)
     registers = state[1]
     flat = registers[:, : 2 * groups * size]
     return flat.reshape(registers.shape[0], 2 * groups, size)

@@ -102,7 +102,7 @@ def register_starts(
     rows = gaussian_start(config, count, dim, dtype)
     if start is not None:
         rows = jnp.concatenate([unit(start), rows[start.shape[0] :]])[:count]
-    return gram_schmidt(rows) if config.orthogonal_start else rows
+    return gram_schmidt(rows) if config.channels.orthogonal_start else rows
 
 
 class SpectralTransformer(Module):
@@ -158,10 +158,10 @@ class SpectralTransformer(Module):
         Source: see the class.
         """
         cfg = self.config
-        if start is not None and cfg.parameterisation == "dense":
+        if start is not None and cfg.is_dense:
             raise ConfigError(
                 "start vectors of a dense network are parameters; set them in "
-                "params['registers'], or use parameterisation='equivariant'."
+                "params['registers'], or use an equivariant one, layout=Channels()."
             )
         if isinstance(x, Moment):
             check_reads_moment_only(cfg)
@@ -170,7 +170,7 @@ class SpectralTransformer(Module):
         else:
             check_fits(cfg, x)
             data, dtype = scaled_rows(cfg, padded(cfg, x), mask), x.dtype
-        if isinstance(data, ScaledRows) and cfg.parameterisation == "dense":
+        if isinstance(data, ScaledRows) and cfg.is_dense:
             block, extra = DenseBlock(cfg, parent=None), (data.mask,)
             state = self._embed(data)
         else:
@@ -201,16 +201,16 @@ class SpectralTransformer(Module):
     def _embed(self, rows: ScaledRows) -> tuple[Array, Array]:
         """Dense tokens: x W + b (+ positions), and the registers."""
         cfg = self.config
-        width, features = cfg.width, embedded_rows(cfg, rows)
+        width, features = cfg.dense.width, embedded_rows(cfg, rows)
         shape = (features.shape[1], width)
         kernel = self.param("embed_kernel", fan_in(shape[0]), shape)
         bias = self.param("embed_bias", nn.initializers.zeros, (width,))
         # h_i = W x_i + b. Without positions the order of the rows does not matter.
         data = contraction(cfg)("nf,fD->nD", features, kernel) + bias[None]
-        if cfg.positions == "learned":
+        if cfg.dense.positions == "learned":
             shape = (rows.x.shape[0], width)
             data += self.param("positions", nn.initializers.normal(0.02), shape)
-        if cfg.readout == "flatten":
+        if cfg.layout.readout == "flatten":
             return data, jnp.zeros((0, width), data.dtype)
         shape = (cfg.num_registers, width)
         return data, self.param("registers", nn.initializers.normal(1.0), shape)
@@ -221,7 +221,7 @@ class SpectralTransformer(Module):
         first = register_starts(cfg, dim, dtype, start)
         count = first.shape[0]
         # u_0 in channel 0; the images S u and the iterates before it are still zero.
-        vectors = jnp.zeros((count, cfg.vector_channels, dim), dtype)
+        vectors = jnp.zeros((count, cfg.channels.vectors, dim), dtype)
         return vectors.at[:, 0].set(first), register_codes(cfg)[:count].astype(dtype)
 
     def _reader(
@@ -229,18 +229,18 @@ class SpectralTransformer(Module):
     ) -> Callable[[tuple[Array, Array]], Estimate]:
         """The read-out as a function of the state after a block."""
         cfg = self.config
-        if cfg.readout == "ritz":
+        if cfg.layout.readout == "ritz":
             gains = jnp.zeros(2)
             if cfg.terminator:
                 gains = self.param("terminator", last_mean, (2,))
             return lambda state: ritz(cfg, basis_of(cfg, state), gains, data.unscale)
-        if isinstance(data, Moment) or cfg.parameterisation == "equivariant":
+        if isinstance(data, Moment) or not cfg.is_dense:
             k = cfg.num_components
             return lambda state: rayleigh(cfg, state[0][:k, 0], data)
         rows, dim, k = data, data.dim, cfg.num_components
-        flatten = cfg.readout == "flatten"
+        flatten = cfg.layout.readout == "flatten"
         # One token of everything gives all k pairs, or k tokens give one pair each.
-        size = rows.x.shape[0] * cfg.width if flatten else cfg.width
+        size = rows.x.shape[0] * cfg.dense.width if flatten else cfg.dense.width
         pairs = k if flatten else 1
         zeros = nn.initializers.zeros
         kernels = {
@@ -248,7 +248,7 @@ class SpectralTransformer(Module):
                 "vector_kernel", fan_in(size), (size, pairs * dim)
             )
         }
-        if cfg.readout != "rayleigh":
+        if cfg.layout.readout != "rayleigh":
             kernels["value_kernel"] = self.param(
                 "value_kernel", fan_in(size), (size, pairs)
             )

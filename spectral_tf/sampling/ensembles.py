@@ -1,9 +1,10 @@
 """Families of random tables: one pure function `(key, config) -> x [N, d]` each.
 
 To use one of your own, write such a function in any module that Python can import and
-set `EnsembleConfig(spectrum="package.module:function")`; nothing is changed here, and
+set `EnsembleConfig(family=Imported(function="package.module:function"))`; nothing is
+changed here, and
 `prescribed(spectrum)` makes one of any spectrum. A family that the package brings is
-named in `ENSEMBLES` and in `config.Spectrum`.
+named in `ENSEMBLES` and has a class in `config/families.py`.
 All are written for one instance; `sampler.py` lifts them with `jax.vmap`.
 """
 
@@ -13,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from spectral_tf.config import EnsembleConfig
-from spectral_tf.config.ensemble import imported_family
+from spectral_tf.config import EnsembleConfig, Imported
+from spectral_tf.config.families import imported_family
 from spectral_tf.sampling import prescribed as laws
 from spectral_tf.sampling.instance import Instance, make_instance
 from spectral_tf.sampling.orientation import Sample
@@ -49,7 +50,7 @@ ENSEMBLES: dict[str, Family] = {
 
 
 def family(config: EnsembleConfig) -> Family:
-    """The function that `config.spectrum` names, of the package or of the user.
+    """The function of `config.family`, of the package or of the user.
 
     Args:
         config: checked on construction, so a user's function exists.
@@ -57,9 +58,9 @@ def family(config: EnsembleConfig) -> Family:
     Returns:
         `(key, config) -> x [N, d]`.
     """
-    if config.spectrum in ENSEMBLES:
-        return ENSEMBLES[config.spectrum]
-    return imported_family(config.spectrum)
+    if isinstance(config.family, Imported):
+        return imported_family(config.family.function)
+    return ENSEMBLES[config.family.kind]
 
 
 def valid_rows(
@@ -71,7 +72,7 @@ def valid_rows(
 
 
 def sample_instance(key: Array, config: EnsembleConfig) -> Instance:
-    """One instance of the family that `config.spectrum` names.
+    """One instance of the family of `config`.
 
     Args:
         key: typed PRNG key; consumed.

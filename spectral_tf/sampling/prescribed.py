@@ -13,7 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from spectral_tf.config import EnsembleConfig
+from spectral_tf.config import (
+    EnsembleConfig,
+    Gapped,
+    LowRank,
+    MarchenkoPastur,
+    PowerLaw,
+    Spiked,
+)
 from spectral_tf.sampling.orientation import Sample, oriented
 
 Eigenvalues = Float[Array, " d"]
@@ -65,9 +72,10 @@ def prescribed(spectrum: Callable[[Array, EnsembleConfig], Eigenvalues]) -> Turn
 
 def power_law(key: Array, config: EnsembleConfig) -> Eigenvalues:
     """Eigenvalue j is `j ** -exponent`; the exponent is given, or drawn uniformly."""
-    exponent: float | Array = config.exponent
-    if config.exponent_range is not None:
-        low, high = config.exponent_range
+    law = config.family_as(PowerLaw)
+    exponent: float | Array = law.exponent
+    if law.exponent_range is not None:
+        low, high = law.exponent_range
         exponent = jax.random.uniform(key, (), minval=low, maxval=high)
     return jnp.arange(1, config.dim + 1, dtype=float) ** -exponent
 
@@ -78,13 +86,13 @@ def spiked(key: Array, config: EnsembleConfig) -> Eigenvalues:
     Given: `rank` of them, `spike * rank, ..., spike`. With `spike_range`, uniformly 1
     to `rank` of them, and the logarithm of each is uniform.
     """
-    index = jnp.arange(config.dim)
-    if config.spike_range is None:
-        spikes = config.spike * (config.rank - index)
-        return jnp.where(index < config.rank, spikes, 1.0)
+    index, law = jnp.arange(config.dim), config.family_as(Spiked)
+    if law.spike_range is None:
+        spikes = law.spike * (law.rank - index)
+        return jnp.where(index < law.rank, spikes, 1.0)
     key_count, key_size = jax.random.split(key)
-    count = jax.random.randint(key_count, (), 1, config.rank + 1)
-    low, high = np.log(np.asarray(config.spike_range, float)).tolist()
+    count = jax.random.randint(key_count, (), 1, law.rank + 1)
+    low, high = np.log(np.asarray(law.spike_range, float)).tolist()
     size = jax.random.uniform(key_size, (config.dim,), minval=low, maxval=high)
     return -jnp.sort(-jnp.where(index < count, jnp.exp(size), 1.0))
 
@@ -101,8 +109,8 @@ def linear(_: Array, config: EnsembleConfig) -> Eigenvalues:
 
 def low_rank(_: Array, config: EnsembleConfig) -> Eigenvalues:
     """`rank` eigenvalues rank, ..., 1, over rank, the others zero; plus `noise`."""
-    index = jnp.arange(config.dim)
-    return jnp.maximum(config.rank - index, 0) / config.rank + config.noise
+    index, law = jnp.arange(config.dim), config.family_as(LowRank)
+    return jnp.maximum(law.rank - index, 0) / law.rank + law.noise
 
 
 def _quantiles(
@@ -137,7 +145,7 @@ def marchenko_pastur(_: Array, config: EnsembleConfig) -> Eigenvalues:
 
     Source: Marchenko & Pastur (1967), Math. USSR Sbornik 1(4).
     """
-    angle, ratio = _angles(), config.aspect
+    angle, ratio = _angles(), config.family_as(MarchenkoPastur).aspect
     eigenvalues = 1 + ratio + 2 * np.sqrt(ratio) * np.cos(angle)
     return _quantiles(eigenvalues, np.sin(angle) ** 2 / eigenvalues, config.dim)
 
@@ -157,8 +165,9 @@ def gapped(key: Array, config: EnsembleConfig) -> Eigenvalues:
 
     The first eigenvalue is 1, and each ratio is drawn for itself.
     """
-    low, high = config.gap
+    law = config.family_as(Gapped)
+    low, high = law.gap
     ratios = jax.random.uniform(key, (config.dim,), minval=low, maxval=high)
     index = jnp.arange(config.dim)
-    is_gap = (index >= 1) & (index <= config.rank)
+    is_gap = (index >= 1) & (index <= law.rank)
     return jnp.cumprod(jnp.where(is_gap, ratios, 1.0))

@@ -9,7 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from spectral_tf.config import EnsembleConfig
+from spectral_tf.config import (
+    Correlated,
+    EnsembleConfig,
+    Scaled,
+    StudentT,
+    Whitened,
+)
 from spectral_tf.sampling.orientation import Sample, reflected
 from spectral_tf.spectra import einsum, unit
 
@@ -54,7 +60,7 @@ def student_t(key: Array, config: EnsembleConfig) -> Sample:
     Source: Kotz & Nadarajah (2004), eq. (1.1).
     """
     key_rows, key_scale = jax.random.split(key)
-    nu = config.degrees_of_freedom
+    nu = config.family_as(StudentT).degrees_of_freedom
     chi2 = 2 * jax.random.gamma(key_scale, nu / 2, (config.num_samples, 1))
     return authors(key_rows, config) * jnp.sqrt(nu / chi2)
 
@@ -97,7 +103,8 @@ def correlated(key: Array, config: EnsembleConfig) -> Sample:
     Returns:
         `[N, d]`; each row alone is distributed as a row of `authors`.
     """
-    coefficient: float | Array | None = config.autocorrelation
+    family = config.family_as(Correlated)
+    coefficient: float | Array | None = family.autocorrelation
     if coefficient is None:
         key_coefficient = jax.random.fold_in(key, 2)
         coefficient = jax.random.uniform(key_coefficient, (), maxval=MOST_CORRELATED)
@@ -119,7 +126,8 @@ def scaled(key: Array, config: EnsembleConfig) -> Sample:
     key_scale = jax.random.fold_in(key, 2)
     n, d = config.num_samples, config.dim
     factor = unit(jnp.eye(d) + jax.random.normal(key_factor, (d, d)) / d**0.5)
-    power = config.decades * (jax.random.uniform(key_scale, (d,)) - 0.5)
+    decades = config.family_as(Scaled).decades
+    power = decades * (jax.random.uniform(key_scale, (d,)) - 0.5)
     rows = einsum("nj,ij->ni", jax.random.normal(key_rows, (n, d)), factor)
     return rows * (10.0**power)[None]
 
@@ -167,7 +175,8 @@ def whitened_straight(key: Array, config: EnsembleConfig) -> Sample:
     """
     key_rows = jax.random.split(key)[1]
     keys = jax.random.split(jax.random.fold_in(key, 2), 5)
-    n, d, num_classes = config.num_samples, config.dim, config.num_classes
+    n, d = config.num_samples, config.dim
+    num_classes = config.family_as(Whitened).num_classes
     count = min(num_classes - 1, d)
     between = MOST_BETWEEN * jax.random.uniform(keys[0], (count,))
     centres = class_codes(keys[1], num_classes, count) * jnp.sqrt(between)[None]

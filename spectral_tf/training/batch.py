@@ -68,12 +68,7 @@ def _part(config: TrainConfig, place: int) -> Part:
     if config.depths:
         depth = config.depths[place % len(config.depths)]
         model = model.replace(num_blocks=depth)
-    sized = lambda ensemble: ensemble.replace(
-        dim=dim,
-        num_samples=num_samples,
-        num_components=k,
-        rank=min(ensemble.rank, dim),
-    )
+    sized = lambda ensemble: ensemble.sized(dim, num_samples, k)
     parts = config.mixture or (MixturePart(ensemble=config.ensemble),)
     families = tuple(part.replace(ensemble=sized(part.ensemble)) for part in parts)
     weights = (config.rank_weights or (1.0,) * k)[:k]
@@ -210,7 +205,7 @@ def batch_loss(
         with jax.named_scope("sampling"):
             batch = draw(part, shape_origin, indices)
             starts = None
-            if config.random_starts and part.model.parameterisation == "equivariant":
+            if config.random_starts and not part.model.is_dense:
                 key = start_key(origin.key, place, origin.step)
                 starts = draw_starts(config, part, key, indices, batch)
         loss_of = lambda instance, start, part=part: instance_loss(

@@ -67,8 +67,8 @@ def with_adaptive_mlp(
     ends = tuple(f"/mlp/{role}" for role in roles)
     chosen = [path for path in flat if path.endswith(ends)]
     require(
-        bool(chosen) and config.parameterisation == "equivariant",
-        f"block={config.block} of a {config.parameterisation} network has no gated MLP "
+        bool(chosen) and not config.is_dense,
+        f"block={config.block} of a {config.layout.kind} network has no gated MLP "
         "on channels; give an equivariant one with 'mlp' in block.",
     )
     freed = flat | {path: fresh[path] for path in chosen}
@@ -94,11 +94,11 @@ def with_exact_images(network: Network[ModelConfig]) -> Network[ModelConfig]:
     """
     config, params = network
     require(
-        config.readout == "ritz" and config.parameterisation == "equivariant",
-        f"readout={config.readout!r} of a {config.parameterisation} network reads no "
+        config.layout.readout == "ritz" and not config.is_dense,
+        f"readout={config.layout.readout!r} of a {config.layout.kind} network reads no "
         "images; give an equivariant one that `krylov` made.",
     )
-    half = config.raw_channels
+    half = config.channels.raw
     older = half + jnp.arange(half - 1)
     flat = flatten_params(params)
     for path in flat:

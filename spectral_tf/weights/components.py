@@ -1,6 +1,6 @@
 """Which k trained weights serve."""
 
-from spectral_tf.config import ConfigError, ModelConfig
+from spectral_tf.config import Channels, ConfigError, ModelConfig
 from spectral_tf.config.wording import counted
 from spectral_tf.weights.manifest import PretrainedError
 
@@ -15,7 +15,7 @@ def most_components(config: ModelConfig) -> int:
         For an equivariant network the registers that it has codes for (and runs, if
         their number is fixed); for a dense one the k that it was trained for.
     """
-    if config.parameterisation == "dense":
+    if config.is_dense:
         return config.num_components
     return min(config.register_rows, config.register_tokens or config.register_rows)
 
@@ -40,7 +40,7 @@ def with_components(config: ModelConfig, num_components: int) -> ModelConfig:
         )
     if k == config.num_components:
         return config
-    if config.readout == "flatten":
+    if config.layout.readout == "flatten":
         raise PretrainedError(
             f"num_components={k}: the weights of a flatten read-out are for "
             f"{counted(most, 'component')} only; leave num_components out."
@@ -50,13 +50,11 @@ def with_components(config: ModelConfig, num_components: int) -> ModelConfig:
             f"num_components={k} must be 1 to {most}, which the weights are trained "
             "for; ask for fewer, or train with a larger max_components."
         )
-    if config.parameterisation == "dense":
-        tokens, rows = config.num_registers, None
-    else:
-        tokens, rows = config.register_tokens, config.register_rows
+    layout, tokens = config.layout, config.num_registers
+    if isinstance(layout, Channels):
+        tokens = config.register_tokens
+        layout = layout.replace(max_components=config.register_rows)
     try:
-        return config.replace(
-            num_components=k, max_components=rows, register_tokens=tokens
-        )
+        return config.replace(num_components=k, layout=layout, register_tokens=tokens)
     except ConfigError as error:
         raise PretrainedError(f"num_components={k} does not fit: {error}") from error

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import tests.conftest  # noqa: F401 - JAX set up as in the tests
-from spectral_tf.config import ModelConfig, parse_schedule
+from spectral_tf.config import Channels, ModelConfig, parse_schedule
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.explain import explained
 from spectral_tf.constructive.mixture import mixture_composition, mixture_params
@@ -117,7 +117,7 @@ def described(composition, network):
     config, params = network
     leaves = {path: np.asarray(leaf) for path, leaf in flatten_params(params).items()}
     shapes = {path: [str(leaf.dtype), *leaf.shape] for path, leaf in leaves.items()}
-    plain = {k: v for k, v in config.to_dict().items() if k not in LATER}
+    plain = {k: v for k, v in config.flat().items() if k not in LATER}
     flat = np.concatenate(
         [leaves[path].astype(np.float64).ravel() for path in sorted(leaves)]
     )
@@ -147,7 +147,7 @@ def arithmetic():
     """
     starts = []
     for k, dim in itertools.product(range(1, 6), (2, 4, 5, 6, 9)):
-        config = ModelConfig(num_components=k, scalar_channels=2 * k + 2)
+        config = ModelConfig(num_components=k, layout=Channels(scalars=2 * k + 2))
         rows = gaussian_start(config, min(k, dim), dim, np.float32)
         starts.append(np.asarray(rows).tobytes())
     knots = [np.geomspace(low, 1.0, 99).tobytes() for low in (1e-10, 1e-6, 1e-3)]

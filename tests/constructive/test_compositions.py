@@ -210,7 +210,7 @@ def test_sizes_are_those_of_the_docstrings():
         )
     columns = power_method_params(5, 2, 6, "columns").config
     assert columns.block == ("attention",)
-    assert columns.norm == "none"
+    assert columns.layout.norm == "none"
     for variant in ("register", "rms", "accelerated", "squaring"):
         heads = {
             power_method_params(d, 2, 3, variant).config.num_heads for d in (3, 20)

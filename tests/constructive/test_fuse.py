@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.extend.core import jaxprs_in_params
 
-from spectral_tf.config import DataError, ModelConfig, parse_schedule
+from spectral_tf.config import DataError, Dense, ModelConfig, parse_schedule
 from spectral_tf.constructive.fuse import fuse, fusion_plan
 from spectral_tf.constructive.fusion.maps import cut_stream, raw_block
 from spectral_tf.constructive.fusion.order import (
@@ -164,18 +164,23 @@ def test_changed_weights_are_still_evaluated_faithfully(variant, path):
         np.testing.assert_allclose(one / size, other / size, atol=1e-4)
 
 
+LAYOUT = Dense(
+    dim=4, width=9, head_dim=3, norm="none", skip_gain=False, mlp="plain",
+    readout="linear",
+)  # fmt: skip
 RELU = ModelConfig(
-    parameterisation="dense", dim=4, num_components=2, block=("attention", "mlp"),
-    num_blocks=2, norm="none", skip_gain=False, mlp="plain", width=9, head_dim=3,
-    num_heads=2, mlp_width=5, readout="linear", initialisation="random",
+    layout=LAYOUT, num_components=2, block=("attention", "mlp"), num_blocks=2,
+    num_heads=2, mlp_width=5,
 )  # fmt: skip
 KINDS = {
     "relu": RELU,
     "linear, mean, rms": RELU.replace(
-        attention="linear", attention_scale="mean", norm="rms", width=6
+        attention="linear",
+        attention_scale="mean",
+        layout=LAYOUT.replace(norm="rms", width=6),
     ),
     "rms in groups, rayleigh": RELU.replace(
-        norm="rms", norm_groups=(2, 3), readout="rayleigh"
+        layout=LAYOUT.replace(norm="rms", norm_groups=(2, 3), readout="rayleigh")
     ),
     "looped, more registers": RELU.replace(looped=True, register_tokens=5),
     "theory": model_preset("theory", num_blocks=2, dim=6),

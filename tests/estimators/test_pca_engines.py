@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from spectral_tf.certificate import CertificateError, CertificateWarning, certify
-from spectral_tf.config import ConfigError, ModelConfig, TrainConfig
+from spectral_tf.config import ConfigError, Dense, ModelConfig, TrainConfig
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.estimators import SpectralPCA, networks
 from spectral_tf.estimators.forward import _forward
@@ -248,8 +248,8 @@ def test_weights_that_are_refused(trained, tmp_path, monkeypatch):
             fit()
     with pytest.raises(ConfigError, match="n_components=5 is beyond the 4"):
         fit(n_components=5, weights=trained)
-    dense = ModelConfig(parameterisation="dense", dim=12, initialisation="random")
-    with pytest.raises(ConfigError, match="parameterisation='dense'"):
+    dense = ModelConfig(layout=Dense(dim=12))
+    with pytest.raises(ConfigError, match=r"layout=Dense\(...\)"):
         fit(weights=(dense, init_params(dense, jax.random.key(0))))
     softmax = (config.replace(cross_attention="softmax"), params)
     with pytest.raises(ConfigError, match="cross_attention='softmax'"):
@@ -260,8 +260,9 @@ def test_weights_that_are_refused(trained, tmp_path, monkeypatch):
         fit(weights=tmp_path)
     with pytest.raises(ConfigError, match="does not read weights"):
         fit(engine="constructed", weights=trained)
+    layout = config.channels.replace(vectors=3)
     with pytest.raises(PretrainedError, match="does not fit its model"):
-        fit(weights=(config.replace(vector_channels=3), params))
+        fit(weights=(config.replace(layout=layout), params))
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     with pytest.raises((ValueError, CheckpointError), match="no checkpoint in"):
         fit(weights=tmp_path / "run")

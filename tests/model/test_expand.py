@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.config import ConfigError, ModelConfig
+from spectral_tf.config import Channels, ConfigError, ModelConfig
 from spectral_tf.model.expand import expand
 from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import predict as eager_predict
@@ -17,7 +17,7 @@ CASES = {
     "default": ModelConfig(),
     "random gelu, two readers": ModelConfig(
         num_blocks=2,
-        initialisation="random",
+        layout=Channels(initialisation="random"),
         activation="gelu",
         cross_heads=2,
         mlp_width=16,
@@ -31,10 +31,13 @@ CASES = {
         mlp_width=16,
     ),
     "codes that stay": ModelConfig(
-        num_blocks=6, looped=True, fixed_codes=True, mlp_width=8
+        num_blocks=6, looped=True, layout=Channels(fixed_codes=True), mlp_width=8
     ),
     "mean scale, no norm": ModelConfig(
-        num_blocks=2, attention_scale="mean", norm="none", mlp_width=16
+        num_blocks=2,
+        attention_scale="mean",
+        layout=Channels(norm="none"),
+        mlp_width=16,
     ),
 }
 
@@ -64,7 +67,7 @@ def test_in_float32_to_1e_5():
 def test_a_dense_network_is_refused():
     config = ModelConfig(num_blocks=1)
     dense, weights = expand(Network(config, random_params(config)), 4)
-    with pytest.raises(ConfigError, match="'dense' is dense already"):
+    with pytest.raises(ConfigError, match="this network is dense already"):
         expand(Network(dense, weights), 4)
     with pytest.raises(ConfigError, match="num_components=3 must be <= dim=2"):
         expand(Network(config, random_params(config)), 2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spectral_tf import spectra
-from spectral_tf.config import ConfigError, ModelConfig
+from spectral_tf.config import Channels, ConfigError, InputScaling, ModelConfig
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.model.params import init_params
 from spectral_tf.model.presets import model_preset
@@ -17,7 +17,8 @@ from spectral_tf.model.transformer import predict, predict_from_covariance
 @pytest.mark.parametrize("scale", ["sum", "mean"])
 @pytest.mark.parametrize("num_samples", [4, 60])
 def test_the_rows_and_their_covariance_give_one_answer(key, scale, num_samples):
-    config = ModelConfig(attention_scale=scale, num_blocks=3, max_components=4)
+    layout = Channels(max_components=4)
+    config = ModelConfig(attention_scale=scale, num_blocks=3, layout=layout)
     params = init_params(config, key)
     x = (
         jax.random.normal(jax.random.key(1), (num_samples, 7))
@@ -65,9 +66,9 @@ def test_start_vectors_rotate_with_the_answer(key):
 @pytest.mark.parametrize(
     ("config", "word"),
     [
-        (model_preset("theory"), "parameterisation"),
+        (model_preset("theory"), "layout=Dense"),
         (ModelConfig(cross_attention="softmax"), "cross_attention"),
-        (ModelConfig(unit_trace=False), "unit_trace"),
+        (ModelConfig(inputs=InputScaling(unit_trace=False)), "unit_trace"),
     ],
 )
 def test_a_network_that_reads_more_than_the_moment_is_refused(config, word):

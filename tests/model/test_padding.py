@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.config import ConfigError, ModelConfig
+from spectral_tf.config import Channels, ConfigError, Dense, ModelConfig
 from spectral_tf.constructive.subspace import subspace_iteration
 from spectral_tf.model.expand import expand, without_idle_units
 from spectral_tf.model.network import Network
@@ -17,7 +17,11 @@ from tests.problems import random_params, table
 def dense():
     config, params = subspace_iteration(2, 6, registers=4, mlp_width=2, scratch=1)
     config, params = without_idle_units(expand(Network(config, params), 8))
-    return config.replace(pad_columns=True), params
+    return padding(config, True), params
+
+
+def padding(config, pads):
+    return config.replace(layout=config.dense.replace(pad_columns=pads))
 
 
 def test_units_that_write_nothing_are_left_out_and_nothing_changes():
@@ -53,7 +57,7 @@ def test_fewer_columns_are_those_of_a_table_with_zero_columns(dense, dim):
     x = table(30, dim)
     found = predict(config, params, x)
     wide = jnp.pad(x, ((0, 0), (0, 8 - dim)))
-    whole = predict(config.replace(pad_columns=False), params, wide)
+    whole = predict(padding(config, False), params, wide)
     cut = whole.eigenvectors[:, :dim]
     cut = cut / np.linalg.norm(cut, axis=1, keepdims=True)
     match = np.abs(np.sum(found.eigenvectors * cut, axis=1))
@@ -83,15 +87,9 @@ def test_too_many_columns_are_refused(dense):
 
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(ConfigError, match="pad_columns=True needs readout='rayleigh'"):
-        ModelConfig(
-            parameterisation="dense",
-            dim=4,
-            readout="linear",
-            pad_columns=True,
-            initialisation="random",
-        )
-    with pytest.raises(ConfigError, match="pad_columns=True does not commute"):
-        ModelConfig(pad_columns=True)
+        Dense(dim=4, readout="linear", pad_columns=True)
+    with pytest.raises(ConfigError, match="Channels has no field pad_columns"):
+        Channels.from_dict({"pad_columns": True})
     config = ModelConfig(num_blocks=1)
     with pytest.raises(ConfigError, match="expand it first"):
         without_idle_units(Network(config, random_params(config)))

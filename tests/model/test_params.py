@@ -88,11 +88,10 @@ def test_weights_are_read_back(tmp_path):
 @pytest.mark.parametrize("preset", ["equivariant", "theory", "paper_gpt2", "register"])
 def test_flops_agree_with_the_compiler(preset):
     """XLA counts a scanned body once, so one block; it adds element-wise work."""
-    config = model_preset(preset, num_blocks=1)
     sizes = {"width": 256, "head_dim": 64, "mlp_width": 512}
     if preset == "equivariant":
         sizes = {"mlp_width": 512, "scalar_channels": 128}
-    config = config.replace(**sizes)
+    config = model_preset(preset, num_blocks=1, **sizes)
     params, x = random_params(config), jnp.ones((50, 10))
     # The state is returned too, or the compiler drops what the last block need not do.
     run = jax.jit(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.config import ModelConfig, TrainConfig
+from spectral_tf.config import Channels, ModelConfig, TrainConfig
 from spectral_tf.model import products
 from spectral_tf.model.attention import contraction
 from spectral_tf.settings import random_key
@@ -96,9 +96,7 @@ RUN = TrainConfig(
         num_components=2,
         num_blocks=3,
         mlp_width=4,
-        vector_channels=2,
-        scalar_channels=8,
-        gradient_limit=1.0,
+        layout=Channels(vectors=2, scalars=8, gradient_limit=1.0),
     ),
     shapes=((4, 8),),
     batch_size=4,

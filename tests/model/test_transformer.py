@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import Channels, Dense, ModelConfig
 from spectral_tf.model.inputs import scaled_rows
 from spectral_tf.model.presets import PRESETS, model_preset
 from spectral_tf.model.transformer import SpectralTransformer
@@ -21,23 +21,24 @@ from tests.problems import random_params, table
 predict = jax.jit(eager_predict, static_argnums=0)
 
 SMALL: dict[str, Any] = {"num_blocks": 2, "mlp_width": 8, "num_heads": 2}
-DENSE: dict[str, Any] = {
-    "parameterisation": "dense",
-    "dim": 6,
-    "width": 16,
-    "head_dim": 4,
-    "block": ("attention", "mlp"),
-    "initialisation": "random",
-    "readout": "linear",
-    "attention_scale": "mean",
-    "skip_gain": False,
-    "norm_position": "pre",
-    **SMALL,
-}
+DENSE = Dense(
+    dim=6,
+    width=16,
+    head_dim=4,
+    readout="linear",
+    skip_gain=False,
+    norm_position="pre",
+)
 
 
 def small(**changes):
     return ModelConfig(**(SMALL | changes))
+
+
+def joint(layout, **changes):
+    """A dense network in which all tokens attend to all."""
+    block = ("attention", "mlp")
+    return small(layout=layout, block=block, attention_scale="mean", **changes)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "capture"))
@@ -49,9 +50,9 @@ def apply(config, params, x, mask=None, start=None, **options):
 
 MODELS = {
     "equivariant": small(),
-    "theory": ModelConfig(**DENSE, norm="none", attention="relu", mlp="plain"),
-    "perceiver": ModelConfig(
-        **(DENSE | {"block": ("cross", "self", "mlp"), "readout": "rayleigh"})
+    "theory": joint(DENSE.replace(norm="none", mlp="plain")),
+    "perceiver": small(
+        layout=DENSE.replace(readout="rayleigh"), attention_scale="mean"
     ),
 }
 
@@ -118,9 +119,8 @@ class TestInvariance:
     ),
 )
 def test_every_kind_of_block_runs_and_has_gradients(attention, norm, mlp, looped):
-    config = ModelConfig(
-        **DENSE, attention=attention, norm=norm, mlp=mlp, looped=looped
-    )
+    layout = DENSE.replace(norm=norm, mlp=mlp)
+    config = joint(layout, attention=attention, looped=looped)
     params, x = random_params(config), table()
     assert params["blocks"]["0_attention"]["attention"]["query"].shape[0] == (
         1 if looped else 2
@@ -165,7 +165,7 @@ def test_rotated_data_and_starts_rotate_the_answer(key):
 
 
 def test_one_checkpoint_serves_other_dims_sizes_and_fewer_components():
-    config = small(max_components=3)
+    config = small(layout=Channels(max_components=3))
     params = random_params(config)
     for dim, rows in ((3, 4), (17, 9), (40, 100)):
         estimate = predict(config, params, table(rows, dim))

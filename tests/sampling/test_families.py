@@ -1,5 +1,6 @@
 """Each family's law: its spectrum, its correlations, and families of the user."""
 
+import dataclasses
 import json
 from typing import Any, get_args
 
@@ -9,11 +10,26 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from spectral_tf.config import ConfigError, EnsembleConfig, Spectrum
+from spectral_tf.config import (
+    ConfigError,
+    Correlated,
+    EnsembleConfig,
+    Family,
+    Gapped,
+    Imported,
+    Laplace,
+    LowRank,
+    PowerLaw,
+    Scaled,
+    Spiked,
+    Uniform,
+    Whitened,
+)
 from spectral_tf.sampling import orientation, prescribed, rows
 from spectral_tf.sampling.ensembles import ENSEMBLES, family
 from spectral_tf.sampling.instance import make_instance
 from spectral_tf.sampling.sampler import sample_batch
+from tests.sampling.families import of_family
 
 MANY = 20_000
 WIDE = EnsembleConfig(dim=6, num_samples=MANY)
@@ -34,32 +50,33 @@ def sample_spectrum(x: np.ndarray) -> np.ndarray:
 
 def spectra(name: str, count: int, **options: Any) -> np.ndarray:
     """Eigenvalues `[count, d]` that many keys draw."""
-    config = WIDE.replace(spectrum=name, **options)
+    config = of_family(name, WIDE, **options)
     keys = jax.random.split(jax.random.key(5), count)
     draw = getattr(prescribed, name)
     return np.asarray(jax.vmap(lambda key: draw(key, config))(keys), np.float64)
 
 
 def test_the_table_holds_the_names_of_the_configuration():
-    assert tuple(ENSEMBLES) == get_args(Spectrum)
+    kinds = [family.kind for family in get_args(Family)]
+    assert [*ENSEMBLES, "imported"] == kinds
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        EnsembleConfig(spectrum="uniform"),
-        EnsembleConfig(spectrum="laplace"),
-        EnsembleConfig(spectrum="gapped", rank=2),
-        EnsembleConfig(spectrum="power_law", exponent_range=(0.5, 2.0)),
-        EnsembleConfig(spectrum="spiked", spike_range=(5.0, 50.0)),
-        EnsembleConfig(spectrum="low_rank", noise=0.3, orientation="reflections"),
+        EnsembleConfig(family=Uniform()),
+        EnsembleConfig(family=Laplace()),
+        EnsembleConfig(family=Gapped(rank=2)),
+        EnsembleConfig(family=PowerLaw(exponent_range=(0.5, 2.0))),
+        EnsembleConfig(family=Spiked(spike_range=(5.0, 50.0))),
+        EnsembleConfig(family=LowRank(noise=0.3), orientation="reflections"),
     ],
-    ids=lambda config: config.spectrum,
+    ids=lambda config: config.family.kind,
 )
 def test_a_drawn_spectrum_is_the_population_spectrum_of_its_rows(key, config):
     config = config.replace(dim=6, num_samples=MANY)
     # `low_rank` and `power_law` are functions of `prescribed` as well as names.
-    draw = getattr(prescribed, config.spectrum)
+    draw = getattr(prescribed, config.family.kind)
     expected = draw(jax.random.fold_in(key, 2), config)
     assert (np.diff(expected) <= 0).all()
     # Standard deviation sqrt(2 / N) = 1 %, equal ones spread by 3.5 %: allow 6 %.
@@ -168,7 +185,7 @@ def test_autoregression_is_the_recursion(key):
 
 def test_correlated_rows_have_the_lag_one_correlation_and_the_same_covariance(key):
     for rho in (0.8, -0.4):
-        config = WIDE.replace(spectrum="correlated", autocorrelation=rho, dim=4)
+        config = WIDE.replace(family=Correlated(autocorrelation=rho), dim=4)
         x = sample(key, config)
         factor = np.asarray(jax.random.normal(jax.random.split(key)[0], (4, 4)))
         factor = factor + 0.1 * np.eye(4)
@@ -182,8 +199,7 @@ def test_correlated_rows_have_the_lag_one_correlation_and_the_same_covariance(ke
 
 def test_a_random_autocorrelation_differs_between_instances():
     config = EnsembleConfig(
-        spectrum="correlated",
-        autocorrelation=None,
+        family=Correlated(autocorrelation=None),
         dim=1,
         num_components=1,
         num_samples=400,
@@ -203,9 +219,8 @@ def test_a_random_autocorrelation_differs_between_instances():
 )
 def test_whitened_rows_have_identity_covariance(key, dim, num_classes, kind):
     config = WIDE.replace(
-        spectrum="whitened",
+        family=Whitened(num_classes=num_classes),
         dim=dim,
-        num_classes=num_classes,
         orientation=kind,
         num_components=1,
     )
@@ -217,7 +232,7 @@ def test_whitened_rows_have_identity_covariance(key, dim, num_classes, kind):
 
 
 def test_whitened_rows_are_not_gaussian(key):
-    config = WIDE.replace(spectrum="whitened", num_classes=3)
+    config = WIDE.replace(family=Whitened(num_classes=3))
     straight = jax.jit(lambda key: rows.whitened_straight(key, config))
     x = np.asarray(straight(key), np.float64)
     # No class mean enters past two coordinates; only the rows' scales couple them.
@@ -233,7 +248,7 @@ def test_whitened_rows_are_not_gaussian(key):
 
 
 def test_scaled_columns_spread_over_their_decades(key):
-    config = WIDE.replace(spectrum="scaled", decades=4.0, dim=40)
+    config = WIDE.replace(family=Scaled(decades=4.0), dim=40)
     x = sample(key, config)
     powers = np.log10(x.std(axis=0))
     # Uniform in [-2, 2]: both outer sixths of 40 are missed with probability 1e-3.
@@ -258,12 +273,14 @@ QUICK = ["power_law", "laplace", "marchenko_pastur", "whitened", "scaled"]
     ids=["2", "300-some", "300", "1024"],
 )
 def test_two_rows_of_any_family_are_finite(key, dim, names):
-    base = EnsembleConfig(
-        dim=dim, num_samples=2, num_components=2, rank=2, autocorrelation=None
-    )
-    configs = [base.replace(spectrum=name) for name in names]
+    base = EnsembleConfig(dim=dim, num_samples=2, num_components=2)
+    options: dict[str, dict[str, Any]] = {
+        **{name: {"rank": 2} for name in ("spiked", "low_rank", "gapped")},
+        "correlated": {"autocorrelation": None},
+    }
+    configs = [of_family(name, base, **options.get(name, {})) for name in names]
     mixing = base.replace(orientation="reflections")
-    configs += [mixing.replace(spectrum=name) for name in ("whitened", "laplace")]
+    configs += [of_family(name, mixing) for name in ("whitened", "laplace")]
 
     # One program: most of the time would go into compiling many small ones.
     @jax.jit
@@ -274,8 +291,8 @@ def test_two_rows_of_any_family_are_finite(key, dim, names):
     assert x.shape == (len(configs), 2, dim)
     assert x.dtype == jnp.float32
     for config, one in zip(configs, x, strict=True):
-        assert np.isfinite(one).all(), config.spectrum
-        assert np.any(one), config.spectrum
+        assert np.isfinite(one).all(), config.family
+        assert np.any(one), config.family
     if dim == 2:
         answers = jax.vmap(lambda one: make_instance(one, None, 2))(x)
         assert all(np.isfinite(field).all() for field in answers)
@@ -289,7 +306,7 @@ NUMBER = 3
 
 def stretched(key, config):
     rows = jax.random.normal(key, (config.num_samples, config.dim))
-    return rows.at[:, 0].multiply(config.spike)
+    return rows.at[:, 0].multiply(config.family.option("spike", 10.0))
 
 def transposed(key, config):
     return jax.random.normal(key, (config.dim, config.num_samples))
@@ -314,12 +331,20 @@ def user_module(tmp_path, monkeypatch) -> str:
 
 
 def test_a_user_names_a_family_of_his_own(key, user_module):
-    config = EnsembleConfig(spectrum=f"{user_module}:stretched", spike=1000.0)
+    config = EnsembleConfig(
+        family=Imported(
+            function=f"{user_module}:stretched", options=(("spike", 1000.0),)
+        )
+    )
     batch = sample_batch(key, config, 3)
     close(np.abs(batch.eigenvectors[:, 0, 0]), 1, 1e-3)
     back = EnsembleConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert (back, hash(back)) == (config, hash(config))
-    assert back.replace(dim=4, num_samples=9).spectrum == "my_families:stretched"
+    smaller = back.replace(dim=4, num_samples=9)
+    assert smaller.flat()["spectrum"] == "my_families:stretched"
+    flat = json.loads(json.dumps(config.flat()))
+    assert EnsembleConfig.from_dict(flat) == config
+    assert EnsembleConfig.from_flat(**flat) == config
 
 
 @pytest.mark.parametrize(
@@ -344,9 +369,10 @@ def test_a_user_names_a_family_of_his_own(key, user_module):
 @pytest.mark.usefixtures("user_module")
 def test_a_family_that_does_not_work_is_refused_by_name(spectrum, expected):
     with pytest.raises(ConfigError) as caught:
-        EnsembleConfig(spectrum=spectrum)
+        EnsembleConfig.from_flat(spectrum=spectrum)
     message = str(caught.value)
-    assert message.startswith(f"EnsembleConfig.spectrum={spectrum!r}")
+    owner = "Imported.function" if ":" in spectrum else "EnsembleConfig.spectrum"
+    assert message.startswith(f"{owner}={spectrum!r}")
     assert [part for part in expected.split("|") if part not in message] == [], message
 
 
@@ -370,14 +396,31 @@ def test_a_family_that_does_not_work_is_refused_by_name(spectrum, expected):
 )
 def test_an_option_out_of_bounds_is_refused(options, expected):
     with pytest.raises(ConfigError) as caught:
-        EnsembleConfig(**options)
+        of_options(options)
     message = str(caught.value)
     assert [part for part in expected.split("|") if part not in message] == [], message
 
 
-def test_ranges_survive_json():
-    config = EnsembleConfig(
-        gap=(0.5, 1.0), exponent_range=(1, 2), spike_range=(2.0, 2.0), decades=0
-    )
+def of_options(options: dict[str, Any]) -> EnsembleConfig:
+    """The configuration of the first family that has all these options."""
+    if "orientation" in options:
+        return EnsembleConfig(**options)
+    for kind in get_args(Family):
+        if options.keys() <= {field.name for field in dataclasses.fields(kind)}:
+            return EnsembleConfig(family=kind(**options))
+    raise AssertionError(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"gap": (0.5, 1.0)},
+        {"exponent_range": (1, 2)},
+        {"spike_range": (2.0, 2.0)},
+        {"decades": 0},
+    ],
+)
+def test_ranges_survive_json(options):
+    config = of_options(options)
     back = EnsembleConfig.from_dict(json.loads(json.dumps(config.to_dict())))
     assert (back, hash(back)) == (config, hash(config))

@@ -8,30 +8,38 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from spectral_tf.config import ConfigError, EnsembleConfig, MixturePart
+from spectral_tf.config import (
+    ConfigError,
+    EnsembleConfig,
+    Flat,
+    Gapped,
+    MixturePart,
+    Spiked,
+    Uniform,
+    Whitened,
+)
 from spectral_tf.sampling.ensembles import ENSEMBLES, sample_instance
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.mixtures import mixture_weights, sample_mixture
 from spectral_tf.sampling.sampler import mixture_batch_at
+from tests.sampling.families import of_family
 
 BASE = EnsembleConfig(dim=4, num_samples=12, num_components=2)
 PARTS = (
     MixturePart(ensemble=BASE.replace(min_samples=5)),
-    MixturePart(ensemble=BASE.replace(spectrum="gapped"), weight=2.0),
-    MixturePart(ensemble=BASE.replace(spectrum="uniform", orientation="reflections")),
-    MixturePart(ensemble=BASE.replace(spectrum="whitened", min_samples=9)),
+    MixturePart(ensemble=BASE.replace(family=Gapped()), weight=2.0),
+    MixturePart(ensemble=BASE.replace(family=Uniform(), orientation="reflections")),
+    MixturePart(ensemble=BASE.replace(family=Whitened(), min_samples=9)),
 )
 EIGHT = jnp.arange(8)
 
 
 def spikes(*weights: tuple[float, float | None]) -> tuple[MixturePart, ...]:
     """Parts whose largest eigenvalue is about 1, 1e4, 1e8: it tells the part."""
-    config = EnsembleConfig(
-        spectrum="spiked", rank=1, dim=2, num_samples=12, num_components=1
-    )
+    config = EnsembleConfig(dim=2, num_samples=12, num_components=1)
     return tuple(
         MixturePart(
-            ensemble=config.replace(spike=1e4**index),
+            ensemble=config.replace(family=Spiked(rank=1, spike=1e4**index)),
             weight=first,
             final_weight=last,
         )
@@ -161,8 +169,8 @@ def count_of(primitive: str, function: Any, *args: Any) -> int:
 
 def test_all_families_share_one_eigh_and_one_rotation(key):
     keys = jax.random.split(key, 3)
-    every = tuple(MixturePart(ensemble=BASE.replace(spectrum=s)) for s in ENSEMBLES)
-    alone = lambda one: sample_instance(one, BASE.replace(spectrum="flat"))
+    every = tuple(MixturePart(ensemble=of_family(s, BASE)) for s in ENSEMBLES)
+    alone = lambda one: sample_instance(one, BASE.replace(family=Flat()))
     for primitive in ("eigh", "qr"):
         wanted = count_of(primitive, alone, keys)
         found = count_of(primitive, lambda one: sample_mixture(one, every, 0.5), keys)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from spectral_tf.config import ConfigError, EnsembleConfig
+from spectral_tf.config import ConfigError, EnsembleConfig, Spiked, StudentT
 from spectral_tf.sampling import ensembles
 from spectral_tf.sampling.ensembles import ENSEMBLES, sample_instance
 from spectral_tf.sampling.instance import Instance, make_instance
 from spectral_tf.sampling.sampler import batch_at, sample_batch
+from tests.sampling.families import of_family
 
 CONFIG = EnsembleConfig(dim=6, num_samples=40, num_components=4)
 RAGGED = CONFIG.replace(min_samples=20)
@@ -46,7 +47,7 @@ def row(batch: Instance, index: int) -> Instance:
 @pytest.fixture(scope="module")
 def many() -> Instance:
     """500 ragged instances, each with one direction that dwarfs the others."""
-    config = RAGGED.replace(spectrum="spiked", rank=1, spike=1e4, num_components=1)
+    config = RAGGED.replace(family=Spiked(rank=1, spike=1e4), num_components=1)
     return sample_batch(jax.random.key(1), config, 500)
 
 
@@ -56,7 +57,7 @@ ROWS = ["authors", "student_t", "correlated", "whitened", "scaled"]
 @pytest.mark.parametrize("spectrum", [*ROWS, *POPULATION])
 def test_targets_are_eigenpairs_of_the_sample_covariance(key, spectrum):
     is_ragged = spectrum in ROWS
-    config = (RAGGED if is_ragged else CONFIG).replace(spectrum=spectrum)
+    config = of_family(spectrum, RAGGED if is_ragged else CONFIG)
     for index in range(3):
         instance = sample_instance(jax.random.fold_in(key, index), config)
         x, mask, values, vectors = map(np.asarray, instance)
@@ -73,7 +74,10 @@ def test_targets_are_eigenpairs_of_the_sample_covariance(key, spectrum):
 
 @pytest.mark.parametrize("spectrum", POPULATION)
 def test_population_spectrum_is_recovered_from_many_rows(key, spectrum):
-    config = CONFIG.replace(num_samples=20_000, exponent=1.5, rank=2, spike=10.0)
+    wanted = {"exponent": 1.5, "rank": 2, "spike": 10.0}
+    names = set(EnsembleConfig.from_flat(spectrum=spectrum).family.to_dict())
+    options = {name: value for name, value in wanted.items() if name in names}
+    config = of_family(spectrum, CONFIG.replace(num_samples=20_000), **options)
     x = np.asarray(ENSEMBLES[spectrum](key, config), np.float64)
     values = np.linalg.eigvalsh(np.cov(x, rowvar=False, bias=True))[::-1]
     # A sample eigenvalue has relative standard deviation sqrt(2 / N) = 1 %, and
@@ -101,7 +105,7 @@ def test_authors_follow_their_formula(key):
 
 def test_student_t_scales_each_authors_row_by_a_chi_square(key):
     nu, count = 5.0, 20_000
-    config = CONFIG.replace(num_samples=count, degrees_of_freedom=nu)
+    config = CONFIG.replace(num_samples=count, family=StudentT(degrees_of_freedom=nu))
     heavy = ensembles.student_t(key, config)
     light = ensembles.authors(jax.random.split(key)[0], config)
     ratio = np.asarray(heavy / light, np.float64)

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.config import ConfigError, EnsembleConfig, MixturePart, ModelConfig
+from spectral_tf.config import (
+    ConfigError,
+    Dense,
+    EnsembleConfig,
+    MixturePart,
+    ModelConfig,
+    Uniform,
+)
 from spectral_tf.model.channels import limited_gradient
 from spectral_tf.model.network import Network
 from spectral_tf.training import batch, step
@@ -17,7 +24,7 @@ from spectral_tf.training.hot_start import with_adaptive_mlp
 from spectral_tf.training.state import init_state, learning_rate, moving_average
 from tests.training.test_parallel import TINY
 
-BOTH = (MixturePart(), MixturePart(ensemble=EnsembleConfig(spectrum="uniform")))
+BOTH = (MixturePart(), MixturePart(ensemble=EnsembleConfig(family=Uniform())))
 
 
 def gradient(config, state=None):
@@ -48,7 +55,8 @@ def test_rows_and_their_moment_give_the_same_gradient(monkeypatch):
 
 
 def test_a_shape_of_fewer_columns_than_k_trains_its_own_ranks():
-    model = TINY.model.replace(num_components=3, max_components=3)
+    layout = TINY.model.channels.replace(max_components=3)
+    model = TINY.model.replace(num_components=3, layout=layout)
     config = TINY.replace(model=model, shapes=((4, 8), (2, 8)))
     _, metrics = gradient(config)
     assert metrics["cosine"].shape == (3,)
@@ -189,7 +197,7 @@ def test_adaptive_mlps_change_constructed_weights_a_little():
     before = run(params, x).eigenvalues
     after = run(freed, x).eigenvalues
     assert 0 < float(jnp.max(jnp.abs(after / before - 1))) < 0.2
-    dense = ModelConfig(parameterisation="dense", dim=4, initialisation="random")
+    dense = ModelConfig(layout=Dense(dim=4))
     with pytest.raises(ConfigError, match="no gated MLP"):
         with_adaptive_mlp(
             Network(dense, init_state(TINY.replace(model=dense)).params),

@@ -320,7 +320,9 @@ def test_what_the_command_fills_in_for_shipped_weights(saved):
     assert len(found.mixture) > 5
     assert found.rank_weights == origin.rank_weights
     assert found.shapes == ((16, 30),)
-    assert found.model == given.model.replace(gradient_limit=1.0)
+    assert found.model == given.model.replace(
+        layout=given.model.channels.replace(gradient_limit=1.0)
+    )
     assert 0 < found.learning_rate <= 3e-4
     assert found.num_steps == 500, "what the user gave is left alone"
     cold = filled_in(given, past, None, is_hot=False)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from spectral_tf.config import ConfigError, ModelConfig, TrainConfig
+from spectral_tf.config import Channels, ConfigError, ModelConfig, TrainConfig
 from spectral_tf.training import parallel, step
 from spectral_tf.training.state import init_state, learning_rate, optimiser
 
@@ -18,8 +18,7 @@ TINY = TrainConfig(
         num_blocks=1,
         block=("cross", "mlp"),
         mlp_width=4,
-        vector_channels=2,
-        scalar_channels=8,
+        layout=Channels(vectors=2, scalars=8),
     ),
     shapes=((4, 8),),
     batch_size=8,

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 from numpy.testing import assert_array_equal
 
-from spectral_tf.config import ModelConfig
+from spectral_tf.config import Dense, ModelConfig
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import flatten_params, parameter_shapes
 from spectral_tf.weights import (
@@ -30,9 +30,7 @@ from spectral_tf.weights.manifest import digest
 from tests.problems import forward, random_params, table
 from tests.weights.helpers import RECORD, SMALL, tensors_of, use_folder, write_small
 
-DENSE = ModelConfig(
-    parameterisation="dense", dim=6, initialisation="random", width=8, num_blocks=2
-)
+DENSE = ModelConfig(layout=Dense(dim=6, width=8), num_blocks=2)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +165,7 @@ def test_fewer_components_with_the_same_parameters():
 
 
 def test_components_of_other_kinds():
-    bare = SMALL.replace(max_components=None)
+    bare = SMALL.replace(layout=SMALL.channels.replace(max_components=None))
     assert most_components(bare) == 3
     assert parameter_shapes(with_components(bare, 2)) == parameter_shapes(bare)
     fixed = SMALL.replace(num_components=2, register_tokens=3)
@@ -176,9 +174,8 @@ def test_components_of_other_kinds():
     assert found == fixed.replace(num_components=3)
     with pytest.raises(PretrainedError, match="must be 1 to 3"):
         with_components(fixed, 4)
-    flatten = DENSE.replace(
-        block=("attention", "mlp"), readout="flatten", num_samples=9
-    )
+    layout = DENSE.dense.replace(readout="flatten", num_samples=9)
+    flatten = DENSE.replace(block=("attention", "mlp"), layout=layout)
     assert with_components(flatten, 3) is flatten
     with pytest.raises(PretrainedError, match="flatten read-out"):
         with_components(flatten, 2)

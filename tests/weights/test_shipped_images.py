@@ -24,7 +24,7 @@ def off_the_image(network):
         rows = np.asarray(x) - np.asarray(x).mean(axis=0)
         matrix = rows.T @ rows
         matrix /= np.linalg.norm(matrix)
-        last, half = np.asarray(steps.state[0][-1]), config.raw_channels
+        last, half = np.asarray(steps.state[0][-1]), config.channels.raw
     basis, images = last[:, 1:half], last[:, half + 1 :]
     assert np.abs(basis).max() > 0.1
     return np.abs(images - basis @ matrix).max()

@@ -17,7 +17,8 @@ from typing import Any
 
 import tyro
 
-from spectral_tf.config import ConfigError
+from spectral_tf.apps.analysis.flat_options import REGISTRY, flat_options
+from spectral_tf.config import ConfigError, PartedConfig
 
 NAME = re.compile(
     r"(?<![\w\-'\"/])(?<!\w\.)(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
@@ -39,13 +40,15 @@ def option_names(commands: Any, argv: Sequence[str]) -> dict[str, str]:
     """
     words = [word for word in argv if not word.startswith("-")]
     pairs = list(_options(commands, words, ""))
-    bare = [name.rpartition(".")[2] for name, _ in pairs]
+    bare: dict[str, set[str]] = {}
     names = {}
-    for (name, option), short in zip(pairs, bare, strict=True):
+    for name, option in pairs:
         names.setdefault(name, option)
         names.setdefault(option[2:].replace("-", "_"), option)
-        if bare.count(short) == 1:
-            names[short] = option
+        bare.setdefault(name.rpartition(".")[2], set()).add(option)
+    for short, options in bare.items():
+        if len(options) == 1:
+            (names[short],) = options
     return names
 
 
@@ -53,6 +56,11 @@ def _options(kind: Any, words: list[str], prefix: str) -> Iterator[tuple[str, st
     """`(Class.field, --option)` of a command and of all that is nested in it."""
     kind = _chosen(_plain(kind)[0], words)
     if not dataclasses.is_dataclass(kind):
+        return
+    if isinstance(kind, type) and issubclass(kind, PartedConfig):
+        for flat in flat_options(kind):
+            option = f"--{prefix}{flat.name}".replace("_", "-")
+            yield from ((field, option) for field in flat.fields)
         return
     hints = typing.get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
@@ -145,7 +153,7 @@ def parsed(commands: Any, argv: Sequence[str] | None, prog: str) -> Any:
     held = _Held()
     try:
         with contextlib.redirect_stderr(held):
-            return tyro.cli(commands, args=argv, prog=prog)
+            return tyro.cli(commands, args=argv, prog=prog, registry=REGISTRY)
     except SystemExit as stop:
         # The exit was raised while the refusal was handled.
         cause: BaseException | None = stop

@@ -55,7 +55,7 @@ class Evaluate:
         self._check(k)
         if self.data == "synthetic":
             config = self.ensemble.replace(num_components=k)
-            name = f"{config.spectrum} d={config.dim} N={config.num_samples}"
+            name = f"{config.flat()['spectrum']} d={config.dim} N={config.num_samples}"
             return name, sample_batch(key, config, self.num_instances)
         table = load_table(self.data)
         most = min(table.x.shape)
@@ -194,7 +194,7 @@ class Construct:
             save_figure(figure, self.figure)
             lines.append(f"figure written to {self.figure}")
         document = {
-            "config": config.to_dict(),
+            "config": config.flat(),
             "out": str(self.out),
             "figure": str(self.figure),
             "blocks": blocks,
@@ -249,14 +249,14 @@ class Describe:
         rows = cost_table(config, num_samples=self.num_samples, dim=dim)
         cells = [(row.name, f"{row.params:,}", f"{row.flops:,}") for row in rows]
         head = (
-            f"{counted(config.num_blocks, 'block')}, {config.parameterisation}; FLOPs "
+            f"{counted(config.num_blocks, 'block')}, {config.layout.kind}; FLOPs "
             f"of one forward pass at N={self.num_samples}, d={dim}\n"
         )
         document = {
-            "config": config.to_dict(),
+            "config": config.flat(),
             "rows": [dataclasses.asdict(row) for row in rows],
         }
-        if config.parameterisation == "dense":
+        if config.is_dense:
             head += "".join(f"{line}\n" for line in summary(config))
         table = plain_table(("part", "parameters", "FLOPs"), cells)
         return Shown(document, head + table)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spectral_tf.apps.report.figures import STYLE
-from spectral_tf.config import EnsembleConfig, ModelConfig, require
+from spectral_tf.config import EnsembleConfig, ModelConfig, PowerLaw, require
 from spectral_tf.config.wording import counted
 from spectral_tf.constructive.composition import Composition
 from spectral_tf.constructive.residual_layout import ResidualLayout, Stream
@@ -152,7 +152,7 @@ def composition_figure(
     """
     dim, k = composition.layout.size("x"), config.num_components
     table = EnsembleConfig(
-        spectrum="power_law", dim=dim, num_samples=TABLE_ROWS, num_components=k
+        family=PowerLaw(), dim=dim, num_samples=TABLE_ROWS, num_components=k
     )
     x = sample_batch(random_key(0), table, 1).x[0]
     model = SpectralTransformer(config)

@@ -63,7 +63,7 @@ def fine_tuned(
         base = AUGMENTED if augmented else TableConfig()
         block = max(2, min(BLOCK, len(past) // 10))
         config = TrainConfig(
-            model=model.replace(gradient_limit=1.0),
+            model=model.replace(layout=model.channels.replace(gradient_limit=1.0)),
             table=base.replace(source=str(path)),
             shapes=((past.shape[1], block),),
             mixture=() if origin is None else origin.mixture,

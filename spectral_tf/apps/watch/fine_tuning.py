@@ -61,9 +61,11 @@ def filled_in(
     """
     recipe = dict(RECIPE) if is_hot else {"calls_per_eval": RECIPE["calls_per_eval"]}
     recipe["shapes"] = table_shapes(past)
-    is_equivariant = train.model.parameterisation == "equivariant"
-    if is_hot and is_equivariant and train.model.gradient_limit is None:
-        recipe["model"] = train.model.replace(gradient_limit=1.0)
+    is_equivariant = not train.model.is_dense
+    if is_hot and is_equivariant and train.model.channels.gradient_limit is None:
+        recipe["model"] = train.model.replace(
+            layout=train.model.channels.replace(gradient_limit=1.0)
+        )
     if is_hot and origin is not None and train.ensemble == TrainConfig().ensemble:
         recipe["mixture"] = origin.mixture or (MixturePart(ensemble=origin.ensemble),)
         if len(origin.rank_weights) == train.model.num_components:

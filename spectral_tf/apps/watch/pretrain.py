@@ -100,7 +100,7 @@ class Pretrain:
             f"--init constructed and --init-weights {folder} both give the first "
             "weights; leave one of them out.",
         )
-        default, given = ModelConfig().to_dict(), train.model.to_dict()
+        default, given = ModelConfig().flat(), train.model.flat()
         read = ("num_components", "scalar_channels")  # the latter grows with k
         lost = [name for name in given if given[name] != default[name]]
         lost = [f"model.{name}" for name in lost if name not in read]

@@ -16,7 +16,14 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from spectral_tf.config import AnyModel, ConfigError, DataError, run_config
+from spectral_tf.config import (
+    AnyModel,
+    ConfigError,
+    DataError,
+    EnsembleConfig,
+    ModelConfig,
+    run_config,
+)
 from spectral_tf.model.params import count_params, parameter_shapes
 from spectral_tf.training.presence import presence
 
@@ -198,9 +205,12 @@ def _read_config(path: Path) -> tuple[dict[str, Any], int | None]:
     try:
         config = run_config(values)
     except (ConfigError, TypeError):
-        return values, None  # of another version
+        for name, kind in (("model", ModelConfig), ("ensemble", EnsembleConfig)):
+            if isinstance(values.get(name), dict):
+                values[name] = kind.flattened(values[name])
+        return json.loads(json.dumps(values)), None  # of another version
     # Through JSON: tuples become lists, as in the file.
-    return json.loads(json.dumps(config.to_dict())), num_params(config.model)
+    return json.loads(json.dumps(config.flat())), num_params(config.model)
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
         if tokens.start >= k:
             break
         count = tokens.stop - tokens.start
-        columns = jnp.zeros((count, plan.config.width), dtype)
+        columns = jnp.zeros((count, plan.config.dense.width), dtype)
         fixed = np.flatnonzero(plan.partition.fixed)
         columns = columns.at[:, fixed].set(plan.partition.values[tokens].astype(dtype))
         for span, part in enumerate(plan.partition.spans):

@@ -96,7 +96,7 @@ def raw_block(
         block.get(f"{place}_{kind}/norm/gain")
         for place, kind in enumerate(config.block)
     )
-    width = config.width
+    width = config.dense.width
     if "mlp" not in config.block:
         nothing = sparse.csr_matrix((0, width))
         linear = sparse.csr_matrix((width, width))
@@ -246,14 +246,14 @@ def cut_stream(
         if name in params:
             one_sided.append(_csr(np.asarray(params[name], np.float64).T) @ free)
     cuts = set(np.flatnonzero(np.diff(written.astype(int))) + 1)
-    if config.norm_groups is not None:
-        groups, size = config.norm_groups
+    if config.dense.norm_groups is not None:
+        groups, size = config.dense.norm_groups
         cuts |= {size * (group + 1) for group in range(groups)}
     for matrix in square:
         cuts |= _cuts(matrix.tocsr()) | _cuts(matrix.T.tocsr())
     for matrix in one_sided:
         cuts |= _cuts(matrix.T.tocsr())
-    edges = sorted({0, config.width, *cuts})
+    edges = sorted({0, config.dense.width, *cuts})
     pairs = itertools.pairwise(edges)
     return ~written, tuple(Span(int(a), int(b)) for a, b in pairs if written[a])
 
@@ -268,8 +268,8 @@ def _written(
         for target in targets:
             written[np.unique(target.tocoo().col)] = True
         written |= block.constant != 0
-    if config.norm != "none":
-        groups, size = config.norm_groups or (1, config.width)
+    if config.layout.norm != "none":
+        groups, size = config.dense.norm_groups or (1, config.dense.width)
         written[: groups * size] = True
     return written
 

@@ -354,7 +354,7 @@ def _live(
 
 def normed_spans(partition: Partition, config: ModelConfig) -> list[list[int]]:
     """Spans of each group of features that is normalised together."""
-    count, size = config.norm_groups or (1, config.width)
+    count, size = config.dense.norm_groups or (1, config.dense.width)
     parts = [(size * group, size * (group + 1)) for group in range(count)]
     return [
         [r for r, part in enumerate(partition.spans) if lo <= part.start < hi]

@@ -145,7 +145,7 @@ def test_fine_tuning_keeps_the_better_weights():
     found = fine_tuned(past, 4, 0, augmented=True)
     assert found.loss_best <= found.loss_before
     config, params = found.weights
-    assert config.parameterisation == "equivariant"
+    assert not config.is_dense
     assert params
 
 
