@@ -147,6 +147,10 @@ def test_the_front_door_is_small_and_what_it_leaves_out_is_in_a_room():
         ("apps.report.tables", {"matplotlib"}),
         ("sampling.instance", {"pandas", "sklearn", "pyarrow"}),
         ("estimators.lapack", {"sklearn"}),
+        # The help of an analysis needs nothing that it computes with.
+        ("apps.analysis.pca", {"jax", "sklearn", "matplotlib", "scipy"}),
+        ("apps.analysis.cluster", {"jax", "sklearn", "matplotlib", "scipy"}),
+        ("apps.analysis.detect", {"jax", "sklearn", "matplotlib", "scipy"}),
     ],
 )
 def test_a_module_of_a_room_does_not_import_the_room(module, others):

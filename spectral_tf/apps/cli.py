@@ -9,29 +9,15 @@ says what to do), 130 stopped by Ctrl-C, 141 nobody reads the output any more.
 """
 
 import dataclasses
-import importlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, Union
+from typing import Annotated, Any, Union
 
 from spectral_tf import __version__
+from spectral_tf.apps.analysis.kinds import KINDS, Entry
 from spectral_tf.apps.terminal import CLOSED_PIPE, abandon, readable_streams
 
 PROGRAM = "spectral-tf"
-APPS = "spectral_tf.apps"
-
-
-class Entry(NamedTuple):
-    """A command: its module, its class there, and the class's docstring."""
-
-    home: str
-    kind: str
-    summary: str
-
-    def load(self) -> type:
-        """The class, imported."""
-        return getattr(importlib.import_module(f"{APPS}.{self.home}"), self.kind)
-
 
 COMMANDS = {
     "demo": Entry(
@@ -69,21 +55,7 @@ COMMANDS = {
         "Describe",
         "Table of parameters and FLOPs of a network.",
     ),
-    "pca": Entry(
-        "analysis.commands",
-        "Pca",
-        "Principal components of a table, each with a certificate.",
-    ),
-    "cluster": Entry(
-        "analysis.commands",
-        "Cluster",
-        "Clusters of the rows of a table, in its certified components or by a network.",
-    ),
-    "detect": Entry(
-        "analysis.commands",
-        "Detect",
-        "Outliers of a table: rows far from its certified components, or far out.",
-    ),
+    **KINDS,
     "audit": Entry(
         "commands.groups",
         "Audit",

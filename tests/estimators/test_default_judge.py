@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spectral_tf.apps.analysis.commands import Detect
-from spectral_tf.apps.analysis.fit import find_outliers
+from spectral_tf.apps.analysis import Detect, find_outliers
 from spectral_tf.estimators import SpectralOutlierDetector
 
 FOLDER = Path(__file__).parents[2] / "experiments" / "detector"

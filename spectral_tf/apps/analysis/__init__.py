@@ -6,19 +6,16 @@ from spectral_tf.lazy import lazily
 
 if TYPE_CHECKING:
     from spectral_tf.apps.analysis.audit_commands import Show, Verify
-    from spectral_tf.apps.analysis.commands import Cluster, Detect, Pca
-    from spectral_tf.apps.analysis.fit import (
-        Clusters,
-        Components,
-        Outliers,
-        find_clusters,
-        find_components,
-        find_outliers,
-    )
+    from spectral_tf.apps.analysis.cluster import Cluster, Clusters, find_clusters
+    from spectral_tf.apps.analysis.commands import Analysis
+    from spectral_tf.apps.analysis.detect import Detect, Outliers, find_outliers
+    from spectral_tf.apps.analysis.kinds import KINDS
+    from spectral_tf.apps.analysis.pca import Components, Pca, find_components
     from spectral_tf.apps.analysis.prepare import Preparation, Prepared
-    from spectral_tf.apps.analysis.results import write_results
 
 __all__ = [
+    "KINDS",
+    "Analysis",
     "Cluster",
     "Clusters",
     "Components",
@@ -32,22 +29,16 @@ __all__ = [
     "find_clusters",
     "find_components",
     "find_outliers",
-    "write_results",
 ]
 
 _HOMES = {
     "audit_commands": ("Show", "Verify"),
-    "commands": ("Cluster", "Detect", "Pca"),
-    "fit": (
-        "Clusters",
-        "Components",
-        "Outliers",
-        "find_clusters",
-        "find_components",
-        "find_outliers",
-    ),
+    "cluster": ("Cluster", "Clusters", "find_clusters"),
+    "commands": ("Analysis",),
+    "detect": ("Detect", "Outliers", "find_outliers"),
+    "kinds": ("KINDS",),
+    "pca": ("Components", "Pca", "find_components"),
     "prepare": ("Preparation", "Prepared"),
-    "results": ("write_results",),
 }
 """Module -> the public names that it defines."""
 

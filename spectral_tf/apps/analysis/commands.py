@@ -1,19 +1,23 @@
-"""The commands `pca`, `cluster` and `detect`: options, and what they set going.
+"""What every analysis of a table does: options, and what they set going.
 
-The estimators are imported when a command runs, so that the other commands start fast.
+A kind of analysis is a subclass of `Analysis` in a file of its own, see `kinds.KINDS`.
+The estimators are imported when a command runs, so that its help comes fast.
 """
 
 import abc
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import tyro
 
 from spectral_tf.config import ReadOptions, require
 
 if TYPE_CHECKING:
-    from spectral_tf.apps.analysis.fit import Answer, Search
+    from spectral_tf.apps.analysis.answer import Answer, Search
+    from spectral_tf.apps.analysis.checks import Check
     from spectral_tf.apps.analysis.prepare import Prepared
     from spectral_tf.apps.audit import Receipt
     from spectral_tf.tables.columns import Columns
@@ -33,7 +37,14 @@ def is_weights(path: Path) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Analysis(abc.ABC):
-    """What the three commands share."""
+    """What the analyses share: read, fit, write, and what a kind has to add.
+
+    Attributes:
+        least_columns: so many must be left of a table.
+        decides: a name in its decisions by which they are known, its own alone.
+        meant: arguments that entries of the audit log meant where they have none: they
+            are older than a choice or its default.
+    """
 
     # FILE.csv, .tsv (either with .gz), .xlsx, .parquet, .npy or .npz; rows are samples,
     # columns features.
@@ -72,7 +83,14 @@ class Analysis(abc.ABC):
     # Print summary.json on stdout and nothing else.
     json: bool = False
 
-    least_columns = 1
+    least_columns: ClassVar[int] = 1
+    decides: ClassVar[str] = ""
+    meant: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    @property
+    def name(self) -> str:
+        """Of the command, as in `KINDS`."""
+        return type(self).__name__.lower()
 
     def run(self) -> Shown:
         """Read, fit, write.
@@ -90,7 +108,7 @@ class Analysis(abc.ABC):
         from spectral_tf.apps.analysis.folders import results_folder
 
         self.check()
-        with results_folder(self.out, type(self).__name__.lower()) as folder:
+        with results_folder(self.out, self.name) as folder:
             return self._run_into(folder)
 
     def _run_into(self, folder: Path) -> Shown:
@@ -100,26 +118,26 @@ class Analysis(abc.ABC):
         from spectral_tf.apps.analysis.results import (
             check_folder,
             new_folder,
-            write_results,
+            write_certificate,
             write_summary,
         )
         from spectral_tf.apps.analysis.text import opening
 
-        name = type(self).__name__.lower()
-        kept = self.weights, self.audit
-        inputs = [Path(self.file), *(path for path in kept if path is not None)]
+        others = [path for path in (self.weights, self.audit) if path is not None]
+        inputs = [Path(self.file), *others]
         check_folder(folder, inputs, force=self.force)
         read, source = read_source(self.file, self.reading)
         table, answer = self.analysed(read)
         parameters = parameters_of(self) | {"out": str(folder)}
-        summary = document(name, table, answer, parameters)
-        entry = entry_of(name, parameters, source, table, answer)
+        summary = document(self, table, answer, parameters)
+        entry = entry_of(self, parameters, source, table, answer)
         with new_folder(folder, inputs, force=self.force) as draft:
-            write_results(draft, table, answer, self.rows_explained)
+            self.write(draft, table, answer)
+            write_certificate(draft, answer)
             receipts = write_audit(draft, entry, self.audit)
             summary["audit"] = [receipt.to_dict() for receipt in receipts]
             files = write_summary(draft, summary)
-        lines = [*opening(table), *self.text(table, answer)]
+        lines = [*opening(table), *self.lines(table, answer)]
         lines.append(f"Results in {folder}: {', '.join(files)}")
         lines += _audit_lines(receipts)
         return Shown(summary, "\n".join(lines) + "\n")
@@ -148,7 +166,7 @@ class Analysis(abc.ABC):
 
     def search(self) -> "Search":
         """How components are found and checked."""
-        from spectral_tf.apps.analysis.fit import Search
+        from spectral_tf.apps.analysis.answer import Search
 
         return Search(
             engine=self.engine,
@@ -157,11 +175,6 @@ class Analysis(abc.ABC):
             fallback=self.fallback,
             seed=self.seed,
         )
-
-    @property
-    def rows_explained(self) -> int:
-        """Rows with an explanation of their own."""
-        return 0
 
     def check(self) -> None:
         """Refuse what is out of bounds before anything is read."""
@@ -179,10 +192,27 @@ class Analysis(abc.ABC):
 
     @abc.abstractmethod
     def fitted(self, table: "Prepared", search: "Search") -> Any:
-        """What is found in the table."""
+        """What is found in the table, an `Answer`."""
 
     @abc.abstractmethod
-    def text(self, table: "Prepared", answer: Any) -> list[str]:
+    def results(self, table: "Prepared", answer: Any) -> dict[str, Any]:
+        """Its part of summary.json."""
+
+    @abc.abstractmethod
+    def decision(self, table: "Prepared", answer: Any) -> dict[str, Any]:
+        """What the audit log keeps; JSON-ready, with `decides` among its names."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def compared(old: Mapping[str, Any], new: Mapping[str, Any]) -> "list[Check]":
+        """A decision of the log beside the one that is made now."""
+
+    @abc.abstractmethod
+    def write(self, folder: Path, table: "Prepared", answer: Any) -> None:
+        """Write the files that only this analysis has."""
+
+    @abc.abstractmethod
+    def lines(self, table: "Prepared", answer: Any) -> list[str]:
         """What is found, as lines."""
 
 
@@ -192,105 +222,3 @@ def _audit_lines(receipts: "list[Receipt]") -> list[str]:
         f"Audit entry {receipt.id} in {receipt.log}, head {receipt.head}"
         for receipt in receipts
     ]
-
-
-@dataclasses.dataclass(frozen=True)
-class Pca(Analysis):
-    """Principal components of a table, each with a certificate."""
-
-    # How many components, or the share of the variance that they shall reach.
-    n_components: int | float = 0.9
-    # Address of a Dask scheduler, e.g. tcp://HOST:8786: FILE, a Parquet file or a
-    # folder of parts that its workers can read, is summed up there, never gathered.
-    cluster: str | None = None
-
-    def run(self) -> Shown:
-        """Read, fit, write; or have it summed up on a cluster."""
-        if self.cluster is None:
-            return super().run()
-        from spectral_tf.apps.analysis.on_cluster import run_on_cluster
-
-        self.check()
-        return run_on_cluster(self)
-
-    def fitted(self, table: "Prepared", search: "Search") -> "Answer":
-        """The components."""
-        from spectral_tf.apps.analysis.fit import find_components
-
-        return find_components(table, self.n_components, search)
-
-    def text(self, table: "Prepared", answer: Any) -> list[str]:
-        """The components, as lines."""
-        from spectral_tf.apps.analysis.text import component_text
-
-        return component_text(table, answer)
-
-
-@dataclasses.dataclass(frozen=True)
-class Cluster(Analysis):
-    """Clusters of the rows of a table, in its certified components or by a network."""
-
-    # How many clusters; auto: the number with the least information criterion.
-    n_clusters: int | Literal["auto"] = "auto"
-    # mixture: fitted to the components; network: gmm-small, for overlap and outliers.
-    method: Literal["mixture", "network"] = "mixture"
-
-    def fitted(self, table: "Prepared", search: "Search") -> "Answer":
-        """The clusters."""
-        from spectral_tf.apps.analysis.fit import find_clusters
-
-        return find_clusters(table, self.n_clusters, search, method=self.method)
-
-    def text(self, table: "Prepared", answer: Any) -> list[str]:
-        """The clusters, as lines."""
-        from spectral_tf.apps.analysis.text import cluster_text
-
-        return cluster_text(table, answer)
-
-
-@dataclasses.dataclass(frozen=True)
-class Detect(Analysis):
-    """Outliers of a table: rows far from its certified components, or far out."""
-
-    # How many components, or the share of the variance that they shall reach.
-    n_components: int | float = 0.9
-    # Share of outliers in (0, 0.5]; auto: from the spread of the distances.
-    contamination: float | Literal["auto"] = "auto"
-    # Find the components so that outliers do not attract them.
-    robust: bool = True
-    # combined: how far a row is from its reconstruction, and how far out along the
-    # components; residual: the former alone.
-    judge: Literal["combined", "residual"] = "combined"
-    # Rows that are printed and explained, the strangest first.
-    top: int = 10
-
-    least_columns = 2
-
-    @property
-    def rows_explained(self) -> int:
-        """Rows with an explanation of their own."""
-        return self.top
-
-    def check(self) -> None:
-        """Refuse what is out of bounds before anything is read."""
-        super().check()
-        require(self.top >= 0, f"top={self.top} must be >= 0.")
-
-    def fitted(self, table: "Prepared", search: "Search") -> "Answer":
-        """The outliers."""
-        from spectral_tf.apps.analysis.fit import find_outliers
-
-        return find_outliers(
-            table,
-            self.n_components,
-            search,
-            contamination=self.contamination,
-            robust=self.robust,
-            judge=self.judge,
-        )
-
-    def text(self, table: "Prepared", answer: Any) -> list[str]:
-        """The outliers, as lines."""
-        from spectral_tf.apps.analysis.text import outlier_text
-
-        return outlier_text(table, answer, self.top)

@@ -1,4 +1,4 @@
-"""What was found as plain data: summary.json, explanations.json, `--json`."""
+"""What was found as plain data: summary.json and `--json`."""
 
 import dataclasses
 import datetime
@@ -6,27 +6,27 @@ import importlib.metadata
 import math
 import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sklearn
 
-from spectral_tf.apps.analysis.fit import Answer, Clusters, Components, Outliers
+from spectral_tf.apps.analysis.answer import Answer
 from spectral_tf.apps.analysis.prepare import Prepared
-from spectral_tf.apps.report.table_figures import biplot_lettering
-from spectral_tf.training.checkpoint import versions
+
+if TYPE_CHECKING:
+    from spectral_tf.apps.analysis.commands import Analysis
 
 NAMED = 3
 """Columns that stand for a component, a cluster or a row."""
 
 
 def document(
-    command: str, table: Prepared, answer: Answer, parameters: dict[str, Any]
+    command: "Analysis", table: Prepared, answer: Answer, parameters: dict[str, Any]
 ) -> dict[str, Any]:
     """Everything about a run that fits into JSON.
 
     Args:
-        command: pca, cluster or detect.
+        command: the analysis.
         table: as it was analysed.
         answer: what was found.
         parameters: as given; `file`, `out` and `seed` stand at the top.
@@ -34,12 +34,6 @@ def document(
     Returns:
         Plain data; what is not finite is None.
     """
-    results = _RESULTS[type(answer)](table, answer)
-    if isinstance(answer, Outliers):
-        told = explanations(table, answer, parameters["top"])
-        names = ["row", *(["id"] if table.row_names else [])]
-        names += ["score", "is_outlier", "reason"]
-        results["strangest"] = [{name: one[name] for name in names} for one in told]
     scaling = {
         name: {"mean": mean, "scale": scale}
         for name, mean, scale in zip(
@@ -49,7 +43,7 @@ def document(
     parameters = dict(parameters)
     return finite(
         {
-            "command": command,
+            "command": command.name,
             "source": parameters.pop("file"),
             "out": parameters.pop("out"),
             "rows": len(table.x),
@@ -64,7 +58,7 @@ def document(
             "scaling": scaling if table.is_standardized else None,
             "seed": parameters.pop("seed"),
             "parameters": parameters,
-            "results": results,
+            "results": command.results(table, answer),
             "certificate": about_certificate(answer),
             "versions": package_versions(),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -74,6 +68,10 @@ def document(
 
 def package_versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide the numbers."""
+    import sklearn
+
+    from spectral_tf.training.checkpoint import versions
+
     return versions() | {
         "python": platform.python_version(),
         "scikit-learn": sklearn.__version__,
@@ -110,111 +108,10 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _component_results(table: Prepared, answer: Any) -> dict[str, Any]:
-    entries = answer.certificate.entries
-    return {
-        "n_components": len(answer.eigenvalues),
-        "share": float(np.sum(answer.shares)),
-        "drawn_as": dict(biplot_lettering(answer.loadings, table.columns).legend),
-        "components": [
-            {
-                "name": f"pc{entry.rank}",
-                "eigenvalue": float(answer.eigenvalues[index]),
-                "share": float(answer.shares[index]),
-                "status": entry.status,
-                "ranks": list(entry.ranks),
-                "angle_bound": entry.angle_bound,
-                "largest_loadings": dict(largest(answer.loadings[index], table)),
-            }
-            for index, entry in enumerate(entries)
-        ],
-    }
-
-
-def _cluster_results(table: Prepared, answer: Any) -> dict[str, Any]:
-    return {
-        "n_clusters": len(answer.sizes),
-        "bic": answer.bic,
-        "network": answer.network,
-        "confidence": answer.confidence,
-        "clusters": [
-            {
-                "cluster": cluster,
-                "rows": int(size),
-                "mean_probability": mean_probability(answer, cluster),
-                "largest_deviations": dict(largest(answer.deviations[cluster], table)),
-            }
-            for cluster, size in enumerate(answer.sizes.tolist())
-        ],
-    }
-
-
-def _outlier_results(table: Prepared, answer: Any) -> dict[str, Any]:
-    del table
-    return {
-        "n_components": len(answer.shares),
-        "threshold": answer.threshold,
-        "n_outliers": int(np.sum(answer.is_outlier)),
-        "outliers": (np.flatnonzero(answer.is_outlier) + 1).tolist(),
-    }
-
-
-_RESULTS = {
-    Components: _component_results,
-    Clusters: _cluster_results,
-    Outliers: _outlier_results,
-}
-"""Kind of answer -> its part of the document."""
-
-
-def mean_probability(answer: Clusters, cluster: int) -> float:
-    """Of the rows of a cluster; NaN if it has none."""
-    own = answer.probability[answer.labels == cluster]
-    return float(np.mean(own)) if len(own) else math.nan
-
-
 def largest(values: np.ndarray, table: Prepared) -> list[tuple[str, float]]:
     """The columns with the largest magnitudes, and their values."""
     order = np.argsort(-np.abs(values), kind="stable")[:NAMED]
     return [(table.columns[i], float(values[i])) for i in order]
-
-
-def explanations(table: Prepared, answer: Outliers, top: int) -> list[dict[str, Any]]:
-    """All that is known about the strangest rows.
-
-    Args:
-        table: as it was analysed.
-        answer: the distances.
-        top: rows.
-
-    Returns:
-        A dictionary for each, the strangest first.
-    """
-    found, told = [], answer.explanation
-    for row in answer.order[:top].tolist():
-        by_share = np.argsort(-told.feature_share[row], kind="stable").tolist()
-        found.append(
-            {
-                "row": row + 1,
-                **({"id": table.row_name(row)} if table.row_names else {}),
-                "score": float(answer.distance[row]),
-                "is_outlier": bool(answer.is_outlier[row]),
-                "reason": told.sentence(row),
-                "features": [
-                    {
-                        "column": table.columns[i],
-                        "value": float(table.raw[row, i]),
-                        "reconstruction": float(
-                            table.raw[row, i] - told.residual[row, i]
-                        ),
-                        "share": float(told.feature_share[row, i]),
-                    }
-                    for i in by_share
-                ],
-                "component_scores": told.component_score[row].tolist(),
-            }
-        )
-    return finite(found)
 
 
 def parameters_of(command: Any) -> dict[str, Any]:

@@ -12,18 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from spectral_tf.apps.analysis.commands import Pca, Shown
+from spectral_tf.apps.analysis.commands import Shown
 from spectral_tf.apps.analysis.document import document, parameters_of
-from spectral_tf.apps.analysis.fit import Components, components_of
 from spectral_tf.apps.analysis.folders import results_folder
+from spectral_tf.apps.analysis.pca import (
+    Components,
+    Pca,
+    component_lines,
+    components_of,
+    write_components,
+)
 from spectral_tf.apps.analysis.prepare import Prepared
 from spectral_tf.apps.analysis.results import (
     check_folder,
     new_folder,
-    write_component_table,
+    write_certificate,
     write_summary,
 )
-from spectral_tf.apps.analysis.text import component_text
 from spectral_tf.config import DataError, require
 from spectral_tf.config.wording import counted
 from spectral_tf.estimators import column_scales
@@ -184,21 +189,22 @@ def run_on_cluster(command: Pca) -> Shown:
     """
     check(command)
     path = Path(command.file)
-    with results_folder(command.out, "pca") as folder:
+    with results_folder(command.out, command.name) as folder:
         check_folder(folder, [path], force=command.force)
         parts = Parts.of(path, command.columns)
         with connected(command.cluster or ""):
             table, answer, count = analysed(command, parts)
         parameters = parameters_of(command) | {"out": str(folder)}
-        summary = document("pca", table, answer, parameters) | {"rows": count}
+        summary = document(command, table, answer, parameters) | {"rows": count}
         with new_folder(folder, [path], force=command.force) as draft:
-            write_component_table(draft, table, answer)
+            write_components(draft, table, answer)
+            write_certificate(draft, answer)
             files = write_summary(draft, summary)
     lines = [
         f"{command.file}: {counted(count, 'row')} in "
         f"{counted(len(parts.groups), 'part')}, "
         f"{counted(len(table.columns), 'column')}, summed up at {command.cluster}.",
-        *component_text(table, answer),
+        *component_lines(table, answer),
         f"Results in {folder}: {', '.join(files)}",
     ]
     return Shown(summary, "\n".join(lines) + "\n")

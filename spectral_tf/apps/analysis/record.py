@@ -10,13 +10,13 @@ import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
+from spectral_tf.apps.analysis.answer import Answer
 from spectral_tf.apps.analysis.document import finite, package_versions
-from spectral_tf.apps.analysis.fit import Answer, Clusters, Components, Outliers
 from spectral_tf.apps.analysis.prepare import Prepared
 from spectral_tf.apps.audit import Receipt, append_entry, new_id, start_log
 from spectral_tf.config import DataError, ReadOptions
@@ -30,10 +30,11 @@ from spectral_tf.tables.load import AS_FOUND, load_columns
 from spectral_tf.weights import load_pretrained, pretrained_names
 from spectral_tf.weights.store import shipped_folder
 
+if TYPE_CHECKING:
+    from spectral_tf.apps.analysis.commands import Analysis
+
 LOG = "audit.jsonl"
 """The log in a folder of results; `audit.head` lies beside it."""
-TOP = 3
-"""Features, and components, that an alarm names."""
 
 
 def read_source(
@@ -74,7 +75,7 @@ def _state(path: Path) -> tuple[int, int, int]:
 
 
 def entry_of(
-    command: str,
+    command: "Analysis",
     parameters: Mapping[str, Any],
     source: Mapping[str, Any],
     table: Prepared,
@@ -83,7 +84,7 @@ def entry_of(
     """The body of an entry of the audit log.
 
     Args:
-        command: pca, cluster or detect.
+        command: the analysis.
         parameters: of `parameters_of`.
         source: of `read_source`.
         table: as it was analysed.
@@ -96,7 +97,7 @@ def entry_of(
     return finite(
         {
             "kind": "analysis",
-            "command": {"name": command, "arguments": dict(parameters)},
+            "command": {"name": command.name, "arguments": dict(parameters)},
             "seed": parameters["seed"],
             "input": dict(source),
             "schema": {
@@ -121,7 +122,7 @@ def entry_of(
             },
             "versions": package_versions(),
             "device": device_document(),
-            "decision": _DECISIONS[type(answer)](table, answer),
+            "decision": command.decision(table, answer),
         }
     )
 
@@ -158,9 +159,8 @@ def _engine(answer: Answer, weights: str | None, table: Prepared) -> dict[str, A
     """Who proposed, with a sha256 of each network's parameters."""
     kept = len(answer.certificate.entries)
     digests = engine_digests(answer.engine, kept, table.x.shape, weights)
-    if isinstance(answer, Clusters) and answer.network is not None:
-        network = load_pretrained(answer.network)
-        digests[answer.network] = parameters_digest(network.params)
+    for name in answer.networks:
+        digests[name] = parameters_digest(load_pretrained(name).params)
     path = None if weights is None else str(Path(weights).expanduser().resolve())
     about = {"name": answer.engine, "reason": answer.reason}
     return {**about, "sha256": digests, "weights": path}
@@ -260,58 +260,3 @@ def device_document() -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
     }
-
-
-def _component_decision(table: Prepared, answer: Any) -> dict[str, Any]:
-    del table
-    return {
-        "eigenvalues": answer.eigenvalues.tolist(),
-        "shares": answer.shares.tolist(),
-    }
-
-
-def _cluster_decision(table: Prepared, answer: Any) -> dict[str, Any]:
-    del table
-    labels = np.ascontiguousarray(answer.labels, "<i8")
-    return {
-        "sizes": answer.sizes.tolist(),
-        "labels_sha256": hashlib.sha256(labels.tobytes()).hexdigest(),
-    }
-
-
-def _outlier_decision(table: Prepared, answer: Any) -> dict[str, Any]:
-    """The alarms, by falling score; shares are of squares, and sum to 1 over all."""
-    told = answer.explanation
-    alarms = []
-    for row in answer.order[answer.is_outlier[answer.order]].tolist():
-        squares = told.component_score[row] ** 2
-        total = float(np.sum(squares))
-        alarms.append(
-            {
-                "row": row + 1,
-                "score": float(answer.distance[row]),
-                "features": [
-                    {"column": table.columns[place], "share": share}
-                    for place, share in _top(told.feature_share[row])
-                ],
-                "components": [
-                    {"component": place + 1, "share": share}
-                    for place, share in _top(squares / total if total > 0 else squares)
-                ],
-            }
-        )
-    return {"threshold": answer.threshold, "alarms": alarms}
-
-
-def _top(shares: np.ndarray) -> list[tuple[int, float]]:
-    """The largest shares, with their places."""
-    order = np.argsort(-shares, kind="stable")[:TOP].tolist()
-    return [(place, float(shares[place])) for place in order]
-
-
-_DECISIONS = {
-    Components: _component_decision,
-    Clusters: _cluster_decision,
-    Outliers: _outlier_decision,
-}
-"""Kind of answer -> what was decided."""

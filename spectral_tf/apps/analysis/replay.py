@@ -1,13 +1,14 @@
 """A decision of the audit log made again: the same data, the same arguments."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from spectral_tf.apps.analysis.commands import Analysis, Cluster, Detect, Pca
+from spectral_tf.apps.analysis.checks import Check
+from spectral_tf.apps.analysis.commands import Analysis
 from spectral_tf.apps.analysis.document import parameters_of
+from spectral_tf.apps.analysis.kinds import KINDS
 from spectral_tf.apps.analysis.record import (
     entry_of,
     power_method_digest,
@@ -18,26 +19,6 @@ from spectral_tf.apps.audit import AuditError
 from spectral_tf.config import ReadOptions, require
 from spectral_tf.config.wording import counted
 from spectral_tf.tables.columns import listed
-
-COMMANDS: dict[str, type[Analysis]] = {"pca": Pca, "cluster": Cluster, "detect": Detect}
-MEANT: Mapping[str, Mapping[str, Any]] = {"detect": {"judge": "residual"}}
-"""What an entry without the argument meant: older than a choice or its default."""
-TOLERANCE = 1e-6
-"""Numbers are the same if they differ by less than this, relative to the larger."""
-
-
-class Check(NamedTuple):
-    """One comparison of the log with the second run.
-
-    Attributes:
-        name: of what was compared.
-        is_same: whether it is.
-        what: in words.
-    """
-
-    name: str
-    is_same: bool
-    what: str
 
 
 def replay(
@@ -62,8 +43,7 @@ def replay(
     command.check()
     read, source = read_source(command.file, command.reading)
     table, answer = command.analysed(read)
-    name = entry["command"]["name"]
-    again = entry_of(name, parameters_of(command), source, table, answer)
+    again = entry_of(command, parameters_of(command), source, table, answer)
     return compared(entry, again), again
 
 
@@ -83,9 +63,9 @@ def compared(entry: Mapping[str, Any], again: Mapping[str, Any]) -> list[Check]:
     try:
         old, new = entry["decision"], again["decision"]
         checks = [_input(entry, again), *_setting(entry, again)]
-        for mark, compare in _DECISIONS.items():
-            if mark in new:
-                checks += compare(old, new)
+        # A study decides what several kinds do.
+        for kind in (known.load() for known in KINDS.values()):
+            checks += kind.compared(old, new) if kind.decides in new else []
         return checks
     except (KeyError, TypeError) as error:
         raise AuditError(
@@ -109,21 +89,22 @@ def command_of(entry: Mapping[str, Any], data: Path | None) -> Analysis:
     """
     recorded = entry.get("command")
     recorded = recorded if isinstance(recorded, dict) else {}
-    kind, arguments = COMMANDS.get(recorded.get("name", "")), recorded.get("arguments")
-    if kind is None or not isinstance(arguments, dict):
+    known, arguments = KINDS.get(recorded.get("name", "")), recorded.get("arguments")
+    if known is None or not isinstance(arguments, dict):
         raise AuditError(
             f"entry {entry.get('id')} is of no command that can be run again; these "
-            f"can: {', '.join(COMMANDS)}."
+            f"can: {', '.join(KINDS)}."
         )
-    known = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(arguments.keys() - known)
+    kind: type[Analysis] = known.load()
+    names = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(arguments.keys() - names)
     require(
         not unknown,
         f"entry {entry.get('id')} has arguments that this version does not know: "
         f"{', '.join(unknown)}; use the version that it names.",
     )
     arguments = {name: arguments[name] for name in arguments.keys() - {"out"}}
-    values = {**MEANT.get(recorded.get("name", ""), {}), **arguments}
+    values = {**kind.meant, **arguments}
     values = {**values, "columns": tuple(arguments.get("columns", ()))}
     path, weights = entry["input"]["path"], entry["engine"]["weights"]
     if weights is None:  # the shipped one, which may have another name by now
@@ -179,78 +160,3 @@ def _said(value: Any) -> str:
 
 def _both(was: Any, now: Any) -> str:
     return f"now {_said(now)}; the log has {_said(was)}"
-
-
-def _near(one: Any, other: Any) -> bool:
-    return math.isclose(one, other, rel_tol=TOLERANCE)
-
-
-def _number(name: str, was: float, now: float) -> Check:
-    if _near(was, now):
-        return Check(name, True, f"{now:.6g}")
-    return Check(name, False, f"now {now!r}; the log has {was!r}")
-
-
-def _numbers(name: str, was: Mapping[Any, float], now: Mapping[Any, float]) -> Check:
-    """Numbers by name; those in one of them only are another check's."""
-    both = [key for key in was if key in now]
-    off = [key for key in both if not _near(was[key], now[key])]
-    if not off:
-        return Check(name, True, f"{len(both):,} to {TOLERANCE:g} relative")
-    told = listed([f"{k}: now {now[k]!r}, the log has {was[k]!r}" for k in off], 5)
-    return Check(name, False, f"{len(off):,} of {len(both):,} differ: {told}")
-
-
-def _detect(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Check]:
-    was, now = ({a["row"]: a for a in one["alarms"]} for one in (old, new))
-    gone, more = (
-        [str(r) for r in a if r not in b] for a, b in ((was, now), (now, was))
-    )
-    said = [f"no longer: row {listed(gone)}"] if gone else []
-    said += [f"new: row {listed(more)}"] if more else []
-    off = [str(row) for row in was if row in now and not _alike(was[row], now[row])]
-    same = "the features and components of each alarm, with their shares"
-    scores = [
-        {f"row {row}": a["score"] for row, a in one.items()} for one in (was, now)
-    ]
-    return [
-        _number("threshold", old["threshold"], new["threshold"]),
-        Check("alarms", not said, "; ".join(said) or f"{len(was):,}, the same rows"),
-        _numbers("scores", *scores),
-        Check("reasons", not off, f"row {listed(off)} differ" if off else same),
-    ]
-
-
-def _alike(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether an alarm has the same contributors, in any order where they tie."""
-    for part, key in (("features", "column"), ("components", "component")):
-        one, other = ({c[key]: c["share"] for c in a[part]} for a in (was, now))
-        if one.keys() != other.keys():
-            return False
-        if any(abs(one[name] - other[name]) > TOLERANCE for name in one):
-            return False
-    return True
-
-
-def _cluster(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Check]:
-    sizes, labels = (
-        [one[name] for one in (old, new)] for name in ("sizes", "labels_sha256")
-    )
-    checks = []
-    for name, (was, now) in (("sizes", sizes), ("labels", labels)):
-        what = str(now) if was == now else f"now {now}; the log has {was}"
-        checks.append(Check(name, was == now, what))
-    return checks
-
-
-def _pca(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Check]:
-    was, now = old["eigenvalues"], new["eigenvalues"]
-    if len(was) != len(now):
-        what = f"now {len(now)}; the log has {len(was)}"
-        return [Check("eigenvalues", False, what)]
-    named = [{f"pc{i}": v for i, v in enumerate(one, 1)} for one in (was, now)]
-    return [_numbers("eigenvalues", *named)]
-
-
-_DECISIONS = {"eigenvalues": _pca, "sizes": _cluster, "alarms": _detect}
-"""What a decision has -> its comparisons."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from spectral_tf.apps.analysis.audit_commands import verdict_line
 from spectral_tf.apps.analysis.record import LOG
 from spectral_tf.apps.audit import AuditError, verify_log
-from spectral_tf.apps.report.page.parts import Notice, Page, Section, Text
+from spectral_tf.apps.report.page.parts import Notice, Page, Section
+from spectral_tf.apps.studies.words import say
 
 
 def with_audit_status(page: Page, run_dir: Path) -> tuple[Page, str]:
@@ -24,11 +25,8 @@ def with_audit_status(page: Page, run_dir: Path) -> tuple[Page, str]:
         status, is_intact = verdict_line(verdict), verdict.is_intact
     except AuditError as error:
         status, is_intact = f"{LOG} cannot be verified: {error}", False
-    said = Text(
-        f"Checked when this report was made: {status}.",
-        f"レポート作成時の検証結果: {status}",
-    )
+    said = say("record.checked", status=status)
     part = said if is_intact else Notice(said)
-    title = Text("Audit log's status", "監査ログの状態")
+    title = say("record.status")
     section = Section("audit-status", title, (part,))
     return dataclasses.replace(page, sections=(*page.sections, section)), status

@@ -15,6 +15,7 @@ import tyro
 from spectral_tf.apps.analysis.commands import Shown
 from spectral_tf.apps.studies.shipping.config import SMOKE, ShippingConfig
 from spectral_tf.apps.studies.stock.config import StockConfig
+from spectral_tf.apps.studies.words import say
 from spectral_tf.config import DataError, require
 from spectral_tf.config.wording import json_text
 
@@ -370,16 +371,9 @@ def page_of(document: Mapping[str, Any]) -> "Page":
 
 def _said_to_be_quick(page: "Page") -> "Page":
     """The page with a notice before everything else."""
-    from spectral_tf.apps.report.page.parts import Notice, Text
+    from spectral_tf.apps.report.page.parts import Notice
 
-    notice = Notice(
-        Text(
-            "Made with --quick: little of the work was done, and intervals are wide. "
-            "Run the command without it before you decide anything.",
-            "--quick で作成したため計算を大幅に省いており、区間は広くなっています。"
-            "判断の前に --quick なしで実行してください。",
-        )
-    )
+    notice = Notice(say("record.quick"))
     first, *others = page.sections
     first = dataclasses.replace(first, parts=(notice, *first.parts))
     return dataclasses.replace(page, sections=(first, *others))

@@ -3,46 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spectral_tf.apps.report.page.parts import Text, Words
+from spectral_tf.apps.report.page.parts import Words
+from spectral_tf.apps.report.page.sentences import Sentences
 from spectral_tf.config.wording import percent as share_text
 
+say = Sentences("spectral_tf.apps.studies")
+"""Every sentence of the studies, by its key in `en.toml` and `ja.toml`."""
 NONE = "–"
 DELIVERIES = ("delivery", "deliveries")
 """One and several, for `counted`."""
 
-METHODS: Mapping[str, Text] = {
-    "constructed": Text("spectral, constructed weights", "スペクトル(構成重み)"),
-    "pre-trained": Text("spectral, pre-trained", "スペクトル(事前学習)"),
-    "fine-tuned": Text("spectral, fine-tuned", "スペクトル(追加学習)"),
-    "augmented": Text(
-        "spectral, fine-tuned, augmented", "スペクトル(追加学習+データ拡張)"
-    ),
-    "PCA (PyOD's formula)": Text("PCA (PyOD's formula)", "PCA(PyODの計算式)"),
-    "Mahalanobis (NumPy)": Text("Mahalanobis (NumPy)", "マハラノビス距離(NumPy)"),
-    "IsolationForest": Text("IsolationForest", "IsolationForest"),
-    "seasonal z-score": Text("seasonal z-score", "季節調整済みzスコア"),
-    "largest window": Text("largest window", "最大の窓"),
-    "largest column": Text("largest column", "最大の列"),
-    "spectral, combined": Text("spectral, combined score", "スペクトル(複合スコア)"),
-    "spectral, residual": Text("spectral, residual alone", "スペクトル(残差のみ)"),
-    "robust": Text("spectral, robust", "スペクトル(頑健)"),
-    "plain": Text("spectral, not robust", "スペクトル(頑健化なし)"),
-}
-
-FAULTS: Mapping[str, Text] = {
-    "stock-out": Text("stock-out", "欠品"),
-    "double booking": Text("double booking", "二重計上"),
-    "unit error": Text("unit error (x10)", "単位誤り(10倍)"),
-    "drift": Text("drift", "緩やかな増加"),
-    "missing days": Text("missing days", "記録漏れ"),
-}
-
-STATUS: Mapping[str, Text] = {
-    "certified": Text("certified", "証明済み"),
-    "probable": Text("probable, not proven", "高確率(未証明)"),
-    "loose": Text("not proven", "未証明"),
-    "replaced": Text("replaced (exact solver)", "厳密解で置換"),
-}
+METHODS = say.table("method")
+"""Methods by the names that documents give them."""
+FAULTS = say.table("fault")
+"""Kinds of injected faults."""
+STATUS = say.table("status")
+"""What is proven of a component, the best first."""
 
 
 def named(name: str) -> Words:

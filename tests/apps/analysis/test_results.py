@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spectral_tf.apps.analysis import results
 from spectral_tf.apps.analysis.results import check_folder, new_folder
+from spectral_tf.apps.report import table_figures
 from spectral_tf.config import ConfigError, DataError
 from tests.apps.analysis.conftest import call
 
@@ -67,7 +67,7 @@ def test_a_failure_in_the_middle_leaves_nothing(error, table, tmp_path, monkeypa
     old = tmp_path / "old"
     assert call("pca", table, *FLAGS, folder=old).code == 0
     before = (old / "summary.json").read_text()
-    monkeypatch.setattr(results, "biplot_figure", fail)
+    monkeypatch.setattr(table_figures, "biplot_figure", fail)
     for folder in (tmp_path / "deep" / "new", old):
         arguments = ["pca", table, *FLAGS, "--force"]
         if isinstance(error, RuntimeError):

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-from spectral_tf.apps.analysis import results
 from spectral_tf.apps.analysis.record import power_method_digest
 from spectral_tf.apps.audit import append_entry, find_entry, start_log, verify_log
 from spectral_tf.apps.cli import main
+from spectral_tf.apps.report import table_figures
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import init_params, save_weights
 from spectral_tf.model.presets import model_preset
@@ -355,7 +355,7 @@ def test_no_results_without_an_entry(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(results, "scree_figure", fail)
+        patch.setattr(table_figures, "scree_figure", fail)
         assert run(*start, log, "--out", tmp_path / "out")[0] == 2
     assert log.read_bytes() == before
     log.write_bytes(before + b"{}\n")

@@ -20,6 +20,7 @@ from spectral_tf.apps.report.page.parts import (
 )
 from spectral_tf.apps.report.page.png_figures import chart_png, heat_png, picture_legend
 from spectral_tf.apps.report.page.prepared import ISO_DATE
+from spectral_tf.apps.report.page.sentences import say
 from spectral_tf.apps.report.page.words import columns_of, written
 
 EMPTY = frozenset({"", "–", "—", "-", "n/a"})
@@ -30,12 +31,12 @@ LONG_TEXT = 20
 UNIT = 4
 """Letters that a number may carry, as in 1e−05 ms."""
 BRACKETS = re.compile(r"(\([^()]*\))")
-MOODS = {"good": Text("Good", "良好"), "bad": Text("Needs attention", "要注意")}
-NOTICE = Text("Please note", "ご注意")
-SAVE = Text("Save picture", "画像を保存")
-RESET = Text("Reset zoom", "拡大を戻す")
-ASIDE = Text("More to the side: scroll →", "横にスクロールできます →")
-BELOW = Text("More rows: scroll ↓", "下にスクロールできます ↓")
+MOODS = {"good": say("page.good"), "bad": say("page.needs_attention")}
+NOTICE = say("page.please_note")
+SAVE = say("page.save_picture")
+RESET = say("page.reset_zoom")
+ASIDE = say("page.aside")
+BELOW = say("page.below")
 
 
 class Writer:

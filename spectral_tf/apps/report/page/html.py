@@ -13,16 +13,14 @@ from typing import Any
 
 from spectral_tf.apps.report.page.blocks import Writer
 from spectral_tf.apps.report.page.checks import check_language, check_page, figures_of
-from spectral_tf.apps.report.page.parts import Chart, Heat, Page, Section, Text
+from spectral_tf.apps.report.page.parts import Chart, Heat, Page, Section
 from spectral_tf.apps.report.page.plotly_figures import chart_figure, heat_figure
+from spectral_tf.apps.report.page.sentences import say
 from spectral_tf.config import ConfigError
 
-CONTENTS = Text("Contents", "目次")
-SKIP = Text("Skip to the contents of the page", "本文へ移動")
-FOOTER = Text(
-    "This page is one file. It loads nothing from the network and sends nothing.",
-    "このページは 1 つのファイルで完結しています。外部との通信は一切行いません。",
-)
+CONTENTS = say("page.contents")
+SKIP = say("page.skip")
+FOOTER = say("page.footer")
 # plotly.js brings the style sheet of its maps and adds it as soon as it runs, unless
 # an element of this id is there. No map is drawn, and the policy would refuse it.
 MAP_STYLE_ID = re.compile(

@@ -21,6 +21,7 @@ from spectral_tf.apps.report.page.pieces import (
     Track,
     value_text,
 )
+from spectral_tf.apps.report.page.sentences import say
 from spectral_tf.apps.report.page.words import (
     columns_of,
     number_text,
@@ -308,7 +309,7 @@ def _values(
     lang: str,
 ) -> list[str]:
     texts = list(map(value_text, y))
-    between = "〜" if lang == "ja" else " to "
+    between = say("page.range").of(lang)
     for index, (start, end) in enumerate(zip(low, high, strict=True)):
         if y[index] is not None and start is not None and end is not None:
             ends = f"{number_text(start)}{between}{number_text(end)}"

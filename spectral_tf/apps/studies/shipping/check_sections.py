@@ -19,8 +19,7 @@ from spectral_tf.apps.studies.shipping.sentences import (
     method_words,
     text,
 )
-from spectral_tf.apps.studies.words import DELIVERIES
-from spectral_tf.config.wording import agreed, counted
+from spectral_tf.apps.studies.words import say
 
 Document = Mapping[str, Any]
 
@@ -46,35 +45,31 @@ def methods_section(document: Document) -> Section:
         for name in names
     )
     table = Table(
-        Text(
-            f"Every method with {counted(document['number']['k'], 'group')} on the "
-            f"same columns: {counted(document['config']['resamples'], 'random part')} "
-            f"of {counted(methods['rows']['resample'], *DELIVERIES)}, judged on "
-            f"{methods['rows']['common']:,} common ones; 95% intervals. A smaller "
-            "Davies-Bouldin index is better.",
-            f"同じ列・{document['number']['k']} グループでの比較。無作為に取り出した "
-            f"{methods['rows']['resample']:,} 件 × {document['config']['resamples']} 回"
-            f"で学習し、共通の {methods['rows']['common']:,} 件で評価しました（95% 信頼"
-            "区間）。Davies-Bouldin 指数は小さいほどよい値です。",
+        say(
+            "shipping.methods.table",
+            k=document["number"]["k"],
+            resamples=document["config"]["resamples"],
+            rows=methods["rows"]["resample"],
+            common=methods["rows"]["common"],
         ),
         (
             figures.METHOD,
             *FIGURES.values(),
-            Text("seconds, one part", "秒（1 回）"),
-            Text("seconds, all deliveries", "秒（全件）"),
+            say("word.seconds_one_part"),
+            say("word.seconds_all_deliveries"),
         ),
         rows,
         strong=(names.index(methods["described"]["method"]),),
     )
     return Section(
         "shipping-methods",
-        Text("The methods compared", "手法の比較"),
+        say("shipping.methods.title"),
         (
             *method_words(document),
             table,
             figures.method_chart(document, "stability"),
             figures.method_chart(document, "silhouette"),
-            Details(Text("How it was compared", "比較の方法"), _how(document)),
+            Details(say("shipping.methods.comparison"), _how(document)),
         ),
     )
 
@@ -87,25 +82,14 @@ def _how(document: Document) -> tuple[Part, ...]:
         (one, *(f"{agreement[one][other]:.2f}" for other in names)) for one in names
     )
     return (
-        Text(
-            "SpectralClustering needs a graph of all pairs of neighbours; it sees at "
-            f"most {graph:,} of the deliveries, and any other follows the majority of "
-            "its five nearest. KMeans has ten starts, the mixtures (also that of "
-            f"{OURS}) {document['config']['num_starts']}; the best is kept. Seconds "
-            "are those of the machine that made this report and change from run to "
-            f"run; those of {OURS} include compiling.",
-            f"SpectralClustering は近傍グラフが必要なため最大 {graph:,} 件で学習し、"
-            "残りは最も近い 5 件の多数決で割り当てています。初期値は KMeans が 10 "
-            f"通り、正規混合（{OURS} を含む）が {document['config']['num_starts']} "
-            "通りで、最良の結果を採用しました。秒数はこのレポートを作成した計算機での"
-            f"値で、実行ごとに変わります。{OURS} はコンパイル時間を含みます。",
+        say(
+            "shipping.methods.how",
+            graph=graph,
+            ours=OURS,
+            num_starts=document["config"]["num_starts"],
         ),
         Table(
-            Text(
-                "Agreement of the methods on all deliveries (adjusted Rand index; 1 = "
-                "the same groups)",
-                "全件での手法どうしの一致度（調整ランド指数、1 = 同じグループ）",
-            ),
+            say("shipping.methods.agreement"),
             (figures.METHOD, *names),
             rows,
         ),
@@ -133,41 +117,27 @@ def strange_section(document: Document) -> Section:
         for one in found["top"]
     )
     table = Table(
-        Text("The deliveries that fit least, the strangest first", "釣り合わない順"),
+        say("shipping.strange.table"),
         (
-            Text("row", "行"),
-            Text("what does not fit", "釣り合わない点"),
-            Text("the other columns", "ほかの列"),
+            say("word.row"),
+            say("word.what_does_not_fit"),
+            say("word.the_other_columns"),
             figures.GROUP,
-            Text("score", "スコア"),
+            say("word.score"),
         ),
         rows,
     )
     return Section(
         "shipping-strange",
-        Text("Strange deliveries", "ほかと釣り合わない配送"),
+        say("shipping.strange.title"),
         (
-            Text(
-                "A delivery is strange if its columns do not go together as they "
-                f"usually do. {counted(found['n_components'], 'component')}, found so "
-                "that strange deliveries do not attract them, reproduce the usual "
-                "ones; the score is the distance that is left, and "
-                f"{counted(found['n_outliers'], *DELIVERIES)} ({found['share']:.1%}) "
-                f"{agreed(found['n_outliers'], 'lies', 'lie')} beyond "
-                f"{found['threshold']:.2f}. What is to be expected of a column follows "
-                "from the other columns of the same delivery. Usually it is off by: "
-                f"{usual.en} (standard deviation). It shows the direction and the size "
-                "of the surprise and is no forecast. Ask of each row: a mistake in "
-                "the record, a special case, or a problem worth solving?",
-                "各列の値の組み合わせが通常と異なる配送を挙げています。通常の配送を "
-                f"{found['n_components']} 個の成分で再現し（異常な配送に"
-                "引きずられない方法で求めています）、再現しきれずに残った距離をスコアと"
-                f"しました。しきい値 {found['threshold']:.2f} を超える配送は "
-                f"{found['n_outliers']:,} 件（{found['share']:.1%}）です。"
-                "「見込まれる値」は同じ配送のほかの列から求めた値です。通常の"
-                f"ずれ（標準偏差）は{usual.ja}です。ずれの向きと大きさの目安であり、"
-                "予測ではありません。各行について、記録の誤りか、特別な事情か、"
-                "解決すべき問題かを確認してください。",
+            say(
+                "shipping.strange.lead",
+                n_components=found["n_components"],
+                n_outliers=found["n_outliers"],
+                share=found["share"],
+                threshold=found["threshold"],
+                usual=usual,
             ),
             table,
         ),
@@ -183,9 +153,12 @@ def _usual_errors(document: Document) -> Text:
         for name, error in document["strange"]["errors"].items()
         if name in named
     ]
-    return Text(
-        ", ".join(f"{short.en} {error.en}" for short, error in pairs),
-        "、".join(f"{short.ja} {error.ja}" for short, error in pairs),
+    return say.joined(
+        "list.items",
+        [
+            say("shipping.strange.pair", short=short, shown=error)
+            for short, error in pairs
+        ],
     )
 
 
@@ -213,23 +186,20 @@ def certificate_section(document: Document) -> Section:
         )
     )
     table = Table(
-        Text(
-            f"The components that {OURS} used (engine: {certificate['engine']})",
-            f"{OURS} が使った成分（計算方法：{certificate['engine']}）",
-        ),
+        say("shipping.certificate.table", ours=OURS, engine=certificate["engine"]),
         (
-            Text("component", "成分"),
-            Text("status", "状態"),
-            Text("eigenvalue", "固有値"),
-            Text("error at most", "誤差の上限"),
-            Text("angle at most (rad)", "角度の上限（rad）"),
-            Text("share of the variance", "分散に占める割合"),
+            say("shipping.certificate.component"),
+            say("word.status"),
+            say("word.eigenvalue"),
+            say("word.error_at_most"),
+            say("word.angle_at_most"),
+            say("shipping.certificate.share_of_the_variance"),
         ),
         rows,
     )
     return Section(
         "shipping-certificate",
-        Text("What is proven", "証明されていること"),
+        say("shipping.certificate.title"),
         (figures.scree_chart(document), table),
     )
 

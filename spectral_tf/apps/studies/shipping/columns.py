@@ -7,7 +7,7 @@ import numpy as np
 
 from spectral_tf.apps.report.page.parts import Text
 from spectral_tf.apps.studies.packages import imported
-from spectral_tf.config.wording import agreed, counted
+from spectral_tf.apps.studies.words import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,10 +62,7 @@ def sorted_out(frame: "pd.DataFrame", most_missing: float) -> Kept:
 
 def left_out(name: str, reason: Text) -> Text:
     """The note on a column that is not used."""
-    return Text(
-        f"Left out column {name!r}: {reason.en}.",
-        f"列「{name}」は使いません：{reason.ja}。",
-    )
+    return say("shipping.columns.left_out", name=name, reason=reason)
 
 
 def _numbers(name: str, column: Any, notes: list[Text]) -> np.ndarray | None:
@@ -86,13 +83,7 @@ def _numbers(name: str, column: Any, notes: list[Text]) -> np.ndarray | None:
     if bad.any():
         count, example = int(bad.sum()), str(column[bad].iloc[0])
         notes.append(
-            Text(
-                f"{counted(count, 'cell')} of column {name!r} "
-                f"{agreed(count, 'is no number', 'are not numbers')} (for example "
-                f"{example!r}), taken as missing.",
-                f"列「{name}」の {count} 個のセルは数値でない（例：「{example}」"
-                "）ため、欠損として扱いました。",
-            )
+            say("shipping.columns.not_numbers", count=count, name=name, example=example)
         )
     return values
 
@@ -106,14 +97,9 @@ def _keep_texts(name: str, column: Any, kept: Kept) -> None:
         kept.texts[name] = values
         return
     if levels < 2:
-        reason = Text("it has one value only", "値が 1 種類しかありません")
+        reason = say("shipping.columns.one_value")
     else:
-        reason = Text(
-            f"it has {levels:,} different texts or dates; derive numbers from it, such "
-            "as an hour or a duration",
-            f"文字または日付が {levels:,} 種類あります。時刻や所要時間などの数値に"
-            "変換すると使えます",
-        )
+        reason = say("shipping.columns.many_texts", levels=levels)
     kept.notes.append(left_out(name, reason))
 
 
@@ -124,18 +110,13 @@ def _reason_to_leave(
     missing = float(np.mean(np.isnan(numbers)))
     present = numbers[~np.isnan(numbers)]
     if missing > most_missing:
-        return Text(
-            f"{missing:.0%} of its cells are missing", f"{missing:.0%} が欠損しています"
-        )
+        return say("shipping.columns.missing", missing=missing)
     if np.all(present == present[0]):
-        return Text("it has one value only", "値が 1 種類しかありません")
+        return say("shipping.columns.one_value")
     with np.errstate(invalid="ignore"):  # infinite ones are refused later
         steps = np.diff(present)
     if len(present) > 2 and np.all(steps == 1):
-        return Text("it numbers the rows", "行番号です")
+        return say("shipping.columns.row_numbers")
     if IDENTIFIER.search(name) and len(np.unique(present)) == len(present):
-        return Text(
-            "it looks like an identifier: another number in every row",
-            "行ごとに異なる番号で、識別子とみられます",
-        )
+        return say("shipping.columns.identifier")
     return None

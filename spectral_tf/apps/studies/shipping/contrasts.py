@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from spectral_tf.apps.report.page.parts import Text
+from spectral_tf.apps.report.page.parts import Text, Words
 from spectral_tf.apps.studies.intervals import Estimate
 from spectral_tf.apps.studies.shipping.features import Feature, Features
-from spectral_tf.apps.studies.words import DELIVERIES
-from spectral_tf.config.wording import counted
+from spectral_tf.apps.studies.words import say
 
 TOP = 3
 """Features that describe a group."""
@@ -27,15 +26,8 @@ MOST_LEVELS = 3
 """Labels that a phrase names."""
 ONLY = 0.995
 """Share of a group from which the others are not worth a word."""
-WEEK = {
-    "Mon": "月",
-    "Tue": "火",
-    "Wed": "水",
-    "Thu": "木",
-    "Fri": "金",
-    "Sat": "土",
-    "Sun": "日",
-}
+WEEK = say.table("day")
+"""Days, as labels have them, in the order of a week."""
 
 
 def groups_of(
@@ -120,15 +112,15 @@ def _name(about: Sequence[Feature], group: Mapping[str, Any]) -> dict[str, str]:
     for name, levels in group["levels"].items():
         top = [] if name in told else _raised(levels)
         if top and _gained(levels, top) >= DEFINING:
-            listed = "/".join(WEEK.get(one, one) for one in top)
-            chosen.append(Text("/".join(top), listed))
+            chosen.append(say.joined("list.slash", [day_text(one) for one in top]))
     if not chosen:
-        mild = word(order[0])
-        return {"en": f"near the average, {mild.en}", "ja": f"平均的（{mild.ja}）"}
-    return {
-        "en": ", ".join(one.en for one in chosen),
-        "ja": "・".join(one.ja for one in chosen),
-    }
+        return _plain(say("shipping.groups.average", mild=word(order[0])))
+    return _plain(say.joined("list.words", chosen))
+
+
+def day_text(label: str) -> Words:
+    """The name of a day; any other label as it is."""
+    return WEEK.get(label, label)
 
 
 def _tell_apart(groups: list[dict[str, Any]]) -> None:
@@ -182,34 +174,49 @@ def _level_phrase(
         return None
     own = sum(levels[value]["group"] for value in top)
     whole = sum(levels[value]["all"] for value in top)
-    en = ", ".join(top[:-1]) + (" or " if len(top) > 1 else "") + top[-1]
-    ja = "・".join(WEEK.get(value, value) for value in top)
-    en, ja = _frequency(own, en, ja, "" if name else "on ")
-    en, ja = f"{name}: {en}" if name else en, f"{name or '曜日'}は{ja}"
-    return Text(
-        f"{en} ({own:.0%}; all: {whole:.0%})", f"{ja}（{own:.0%}、全体 {whole:.0%}）"
+    levels_said = _either([day_text(value) for value in top])
+    if name:
+        frequency = _frequency(own, levels_said)
+        return say(
+            "shipping.groups.by_label",
+            name=name,
+            frequency=frequency,
+            own=own,
+            whole=whole,
+        )
+    frequency = _frequency(own, say("shipping.groups.on_days", levels=levels_said))
+    return say("shipping.groups.by_day", frequency=frequency, own=own, whole=whole)
+
+
+def _either(parts: Sequence[Words]) -> Text:
+    """`Mon, Tue or Wed`."""
+    *first, last = parts
+    return say.joined(
+        "list.or", [say.joined("list.words", first)] * bool(first) + [last]
     )
 
 
-def _frequency(share: float, en: str, ja: str, on: str) -> tuple[str, str]:
+def _frequency(share: float, levels: Text) -> Text:
     """How much of a group has these values."""
     if share >= ONLY:
-        return f"only {on}{en}", f"{ja}のみ"
+        return say("shipping.groups.only", levels=levels)
     if share > 0.5:
-        return f"mostly {on}{en}", f"主に{ja}"
-    return f"more often {on}{en}", f"{ja}が比較的多い"
+        return say("shipping.groups.mostly", levels=levels)
+    return say("shipping.groups.more_often", levels=levels)
 
 
 def _words(group: Mapping[str, Any]) -> dict[str, str]:
     """The sentence about a group."""
-    phrases, rows, share = group["phrases"], group["rows"], group["share"]
-    en = "; ".join(phrase["en"] for phrase in phrases)
-    ja = "、".join(phrase["ja"] for phrase in phrases)
-    number = group["group"]
-    return {
-        "en": f"Group {number}, “{group['name']['en']}”: "
-        f"{counted(rows, *DELIVERIES)} ({share:.0%}); "
-        f"{en or 'no column is far from the mean of all'}.",
-        "ja": f"グループ {number}「{group['name']['ja']}」：{rows:,} "
-        f"件（{share:.0%}）。{ja or '全体の平均から大きく離れた列はありません'}。",
-    }
+    phrases = [Text(**phrase) for phrase in group["phrases"]]
+    return _plain(
+        say(
+            "shipping.groups.sentence",
+            group=group["group"],
+            name=Text(**group["name"]),
+            rows=group["rows"],
+            share=group["share"],
+            phrases=say.joined("list.sentences", phrases)
+            if phrases
+            else say("shipping.groups.no_column"),
+        )
+    )

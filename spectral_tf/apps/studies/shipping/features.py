@@ -7,7 +7,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from spectral_tf.apps.report.page.parts import Text
+from spectral_tf.apps.report.page.sentences import filled
 from spectral_tf.apps.studies.shipping.data import Deliveries
+from spectral_tf.apps.studies.words import say
 from spectral_tf.config import DataError
 from spectral_tf.config.wording import counted
 
@@ -19,9 +21,8 @@ LEAST_FEATURES = 2
 MOST_DIGITS = 6
 LARGE = 1e12
 """Numbers with more decimals, or beyond, are written with an exponent."""
-DIFFERENT = Text("number of different items", "異なる品目の数")
-NO_UNIT = Text("", "")
-PACE = Text("time per unit of distance", "距離あたりの時間")
+DIFFERENT = say("shipping.features.different")
+PACE = say("shipping.features.pace")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Feature:
         short: the same in a word or two.
         why: why it is there.
         high, low: a group that has more, or less, of it; a word or two.
-        phrase: half a sentence with `{value}` and `{all}`.
+        phrase: half a sentence with places for `value`, `all` and `name`.
         unit: behind a value.
         digits: decimals of a mean.
         is_count: single values are whole numbers.
@@ -49,7 +50,7 @@ class Feature:
     high: Text
     low: Text
     phrase: Text
-    unit: Text = NO_UNIT
+    unit: Text
     digits: int = 1
     is_count: bool = False
     style: Literal["number", "clock"] = "number"
@@ -71,7 +72,7 @@ class Feature:
         """The distance of two values, with its unit."""
         text = _rounded(abs(one - other), self.digits)
         if self.style == "clock":
-            return Text(f"{text} hours", f"{text} 時間")
+            return say("shipping.features.hours", text=text)
         return self._with_unit(text)
 
     def _with_unit(self, text: str) -> Text:
@@ -84,7 +85,7 @@ class Feature:
     def said(self, value: float, whole: float) -> Text:
         """What a mean of a group is, beside that of all."""
         known = {"value": self.plain(value), "all": self.plain(whole)}
-        return Text(self.phrase.en.format(**known), self.phrase.ja.format(**known))
+        return filled(self.phrase, name=self.name, **known)
 
     def document(self) -> dict[str, Any]:
         """JSON-ready: what a report says of the column."""
@@ -132,87 +133,24 @@ class Features(NamedTuple):
         return self.raw.std(axis=0)
 
 
-TIME = Feature(
-    "time_to_delivery",
-    Text("minutes from order to delivery", "注文から配達までの時間"),
-    Text("delivery time", "配達時間"),
-    Text(
-        "what the customer feels, and the result of all the rest",
-        "顧客が実感する品質であり、ほかの条件がすべて表れる結果だからです",
-    ),
-    Text("slow", "所要時間が長い"),
-    Text("fast", "所要時間が短い"),
-    Text(
-        "{value} min from order to delivery (all: {all})",
-        "配達時間は平均 {value} 分（全体 {all} 分）",
-    ),
-    Text("min", "分"),
-)
-HOUR = Feature(
-    "hour",
-    Text("time of day of the order", "注文時刻"),
-    Text("time of the order", "注文時刻"),
-    Text(
-        "kitchen and roads are fuller at some hours",
-        "厨房や道路の混み具合は時間帯で変わるからです",
-    ),
-    Text("late in the day", "遅い時間帯"),
-    Text("early in the day", "早い時間帯"),
-    Text(
-        "ordered at {value} on average (all: {all})",
-        "注文時刻は平均 {value}（全体 {all}）",
-    ),
-    style="clock",
-)
-DISTANCE = Feature(
-    "distance",
-    Text("distance to the customer", "配達先までの距離"),
-    Text("distance", "距離"),
-    Text(
-        "a longer way takes longer; its unit is that of the source",
-        "遠いほど時間がかかるからです（単位は元データのまま）",
-    ),
-    Text("far", "遠距離"),
-    Text("near", "近距離"),
-    Text("distance {value} (all: {all})", "距離は平均 {value}（全体 {all}）"),
-)
-ITEMS = Feature(
-    "items",
-    Text("items in the order", "注文の品数"),
-    Text("number of items", "品数"),
-    Text(
-        "a large order takes longer to make", "品数が多いと準備に時間がかかるからです"
-    ),
-    Text("large orders", "品数が多い"),
-    Text("small orders", "品数が少ない"),
-    Text(
-        "{value} items on average (all: {all})",
-        "品数は平均 {value} 点（全体 {all} 点）",
-    ),
-    Text("", "点"),
-    is_count=True,
-)
-DAY_LOAD = Feature(
-    "day_load",
-    Text(
-        "how busy the day of the week is: its share of all orders",
-        "曜日の忙しさ（全注文に占めるその曜日の割合）",
-    ),
-    Text("busyness of the day", "曜日の忙しさ"),
-    Text(
-        "busy days of the week are slower; as a number it has an order, which the "
-        "names of the days have not",
-        "忙しい曜日ほど遅れやすいからです。曜日名には大小がないため、割合に直しました",
-    ),
-    Text("busy days of the week", "忙しい曜日"),
-    Text("quiet days of the week", "空いている曜日"),
-    Text(
-        "on days of the week that take {value}% of all orders on average (all: {all}%)",
-        "全注文の平均 {value}% が集まる曜日（全体 {all}%）",
-    ),
-    Text("%", "%"),
-    levels_of=DAY,
-)
+TEXTS = ("label", "short", "why", "high", "low", "phrase", "unit")
+"""Fields of a feature that are texts, each a key of its table."""
+
+
+def _feature(table: str, name: str, **options: Any) -> Feature:
+    """A feature with the texts of a table."""
+    known = say.table("shipping.feature")
+    texts = {field: known[f"{table}.{field}"] for field in TEXTS}
+    # The phrase waits for its values.
+    texts |= {f: filled(texts[f], name=name) for f in TEXTS if f != "phrase"}
+    return Feature(name, **texts, **options)
+
+
+TIME = _feature("time", "time_to_delivery")
+HOUR = _feature("hour", "hour", style="clock")
+DISTANCE = _feature("distance", "distance")
+ITEMS = _feature("items", "items", is_count=True)
+DAY_LOAD = _feature("day_load", "day_load", levels_of=DAY)
 
 
 def features_of(deliveries: Deliveries) -> Features:
@@ -263,12 +201,12 @@ def _known(deliveries: Deliveries) -> _Pairs:
         items = counts.sum(axis=1)
         pairs.append((ITEMS, items))
         different = (counts > 0).sum(axis=1)
-        left_out += _alike(DIFFERENT, Text("number of items", "品数"), items, different)
+        left_out += _alike(DIFFERENT, ITEMS.short, items, different)
     days, place = np.unique(deliveries.texts[DAY], return_inverse=True)
     share = np.bincount(place, minlength=len(days)) / len(place)
     pairs.append((DAY_LOAD, 100 * share[place]))
     if np.all(distance > 0):
-        left_out += _alike(PACE, Text("distance", "距離"), distance, time / distance)
+        left_out += _alike(PACE, DISTANCE.short, distance, time / distance)
     left_out += _not_used(deliveries, {*DELIVERY_COLUMNS}, is_item)
     return pairs, left_out
 
@@ -279,12 +217,8 @@ def _alike(what: Text, like: Text, kept: np.ndarray, other: np.ndarray) -> list[
         return []
     correlation = float(np.corrcoef(kept, other)[0, 1])
     return [
-        Text(
-            f"The {what.en} is left out: it follows from columns that are there "
-            f"already (its correlation with the {like.en} is {correlation:.2f}) and "
-            "would count them twice.",
-            f"「{what.ja}」は使いません。すでにある列から求まり（{like.ja}との相関 "
-            f"{correlation:.2f}）、同じ情報を二重に数えることになるためです。",
+        say(
+            "shipping.features.redundant", what=what, like=like, correlation=correlation
         )
     ]
 
@@ -297,15 +231,7 @@ def _not_used(
         for name, item in zip(deliveries.columns, is_item, strict=True)
         if name not in used and not item
     ]
-    return [
-        Text(
-            f"Column {name!r} is not used: the table is read as deliveries, with time, "
-            "hour, distance, items and day.",
-            f"列「{name}」は使いません。この表は配達データ（時間・時刻・距離・品数・"
-            "曜日）として読みました。",
-        )
-        for name in others
-    ]
+    return [say("shipping.features.not_used", name=name) for name in others]
 
 
 def _as_they_are(deliveries: Deliveries) -> _Pairs:
@@ -314,15 +240,7 @@ def _as_they_are(deliveries: Deliveries) -> _Pairs:
         (_own_feature(name, values), values)
         for name, values in zip(deliveries.columns, deliveries.numbers.T, strict=True)
     ]
-    notes = [
-        Text(
-            f"Text column {name!r} describes the groups but does not form them: there "
-            "is no distance between its values.",
-            f"文字列の列「{name}」はグループの説明に使いますが、グループ分けには"
-            "使いません。値どうしの距離が定まらないためです。",
-        )
-        for name in deliveries.texts
-    ]
+    notes = [say("shipping.features.label", name=name) for name in deliveries.texts]
     return pairs, notes
 
 
@@ -330,16 +248,5 @@ def _own_feature(name: str, values: np.ndarray) -> Feature:
     """A feature whose meaning only the owner of the table knows."""
     spread = float(np.std(values))
     digits = int(np.clip(1 - np.floor(np.log10(spread)), 0, 12)) if spread > 0 else 1
-    # The name may hold braces, which a phrase would read as places of values.
-    quoted = name.replace("{", "{{").replace("}", "}}")
-    return Feature(
-        name,
-        Text(name, name),
-        Text(name, name),
-        Text("a numeric column of the file", "ファイルの数値列です"),
-        Text(f"high {name}", f"{name}が大きい"),
-        Text(f"low {name}", f"{name}が小さい"),
-        Text(quoted + " {value} (all: {all})", quoted + "は平均 {value}（全体 {all}）"),
-        digits=digits,
-        is_count=bool(np.all(values == np.round(values))),
-    )
+    is_count = bool(np.all(values == np.round(values)))
+    return _feature("other", name, digits=digits, is_count=is_count)

@@ -13,7 +13,7 @@ from spectral_tf.apps.report.page.parts import (
 )
 from spectral_tf.apps.studies.shipping import figures
 from spectral_tf.apps.studies.shipping.sentences import interval, number_words, text
-from spectral_tf.apps.studies.words import number
+from spectral_tf.apps.studies.words import number, say
 
 Document = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def groups_section(document: Document) -> Section:
     """
     return Section(
         "shipping-groups",
-        Text("The groups", "各グループの内容"),
+        say("shipping.groups.title"),
         (
             _group_table(document),
             figures.profile_heat(document),
@@ -44,11 +44,11 @@ def _group_table(document: Document) -> Table:
     used = document["features"]["used"]
     head: tuple[Words, ...] = (
         figures.GROUP,
-        Text("name", "名称"),
-        Text("deliveries", "件数"),
-        Text("share", "割合"),
+        say("word.name"),
+        say("word.deliveries"),
+        say("word.share"),
         *(_with_unit(one) for one in used),
-        Text("recovery", "再現率"),
+        say("word.recovery"),
     )
     rows: list[tuple[Words, ...]] = [
         (
@@ -63,14 +63,9 @@ def _group_table(document: Document) -> Table:
     ]
     total = sum(one["rows"] for one in document["groups"])
     means = (one["mean"] for one in used)
-    rows.append(("", Text("all", "全体"), f"{total:,}", "100%", *means, ""))
+    rows.append(("", say("word.all"), f"{total:,}", "100%", *means, ""))
     return Table(
-        Text(
-            "Size and means of each group. Recovery: how well it comes back, with its "
-            "95% interval.",
-            "各グループの件数と平均。再現率は、データを取り直したときに"
-            "どれだけ再び現れるか（95% 信頼区間つき）です。",
-        ),
+        say("shipping.groups.table"),
         head,
         tuple(rows),
         strong=(len(rows) - 1,),
@@ -79,9 +74,11 @@ def _group_table(document: Document) -> Table:
 
 def _with_unit(feature: Mapping[str, Any]) -> Text:
     short, unit = text(feature["short"]), text(feature["unit"])
+    both = say("shipping.groups.with_unit", short=short, unit=unit)
+    # A column may have a unit in one of the languages.
     return Text(
-        f"{short.en} ({unit.en})" if unit.en else short.en,
-        f"{short.ja}({unit.ja})" if unit.ja else short.ja,
+        both.en if unit.en else short.en,
+        both.ja if unit.ja else short.ja,
     )
 
 
@@ -97,14 +94,14 @@ def _level_tables(document: Document) -> tuple[Part, ...]:
             for one in document["groups"]
         ]
         rows.append(
-            (Text("all", "全体"), *(f"{share['all']:.0%}" for share in levels.values()))
+            (say("word.all"), *(f"{share['all']:.0%}" for share in levels.values()))
         )
-        caption = Text(f"Shares of {name} in each group", f"各グループでの{name}の割合")
+        caption = say("shipping.groups.label_shares", name=name)
         head = (figures.GROUP, *levels)
         tables.append(Table(caption, head, tuple(rows), strong=(len(rows) - 1,)))
     if not tables:
         return ()
-    return (Details(Text("Shares of labels", "ラベル別の割合"), tuple(tables)),)
+    return (Details(say("shipping.groups.labels"), tuple(tables)),)
 
 
 def number_section(document: Document) -> Section:
@@ -129,18 +126,13 @@ def number_section(document: Document) -> Section:
         for one in tried
     )
     table = Table(
-        Text(
-            "Every number that was tried. Lead: (stability - that without groups) / (1 "
-            "- that without groups), of the most stable method.",
-            "試したグループ数の一覧。「優位」は、最も安定した手法について（安定性 − "
-            "グループなしの安定性）÷（1 − グループなしの安定性）です。",
-        ),
+        say("shipping.number.table"),
         (
-            Text("number of groups", "グループの数"),
+            say("word.number_of_groups"),
             *tried[0]["stability"],
-            Text("without groups", "グループなし"),
-            Text("lead", "優位"),
-            Text("silhouette", "シルエット"),
+            say("word.without_groups"),
+            say("word.lead"),
+            say("word.silhouette"),
             "BIC",
         ),
         rows,
@@ -148,12 +140,12 @@ def number_section(document: Document) -> Section:
     )
     return Section(
         "shipping-number",
-        Text("How many groups", "グループの数の決め方"),
+        say("shipping.number.title"),
         (
             number_words(document),
             figures.stability_chart(document),
             Details(
-                Text("All numbers, and the BIC", "すべての数値と BIC"),
+                say("shipping.number.details"),
                 (table, figures.bic_chart(document)),
             ),
         ),

@@ -9,8 +9,9 @@ import numpy as np
 
 from spectral_tf.apps.report.page.parts import Text
 from spectral_tf.apps.studies.shipping.config import ShippingConfig
-from spectral_tf.apps.studies.shipping.contrasts import WEEK
+from spectral_tf.apps.studies.shipping.contrasts import day_text
 from spectral_tf.apps.studies.shipping.features import Feature, Features
+from spectral_tf.apps.studies.words import say
 from spectral_tf.certificate import CertificateWarning
 from spectral_tf.estimators import SpectralOutlierDetector
 
@@ -123,7 +124,9 @@ def _why(
     said = _misfit(features.about[worst], float(values[worst]), fit, seen)
     return {
         "words": _sentence(said, [_named(features, row, i) for i in far]),
-        "others": _plain([_named(features, row, i) for i in others]),
+        "others": dataclasses.asdict(
+            say.joined("list.items", [_named(features, row, i) for i in others])
+        ),
         "column": features.about[worst].name,
         "value": float(values[worst]),
         "expected": fit,
@@ -138,9 +141,9 @@ def _named(features: Features, row: int, column: int) -> Text:
     feature = features.about[column]
     if feature.levels_of in features.labels:
         label = str(features.labels[feature.levels_of][row])
-        return Text(f"day {label}", f"曜日 {WEEK.get(label, label)}")
+        return say("shipping.strange.day", day=day_text(label))
     shown = feature.shown(float(features.raw[row, column]))
-    return Text(f"{feature.short.en} {shown.en}", f"{feature.short.ja} {shown.ja}")
+    return say("shipping.strange.pair", short=feature.short, shown=shown)
 
 
 def _misfit(feature: Feature, value: float, fit: float, seen: tuple[Any, Any]) -> Text:
@@ -151,37 +154,31 @@ def _misfit(feature: Feature, value: float, fit: float, seen: tuple[Any, Any]) -
     if not seen[0] <= fit <= seen[1]:
         is_low = fit < seen[0]
         edge = feature.shown(float(seen[0] if is_low else seen[1]))
-        end = Text("smallest", "最小") if is_low else Text("largest", "最大")
-        return Text(
-            f"{short.en} {shown.en}; its other columns make one expect beyond the "
-            f"{end.en} value of all, {edge.en}",
-            f"{short.ja} {shown.ja}。ほかの列から見込まれる値は、全体の{end.ja}の値"
-            f"（{edge.ja}）をも超えています",
+        end = (
+            say("shipping.strange.smallest")
+            if is_low
+            else say("shipping.strange.largest")
         )
-    would, gap = feature.shown(fit), feature.gap(value, fit)
-    more = Text("more", "上回ります") if value > fit else Text("less", "下回ります")
-    by = "を"
+        return say(
+            "shipping.strange.beyond", short=short, shown=shown, end=end, edge=edge
+        )
+    about = {
+        "short": short,
+        "shown": shown,
+        "would": feature.shown(fit),
+        "gap": feature.gap(value, fit),
+    }
     if feature.style == "clock":
-        more = Text("later", "遅い") if value > fit else Text("earlier", "早い")
-        more, by = Text(more.en, f"{more.ja}時刻です"), "より"
-    return Text(
-        f"{short.en} {shown.en}, {gap.en} {more.en} than its other columns make one "
-        f"expect ({would.en})",
-        f"{short.ja} {shown.ja}。ほかの列から見込まれる値（{would.ja}）{by} "
-        f"{gap.ja}{more.ja}",
-    )
+        later, earlier = say("shipping.strange.later"), say("shipping.strange.earlier")
+        more = later if value > fit else earlier
+        return say("shipping.strange.misfit_clock", more=more, **about)
+    more = say("shipping.strange.more") if value > fit else say("shipping.strange.less")
+    return say("shipping.strange.misfit", more=more, **about)
 
 
 def _sentence(said: Text, also: Sequence[Text]) -> dict[str, str]:
-    en, ja = f"{said.en}.", f"{said.ja}。"
-    if also:
-        en += f" Unusual by itself, too: {', '.join(one.en for one in also)}."
-        ja += f"{'、'.join(one.ja for one in also)}も、それだけで珍しい値です。"
-    return {"en": en, "ja": ja}
-
-
-def _plain(parts: Sequence[Text]) -> dict[str, str]:
-    return {
-        "en": ", ".join(part.en for part in parts),
-        "ja": "、".join(part.ja for part in parts),
-    }
+    if not also:
+        return dataclasses.asdict(say("shipping.strange.sentence", misfit=said))
+    others = say.joined("list.items", also)
+    sentence = say("shipping.strange.sentence_also", misfit=said, others=others)
+    return dataclasses.asdict(sentence)

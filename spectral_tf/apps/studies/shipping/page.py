@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from spectral_tf.apps.report.page.parts import Page, Text
+from spectral_tf.apps.report.page.parts import Page
 from spectral_tf.apps.studies.sections import cost_section
 from spectral_tf.apps.studies.shipping.sections import shipping_sections
 from spectral_tf.apps.studies.shipping.sentences import number_words, text, verdict
-from spectral_tf.apps.studies.words import DELIVERIES
+from spectral_tf.apps.studies.words import DELIVERIES, say
 from spectral_tf.config.wording import agreed, counted
 
 
@@ -23,13 +23,8 @@ def shipping_page(document: Mapping[str, Any]) -> Page:
     """
     data, groups = document["data"], len(document["groups"])
     return Page(
-        Text("Shipping patterns: proof of concept", "配送パターン 概念実証レポート"),
-        Text(
-            f"{counted(data['rows'], *DELIVERIES)} in {counted(groups, 'group')}, and "
-            f"how far {agreed(groups, 'it', 'these')} can be trusted.",
-            f"{data['rows']:,}件の配送を{groups}グループに分け、その信頼性を"
-            "確かめました。",
-        ),
+        say("shipping.page.title"),
+        say("shipping.page.lead", rows=data["rows"], groups=groups),
         (
             *shipping_sections(document),
             cost_section(document["cost"], document),

@@ -10,7 +10,6 @@ from spectral_tf.apps.report.page.parts import (
     Part,
     Section,
     Table,
-    Text,
     Words,
 )
 from spectral_tf.apps.studies.shipping.baselines import OURS
@@ -36,8 +35,7 @@ from spectral_tf.apps.studies.shipping.sentences import (
     tiny_words,
     verdict,
 )
-from spectral_tf.apps.studies.words import DELIVERIES
-from spectral_tf.config.wording import counted
+from spectral_tf.apps.studies.words import say
 
 Document = Mapping[str, Any]
 
@@ -67,7 +65,7 @@ def _summary(document: Document) -> Section:
     first, second = verdict(document)
     return Section(
         "shipping-summary",
-        Text("Shipping patterns: what was found", "配送パターン：わかったこと"),
+        say("shipping.summary.title"),
         (
             Facts(_facts(document)),
             first,
@@ -94,62 +92,36 @@ def _facts(document: Document) -> tuple[Fact, ...]:
     return (
         Fact(
             str(len(document["groups"])),
-            Text("groups of deliveries", "配送グループの数"),
-            Text(
-                "So many situations a plan or a price list could treat separately.",
-                "計画や料金を考えるときに区別できる状況の数です。",
-            ),
+            say("shipping.summary.groups"),
+            say("shipping.summary.groups_meaning"),
         ),
         Fact(
             f"{stable:.2f}",
-            Text(f"stability (95%: {span})", f"安定性（95% 区間 {span}）"),
-            Text(
-                "1: next month's deliveries would give the same groups, if nothing "
-                "changes; 0: the groups are chance.",
-                "1 なら、状況が変わらない限り翌月のデータでも同じグループになります。0 "
-                "なら偶然です。",
-            ),
+            say("shipping.summary.stability", span=span),
+            say("shipping.summary.stability_meaning"),
             "good" if is_good else "bad",
         ),
         Fact(
             f"{apart:.2f}",
-            Text("silhouette: gaps between groups", "シルエット（グループ間の隔たり）"),
-            Text(
-                "1: clear gaps; near 0: the groups pass into each other, and single "
-                "deliveries at the border may be in either.",
-                "1 なら明確に分かれています。0 に近いほど連続的で、境目の配送はどちらに"
-                "入ることもあります。",
-            ),
+            say("shipping.summary.silhouette"),
+            say("shipping.summary.silhouette_meaning"),
             "plain" if apart >= TOUCHING else "bad",
         ),
         Fact(
             f"{strange['n_outliers']:,} ({strange['share']:.1%})",
-            Text("deliveries that do not fit", "ほかと釣り合わない配送"),
-            Text(
-                "Worth a look, the strangest first; many are rare, not wrong.",
-                "上位から順に確認する価値があります。多くは誤りではなく、珍しいだけです。",
-            ),
+            say("shipping.summary.strange"),
+            say("shipping.summary.strange_meaning"),
         ),
         Fact(
             score_of(comparison),
-            Text(f"{OURS}: wins / ties / losses", f"{OURS} と最良の他手法との比較"),
-            Text(
-                "Key figures in which this package's own method is ahead, level or "
-                "behind the best of three common ones.",
-                "本パッケージの手法を、一般的な 3 手法のうち最もよいものと主要指標で"
-                "比べた結果です。",
-            ),
+            say("shipping.summary.score", ours=OURS),
+            say("shipping.summary.score_meaning"),
             "bad" if losses > wins else ("good" if wins > losses else "plain"),
         ),
         Fact(
             f"{counts['certified']} / {len(certificate['entries'])}",
-            Text("certified components", "証明済みの成分"),
-            Text(
-                "The directions of the analysis are proven to be the table's own. This "
-                "is about the arithmetic, not about the groups.",
-                "分析の軸が計算として正しいことが証明された数です。グループの存在を証明"
-                "するものではありません。",
-            ),
+            say("shipping.summary.certified"),
+            say("shipping.summary.certified_meaning"),
             "good" if certificate["is_certified"] else "plain",
         ),
     )
@@ -168,31 +140,22 @@ def _data(document: Document) -> Section:
         for one in used
     )
     table = Table(
-        Text(
-            "The columns that form the groups, all scaled to equal weight",
-            "グループ分けに使った列（すべて同じ重みに標準化）",
-        ),
+        say("shipping.data.table"),
         (
-            Text("column", "列"),
-            Text("what it is", "内容"),
-            Text("why it is there", "使う理由"),
-            Text("mean", "平均"),
-            Text("range", "範囲"),
+            say("word.column"),
+            say("word.what_it_is"),
+            say("word.why_it_is_there"),
+            say("word.mean"),
+            say("word.range"),
         ),
         rows,
     )
     notes = [*document["features"]["left_out"], *data["notes"]]
     parts: list[Part] = [
-        Text(
-            f"Source: {data['name']}; {counted(data['rows'], *DELIVERIES)} used.",
-            f"データ元：{data['name']}。{data['rows']:,} 件を使いました。",
-        ),
+        say("shipping.data.source", name=data["name"], rows=data["rows"]),
         text(data["citation"]),
         table,
         *map(text, notes),
-        Text(
-            f"SHA-256 of the table: {data['sha256']}",
-            f"データの SHA-256：{data['sha256']}",
-        ),
+        say("shipping.data.sha256", sha256=data["sha256"]),
     ]
-    return Section("shipping-data", Text("The data", "データ"), tuple(parts))
+    return Section("shipping-data", say("shipping.data.title"), tuple(parts))

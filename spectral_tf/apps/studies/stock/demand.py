@@ -9,6 +9,7 @@ import numpy as np
 
 from spectral_tf.apps.report.page.parts import Text
 from spectral_tf.apps.studies.packages import imported
+from spectral_tf.apps.studies.words import say
 from spectral_tf.config import DataError
 from spectral_tf.config.wording import counted
 
@@ -17,13 +18,8 @@ LEAST_DAYS = 120
 LEAST_ITEMS = 5
 MOST_ITEMS = 5000
 NAME = "pizzaplace"
-CITATION = Text(
-    "a year of orders of a (fictitious) pizza place, in the package great-tables (MIT "
-    "licence)",
-    "架空のピザ店の1年間の注文記録。Pythonパッケージ great-tables に収録(MITライセン"
-    "ス)",
-)
-OWN_FILE = Text("a file of your own", "利用者のファイル")
+CITATION = say("stock.data.citation")
+OWN_FILE = say("stock.data.own_file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,21 +127,9 @@ def _demand(frame: Any, name: str, path: str | None) -> Demand:
     span = int((dates[-1] - dates[0]).astype(int)) + 1
     notes = []
     if span > len(dates):
-        notes.append(
-            Text(
-                f"{span - len(dates):,} of {counted(span, 'day')} had no booking at "
-                "all, left out here; windows count the days that are there.",
-                f"{span}日のうち{span - len(dates)}日は記録が全くないため除きました。"
-                "窓は記録のある日を数えます。",
-            )
-        )
+        notes.append(say("stock.data.closed", closed=span - len(dates), days=span))
     if len(frame) > np.count_nonzero(table.to_numpy()):
-        notes.append(
-            Text(
-                f"{counted(len(frame), 'booking')} summed for each day and item.",
-                f"{len(frame):,}件の記録を日・品目ごとに合計しました。",
-            )
-        )
+        notes.append(say("stock.data.summed", bookings=len(frame)))
     values = np.ascontiguousarray(table.to_numpy(), np.float64)
     items = tuple(map(str, table.columns))
     digest = hashlib.sha256(repr((items, dates.astype(str).tolist())).encode())

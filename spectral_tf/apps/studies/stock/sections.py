@@ -30,19 +30,11 @@ from spectral_tf.apps.studies.words import (
     named,
     number,
     percent,
+    say,
 )
-from spectral_tf.config.wording import counted
 
 OURS = ("constructed", "pre-trained", "fine-tuned")
-INJECTED = Text(
-    "The faults behind every key figure on this page were injected by a published "
-    "generator; they are not faults that a company reported. True demand has strange "
-    "days of its own, and an alarm on one of these counts as a false alarm here, "
-    "because nobody labelled them.",
-    "本ページの指標の根拠となる異常は、公開された生成手順で人工的に注入したもので、"
-    "企業から報告された実際の異常ではありません。実際の需要にも変わった日はありますが、"
-    "正解ラベルがないため、そこでの警報は誤報として数えています。",
-)
+INJECTED = say("stock.page.injected")
 
 
 def stock_page(document: Mapping[str, Any]) -> Page:
@@ -56,15 +48,16 @@ def stock_page(document: Mapping[str, Any]) -> Page:
         The page.
     """
     data = document["data"]
-    lead = Text(
-        f"{counted(data['days'], 'day')}, {counted(data['items'], 'item')}, "
-        f"{data['first']} to {data['last']}. Learned from the first "
-        f"{counted(document['past']['days'], 'day')}; judged on the days after them.",
-        f"{data['days']}日間・{data['items']}品目({data['first']}〜{data['last']})。"
-        f"最初の{document['past']['days']}日間から学習し、その後の日で評価しました。",
+    lead = say(
+        "stock.page.lead",
+        days=data["days"],
+        items=data["items"],
+        first=data["first"],
+        last=data["last"],
+        past_days=document["past"]["days"],
     )
     return Page(
-        Text("Stock anomalies: proof of concept", "在庫異常検知 概念実証レポート"),
+        say("stock.page.title"),
         lead,
         (
             _summary(document),
@@ -72,7 +65,7 @@ def stock_page(document: Mapping[str, Any]) -> Page:
             _figures(document),
             Section(
                 "alarms",
-                Text("Alarms and their reasons", "警報とその理由"),
+                say("stock.alarms.title"),
                 alarm_parts(document),
             ),
             component_section(document["components"], _windows(document)),
@@ -89,7 +82,9 @@ def stock_page(document: Mapping[str, Any]) -> Page:
 
 def _windows(document: Mapping[str, Any]) -> tuple[Text, ...]:
     """The columns of the table: sums over so many days."""
-    return tuple(Text(f"{d} d", f"{d}日") for d in document["config"]["windows"])
+    return tuple(
+        say("stock.page.window", days=d) for d in document["config"]["windows"]
+    )
 
 
 def _main(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -101,28 +96,26 @@ def verdict(document: Mapping[str, Any]) -> Text:
     best, main = document["best"], _main(document)
     gain, name = best["gain"], best["baseline"]
     gained = gain["value"] or 0.0
-    wins = Text("wins" if gained > 0 else "loses", "上回り" if gained > 0 else "下回り")
+    wins = say("stock.verdict.wins") if gained > 0 else say("stock.verdict.loses")
     span = f"{gain['low']:+.3f} – {gain['high']:+.3f}" if gain["value"] else "–"
     # The Mahalanobis distance is the same score, from NumPy.
     same = (*OURS, "Mahalanobis (NumPy)")
     others = [one for one in document["methods"] if one["name"] not in same]
     recall = max(others, key=lambda one: one["recall"]["value"] or 0.0)
     week = document["config"]["alarms_per_week"]
-    return Text(
-        f"On average precision the constructed detector {wins.en} against the best "
-        f"baseline, {named_en(name)}, by {abs(gained):.3f} (difference {gained:+.3f}, "
-        f"95% interval {span}). At {counted(week, 'alarm')} a week it finds "
-        f"{percent(main['recall']['value'])} of the faults with "
-        f"{percent(main['precision']['value'])} of the alarms right; the best baseline "
-        f"in this, {named_en(recall['name'])}, finds "
-        f"{percent(recall['recall']['value'])} with "
-        f"{percent(recall['precision']['value'])} right.",
-        f"平均適合率では、構成重みの検知器は最良の比較手法({named_ja(name)})を"
-        f"{abs(gained):.3f} {wins.ja}ました(差 {gained:+.3f}、95%区間 {span})。週"
-        f"{week}件の警報では異常の{percent(main['recall']['value'])}を検出し、警報の"
-        f"{percent(main['precision']['value'])}が正しい警報でした。この点で最良の比較"
-        f"手法({named_ja(recall['name'])})は{percent(recall['recall']['value'])}を検出"
-        f"し、正しい警報は{percent(recall['precision']['value'])}でした。",
+    return say(
+        "stock.verdict.verdict",
+        wins=wins,
+        baseline=named(name),
+        gap=abs(gained),
+        gained=gained,
+        span=span,
+        week=week,
+        recall=percent(main["recall"]["value"]),
+        precision=percent(main["precision"]["value"]),
+        rival=named(recall["name"]),
+        rival_recall=percent(recall["recall"]["value"]),
+        rival_precision=percent(recall["precision"]["value"]),
     )
 
 
@@ -130,12 +123,6 @@ def named_en(name: str) -> str:
     """A method's English name."""
     found = named(name)
     return found if isinstance(found, str) else found.en
-
-
-def named_ja(name: str) -> str:
-    """A method's Japanese name."""
-    found = named(name)
-    return found if isinstance(found, str) else found.ja
 
 
 def figure_lines(document: Mapping[str, Any]) -> list[str]:
@@ -160,44 +147,37 @@ def _summary(document: Mapping[str, Any]) -> Section:
     facts = (
         Fact(
             percent(main["recall"]["value"]),
-            Text("of the faults were found", "異常の検出率"),
-            Text(
-                f"{main['found']} of {len(document['events'])}, with "
-                f"{counted(week, 'alarm')} a week to look at.",
-                f"{len(document['events'])}件中{main['found']}件。確認する警報は週"
-                f"{week}件です。",
+            say("stock.summary.recall"),
+            say(
+                "stock.summary.recall_meaning",
+                found=main["found"],
+                events=len(document["events"]),
+                week=week,
             ),
         ),
         Fact(
             percent(main["precision"]["value"]),
-            Text("of the alarms were right", "警報の適合率"),
-            Text(
-                "The others are days on which demand was unusual without a fault.",
-                "残りは、異常を注入していないが需要が普段と違った日です。",
-            ),
+            say("stock.summary.precision"),
+            say("stock.summary.precision_meaning"),
         ),
         Fact(
             number(waits["value"], 1),
-            Text("days until a fault was seen", "検出までの平均日数"),
-            Text(
-                f"95% interval {number(waits['low'], 1)} to "
-                f"{number(waits['high'], 1)}; slow drifts take longest.",
-                f"95%区間 {number(waits['low'], 1)}〜{number(waits['high'], 1)}日。"
-                "緩やかな増加が最も時間を要します。",
+            say("stock.summary.wait"),
+            say(
+                "stock.summary.wait_meaning",
+                low=number(waits["low"], 1),
+                high=number(waits["high"], 1),
             ),
         ),
         Fact(
             number(main["false_alarms_per_month"]["value"], 0),
-            Text("false alarms a month", "月あたりの誤報"),
-            Text(
-                f"Set by the {counted(week, 'alarm')} a week that a person checks.",
-                f"担当者が確認する警報の上限(週{week}件)で決まります。",
-            ),
+            say("word.false_alarms_a_month"),
+            say("stock.summary.false_alarms_meaning", week=week),
         ),
     )
     return Section(
         "summary",
-        Text("In short", "要約"),
+        say("stock.summary.title"),
         (Notice(INJECTED), Facts(facts), verdict(document)),
     )
 
@@ -208,48 +188,31 @@ def _data(document: Mapping[str, Any]) -> Section:
     for one in document["events"]:
         counts[one["kind"]] = counts.get(one["kind"], 0) + 1
     windows = ", ".join(map(str, config["windows"]))
+    citation = Text(**data["citation"])
     rows = tuple(
         (FAULTS[kind], str(count), FAULT_TEXTS[kind]) for kind, count in counts.items()
     )
     parts: list[Part] = [
-        Text(
-            f"Source: {data['name']}, {data['citation']['en']}.",
-            f"データ: {data['name']}({data['citation']['ja']})。",
-        ),
+        say("stock.data.source", name=data["name"], citation=citation),
         *(Text(**note) for note in data["notes"]),
-        Text(
-            f"One row for each item and day: deviations of the last days ({windows}) "
-            "from what the past makes one expect (item mean times weekday factor), on "
-            "the square-root scale of counts, the shop's own level of the day "
-            f"removed. {counted(past['rows'], 'row')} of the past, "
-            f"{counted(past['later_rows'], 'row')} after it.",
-            f"品目×日ごとに1行とし、直近{windows}日の販売が、過去から予想される量(品目"
-            "平均×曜日係数)からどれだけ外れたかを平方根尺度で表し、店全体のその日の水"
-            f"準を除いています。過去 {past['rows']:,}行、評価 "
-            f"{past['later_rows']:,}行。",
+        say(
+            "stock.data.rows",
+            windows=windows,
+            rows=past["rows"],
+            later_rows=past["later_rows"],
         ),
         Table(
-            Text("Injected faults", "注入した異常"),
-            (Text("kind", "種類"), Text("count", "件数"), Text("what", "内容")),
+            say("stock.data.faults"),
+            (say("word.kind"), say("word.count"), say("word.what")),
             rows,
         ),
-        Text(
-            f"The generator's seed is {config['seed']}.",
-            f"生成手順の乱数の種は {config['seed']} です。",
-        ),
+        say("stock.data.seed", seed=config["seed"]),
     ]
-    return Section("data", Text("Data and method", "データと方法"), tuple(parts))
+    return Section("data", say("stock.data.title"), tuple(parts))
 
 
-FAULT_TEXTS = {
-    "stock-out": Text("sales are 0 on 7 to 14 days", "7〜14日間、販売が0になる"),
-    "double booking": Text("one day is counted twice", "1日分が二重に計上される"),
-    "unit error": Text("one day is ten times too large", "1日分が10倍で記録される"),
-    "drift": Text(
-        "sales grow to three times in 28 days", "28日かけて販売が3倍まで増える"
-    ),
-    "missing days": Text("sales of 3 to 5 days are missing", "3〜5日分の記録が抜ける"),
-}
+FAULT_TEXTS = say.table("stock.fault")
+"""What each kind of fault does."""
 
 
 def _figures(document: Mapping[str, Any]) -> Section:
@@ -267,63 +230,44 @@ def _figures(document: Mapping[str, Any]) -> Section:
     )
     week = document["config"]["alarms_per_week"]
     table = Table(
-        Text(
-            f"Key figures at {counted(week, 'alarm')} a week, with 95% bootstrap "
-            "intervals; injected faults",
-            f"週{week}件の警報での指標(95%ブートストラップ区間、注入した異常による)",
-        ),
+        say("stock.figures.table", week=week),
         (
-            Text("method", "手法"),
-            Text("average precision", "平均適合率"),
-            Text("alarms that are right", "警報の適合率"),
-            Text("faults found", "検出率"),
-            Text("days until seen", "検出までの日数"),
-            Text("false alarms a month", "月あたり誤報"),
-            Text("seconds", "秒"),
+            say("word.method"),
+            say("word.average_precision"),
+            say("word.alarms_that_are_right"),
+            say("word.faults_found"),
+            say("word.days_until_seen"),
+            say("stock.figures.false_alarms_a_month"),
+            say("word.seconds"),
         ),
         rows,
         strong=(0,),
     )
     return Section(
         "figures",
-        Text("Key figures", "指標"),
+        say("stock.figures.title"),
         (table, _by_kind(document), verdict(document), *_remarks(document)),
     )
 
 
 def _remarks(document: Mapping[str, Any]) -> tuple[Part, ...]:
     parts: list[Part] = [
-        Text(
-            "Average precision: 1 is a perfect order of all item-days, the share of "
-            "faulty item-days is what chance gives; days on which a window still holds "
-            "a past fault count for neither side. Seconds include compiling.",
-            "平均適合率は、全品目×日の並べ方が完全なら1、偶然なら異常の割合になります。"
-            "過去の異常が窓に残る日はどちらにも数えません。秒数はコンパイルを含みます"
-            "。",
-        ),
-        Text(
-            "With all components but one, the combined score is the Mahalanobis "
-            "distance: the constructed network and NumPy agree, as they must. The "
-            "network's part is to find the components, and the certificate proves "
-            "them.",
-            "成分を1つだけ残して全て使うと、複合スコアはマハラノビス距離になります。"
-            "構成ネットワークとNumPyの結果は一致します(一致すべきものです)。"
-            "ネットワークの役割は成分を求めることで、証明書がその正しさを保証します。",
-        ),
+        say("stock.figures.average_precision"),
+        say("stock.figures.mahalanobis"),
     ]
     tuning = document["fine_tuning"]
     if tuning is not None:
         before, after = tuning["loss_before"], tuning["loss_best"]
-        helped = after < 0.99 * before
+        did, not_ = say("stock.figures.helped"), say("stock.figures.did_not_help")
+        helped = did if after < 0.99 * before else not_
         parts.append(
-            Text(
-                f"Fine-tuning {tuning['network']} for "
-                f"{counted(tuning['steps'], 'step')} on the past "
-                f"{'helped' if helped else 'did not help'}: the loss on held-out rows "
-                f"was {before:.4f} before and {after:.4f} at best.",
-                f"{tuning['network']} を過去データで{tuning['steps']}ステップ追加学習"
-                f"した効果は{'ありました' if helped else 'ありませんでした'}。未使用の"
-                f"行での損失は {before:.4f} から最良で {after:.4f} です。",
+            say(
+                "stock.figures.fine_tuning",
+                network=tuning["network"],
+                steps=tuning["steps"],
+                helped=helped,
+                before=before,
+                after=after,
             )
         )
     return tuple(parts)
@@ -348,19 +292,11 @@ def _by_kind(document: Mapping[str, Any]) -> Chart:
     )
     return Chart(
         "recall-by-kind",
-        Text("Faults found, by kind", "種類別の検出率"),
-        Text("kind of fault", "異常の種類"),
-        Text("share found", "検出率"),
+        say("stock.kinds.title"),
+        say("word.kind_of_fault"),
+        say("word.share_found"),
         series,
-        Text(
-            "Share of the injected faults with at least one alarm, "
-            f"{counted(document['config']['alarms_per_week'], 'alarm')} a week; bars "
-            "end at the share, whiskers are 95% intervals over faults. The networks "
-            "and the Mahalanobis distance equal the constructed detector and are left "
-            "out.",
-            "1件以上の警報が出た注入異常の割合。ひげは異常を再抽出した95%区間です。"
-            "他のネットワークとマハラノビス距離は構成重みと同じなので省いています。",
-        ),
+        say("stock.kinds.note", week=document["config"]["alarms_per_week"]),
         kind="bars",
     )
 
@@ -372,9 +308,9 @@ def _needed(document: Mapping[str, Any]) -> Section:
         found.setdefault(one["method"], []).append(pair)
     chart = Chart(
         "past-rows",
-        Text("How many past cases are needed", "必要な過去データの量"),
-        Text("past rows", "過去の行数"),
-        Text("average precision", "平均適合率"),
+        say("stock.past.chart"),
+        say("word.past_rows"),
+        say("word.average_precision"),
         tuple(
             Series(
                 named(name),
@@ -384,16 +320,7 @@ def _needed(document: Mapping[str, Any]) -> Section:
             )
             for name, pairs in found.items()
         ),
-        Text(
-            "Each method learned from so many rows of the past, drawn at random, and "
-            "was judged on the same later days. Flat lines mean that a few hundred "
-            "rows suffice for so few columns. Fine-tuning, with and without "
-            "augmentation, is shown where it was tried (--fine-tune-rows).",
-            "過去の行を無作為に選んで各手法に学習させ、同じ期間で評価しました。"
-            "線が平らなら、列が少ないこのデータでは数百行で足りることを意味します。"
-            "追加学習(データ拡張の有無)は、試した行数(--fine-tune-rows)で"
-            "示しています。",
-        ),
+        say("stock.past.note"),
         log_x=True,
     )
-    return Section("past", Text("Past cases", "過去データの量"), (chart,))
+    return Section("past", say("stock.past.title"), (chart,))
