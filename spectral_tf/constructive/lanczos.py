@@ -43,15 +43,18 @@ nothing, and its row of T is 0. A direction that holds less than `floor` of its 
 though exact, is lost as well: what a Ritz vector could have won from it is of that
 size.
 
-*Polar rounds* (`polar=(b_1, b_2, ...)`): all heads are linear and need no gates. A
-round is :math:`w_j \leftarrow unit(w_j - Q^\top Q w_j - b \sum_{l \ne j} w_l \langle
-w_l, w_j\rangle)`. For b = 1/2 and nearly orthonormal rows that is a Newton-Schulz step
-to the nearest orthonormal ones; smaller b at first, when the rows are nearly parallel
-and the sum is up to b times too long. Four rounds in place of b + 2 leave the rows well
-conditioned, not orthonormal, and the read-out orthonormalises what is left. The span is
-the same in exact arithmetic; that is the network that is trained. In any other it is
-not: where an eigenvalue is some 10^4 times the rest the images are parallel to
-rounding, and linear rounds do not take them apart; Gram-Schmidt does.
+*Polar rounds* (`polar=(b_1, None, b_2, ...)`): gates stay open. A round is :math:`w_j
+\leftarrow unit(w_j - Q^\top Q w_j - b \sum_{l \ne j} w_l \langle w_l, w_j\rangle)`.
+For b = 1/2 and nearly orthonormal rows that is a Newton-Schulz step to the nearest
+orthonormal ones; smaller b at first, when the rows are nearly parallel and the sum is
+up to b times too long. None is round 1 of Gram-Schmidt: all are deflated against the
+first candidate. It matters where fewer dimensions are left than there are candidates:
+polar rounds, alike for all, may take such a dimension away from all of them at once.
+Four rounds in place of b + 2 leave the rows well conditioned, not orthonormal, and the
+read-out orthonormalises what is left. The span is the same in exact arithmetic; that is
+the network that is trained. In any other it is not: where an eigenvalue is some 10^4
+times the rest the images are parallel to rounding, and few rounds do not take them
+apart; b + 2 do.
 
 Source: Golub & Underwood (1977), in Mathematical Software III, for block Lanczos;
 Giraud, Langou, Rozloznik & van den Eshof (2005), Numer. Math. 101, for twice is enough;
@@ -74,7 +77,7 @@ EPS = 1e-30
 """Under the root of a norm: exact to rounding for lengths of 1e-14 and more."""
 FLOOR = 1e-4
 """Of a candidate's length after deflation, in single precision."""
-POLAR = (0.03, 0.12, 0.2, 0.4)
+POLAR = (0.05, None, 0.2, 0.4)
 """Four rounds that condition the images of all but the steepest spectra."""
 
 Entry = tuple[Any, Any]
@@ -87,7 +90,7 @@ def krylov(
     num_products: int,
     *,
     block: int = 8,
-    polar: Sequence[float] | None = None,
+    polar: Sequence[float | None] | None = None,
     terminator: bool = False,
     floor: float = FLOOR,
 ) -> Network[ModelConfig]:
@@ -97,8 +100,8 @@ def krylov(
         num_components: k, 1 <= k <= block.
         num_products: P >= 1, with S.
         block: b, start vectors = registers; at most d of them run.
-        polar: factors of the polar rounds after a product, e.g. `POLAR`; None takes
-            Gram-Schmidt, b + 2 rounds.
+        polar: factors of the polar rounds after a product, None for a deflation against
+            the first candidate, e.g. `POLAR`; without it Gram-Schmidt, b + 2 rounds.
         terminator: answer from P + 1 blocks, of which the last has no image
             (`model/ritz.py`): more accurate, but its values are no lower bounds.
         floor: candidates that deflation leaves shorter than this become 0; 1e-4 is for
@@ -120,7 +123,7 @@ def krylov(
         (3, 20)
     """
     _check(num_components, num_products, block, polar)
-    factors = None if polar is None else tuple(float(b) for b in polar)
+    factors = None if polar is None else tuple(polar)
     rounds = block + 2 if factors is None else len(factors)
     deflations: tuple[Sublayer, ...] = ("self",) * rounds
     half = num_products + 1
@@ -130,9 +133,9 @@ def krylov(
         block=("cross", "mlp", *deflations),
         num_blocks=num_products,
         looped=True,
-        attention="relu" if factors is None else "linear",
+        attention="relu",
         cross_norm=False,
-        num_heads=2 * half if factors is None else half,
+        num_heads=2 * half,
         norm_eps=EPS,
         norm_floor=floor,
         mlp_width=1,
@@ -158,7 +161,10 @@ def krylov(
 
 
 def _check(
-    num_components: int, num_products: int, block: int, polar: Sequence[float] | None
+    num_components: int,
+    num_products: int,
+    block: int,
+    polar: Sequence[float | None] | None,
 ) -> None:
     """Refuse sizes that cannot be written down."""
     require(
@@ -172,13 +178,13 @@ def _check(
     )
     require(
         polar is None or len(polar) > 0,
-        "polar=() has no rounds; give a factor for each, e.g. (0.03, 0.12, 0.2, 0.4), or "
+        "polar=() has no rounds; give a factor for each, e.g. (0.05, None, 0.2, 0.4), or "
         "None for Gram-Schmidt.",
     )
 
 
 def _entries(
-    path: str, half: int, block: int, factors: tuple[float, ...] | None
+    path: str, half: int, block: int, factors: tuple[float | None, ...] | None
 ) -> list[Entry]:
     """The non-zero entries of the parameter at `path`."""
     if path == "terminator":
@@ -191,10 +197,13 @@ def _entries(
         table = _product(half)
     elif kind == "mlp":
         table = _ageing(half)
-    elif factors is None:
-        table = _gram_schmidt(half, block, int(index) - 2)
     else:
-        table = _polar(half, factors[int(index) - 2])
+        step = int(index) - 2
+        factor = None if factors is None else factors[step]
+        if factor is None:
+            table = _gram_schmidt(half, block, 1 if factors else step)
+        else:
+            table = _polar(half, factor)
     return table.get(role, [])
 
 
@@ -240,12 +249,16 @@ def _gram_schmidt(half: int, block: int, step: int) -> dict[str, list[Entry]]:
 
 
 def _polar(half: int, factor: float) -> dict[str, list[Entry]]:
-    """Head i is channel i; head 0 also reads l = j, which the skip path gives back."""
+    """Heads as before, no gates; channel 0 reads l = j too, and the skip path gives it
+    back.
+    """
     channel = np.arange(half)
+    plus, minus = 2 * channel, 2 * channel + 1
+    size = np.where(channel == 0, factor, 1.0)
     return {
         "skip": [(..., 1.0), ((0, 0), 1.0 + factor)],
-        "query": [((0, 0, channel), 1.0)],
-        "key": [((0, channel, channel), 1.0)],
-        "value": [((0, channel, channel), 1.0)],
-        "out": [((0, channel[1:], 0), -1.0), ((0, 0, 0), -factor)],
+        "query": [((0, 0, plus), 1.0), ((0, 0, minus), -1.0)],
+        "key": [((0, channel, plus), 1.0), ((0, channel, minus), 1.0)],
+        "value": [((0, channel, plus), 1.0), ((0, channel, minus), 1.0)],
+        "out": [((0, plus, 0), -size), ((0, minus, 0), size)],
     }
