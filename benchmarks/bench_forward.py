@@ -1,6 +1,6 @@
 """Forward pass of the power-iteration networks against the classical algorithms.
 
-    python benchmarks/bench_forward.py [--smoke] [--depth | --shipped] [--out FILE.jsonl]
+    python benchmarks/bench_forward.py [--smoke] [--depth | --shipped] [--out FILE]
 
 Everything starts from the same rows `x [B, N, d]` and ends with k eigenpairs of each
 instance. A network stands beside `orthogonal_iteration` with as many products with S,

@@ -178,8 +178,8 @@ def _check(
     )
     require(
         polar is None or len(polar) > 0,
-        "polar=() has no rounds; give a factor for each, e.g. (0.05, None, 0.2, 0.4), or "
-        "None for Gram-Schmidt.",
+        "polar=() has no rounds; give a factor for each, e.g. (0.05, None, 0.2, 0.4), "
+        "or None for Gram-Schmidt.",
     )
 
 
@@ -249,9 +249,7 @@ def _gram_schmidt(half: int, block: int, step: int) -> dict[str, list[Entry]]:
 
 
 def _polar(half: int, factor: float) -> dict[str, list[Entry]]:
-    """Heads as before, no gates; channel 0 reads l = j too, and the skip path gives it
-    back.
-    """
+    """Heads as before, no gates; channel 0 reads l = j too; the skip path repays it."""
     channel = np.arange(half)
     plus, minus = 2 * channel, 2 * channel + 1
     size = np.where(channel == 0, factor, 1.0)

@@ -78,7 +78,7 @@ def test_what_is_refused_leaves_nothing_behind(parts, tmp_path):
 
     with pytest.raises(ConfigError, match="--impute median needs the rows"):
         run(impute="median")
-    with pytest.raises(DataError, match="no Parquet file .* and no folder of them"):
+    with pytest.raises(DataError, match=r"no Parquet file .* and no folder of them"):
         run(tmp_path / "nowhere")
     with pytest.raises(DataError, match="has no numbers in word"):
         run(columns=("word",))
