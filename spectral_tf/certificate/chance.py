@@ -32,12 +32,12 @@ sum is at most :math:`(1 - \epsilon)(1 - b_1^2)`; on the left :math:`|T_{2q-1}(i
 :math:`2 c_n / \cosh\theta \le \sqrt{2 (n-1)/\pi}\, 2 e^{-\theta} < 1.596 \sqrt n\,
 e^{-\theta}`; for n = 2 it is :math:`\tfrac2\pi \arcsin(1/\cosh\theta) \le 2
 e^{-\theta}`, below :math:`1.648 \sqrt 2\, e^{-\theta}`; for n = 1 nothing is missed.
-The constant of the paper, used here, is 2 times .824 and holds for every n. The bound on
-:math:`b_1` is sharp: it is reached for eigenvalues at the extrema of :math:`T_{2q-1}`
-(`tests/certificate/test_chance_theorem.py` counts both sides).
+The constant of the paper, used here, is 2 times .824 and holds for every n. The bound
+on :math:`b_1` is sharp: it is reached for eigenvalues at the extrema of
+:math:`T_{2q-1}` (`tests/certificate/test_chance_theorem.py` counts both sides).
 
-*More starts.* The space of s independent vectors holds that of each, so it fails only if
-all do: the s-th power. Solved for the share at a given chance :math:`\eta`,
+*More starts.* The space of s independent vectors holds that of each, so it fails only
+if all do: the s-th power. Solved for the share at a given chance :math:`\eta`,
 
 .. math:: \sqrt\epsilon = \frac{\ln(1.648 \sqrt n) + \frac1s \ln\frac1\eta}{2 q - 1} .
 

@@ -273,8 +273,8 @@ class ModelConfig(Config):
             "groups alone, and start vectors are parameters.",
         )
         require(
-            self.centre != "network" or self.readout == "linear",
-            f"ModelConfig.centre='network' needs readout='linear', not "
+            self.centre != "network" or self.readout in ("linear", "ritz"),
+            f"ModelConfig.centre='network' needs readout='linear' or 'ritz', not "
             f"{self.readout!r}, which reads rows that nobody has centred.",
         )
         require(

@@ -1,4 +1,4 @@
-"""The theorem behind `probable`, on the spectra for which it is sharp; and a campaign."""
+"""The theorem behind `probable`, where it is sharp, and a campaign of the statement."""
 
 import math
 
