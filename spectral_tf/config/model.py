@@ -230,8 +230,8 @@ class ModelConfig(PartedConfig):
     def _validate_dense(self, dense: Dense) -> None:
         centre = self.inputs.centre
         require(
-            centre != "network" or dense.readout == "linear",
-            f"InputScaling.centre='network' needs readout='linear', not "
+            centre != "network" or dense.readout in ("linear", "ritz"),
+            f"InputScaling.centre='network' needs readout='linear' or 'ritz', not "
             f"{dense.readout!r}, which reads rows that nobody has centred.",
         )
         require(

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         subspace_iteration,
     )
     from spectral_tf.constructive.tolerance import Tolerance, deflating_normaliser
-    from spectral_tf.constructive.trace import Trace
+    from spectral_tf.constructive.trace import KrylovTrace, Trace
     from spectral_tf.constructive.variant import Variant
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "ErrorBound",
     "Fused",
     "Krylov",
+    "KrylovTrace",
     "MixtureLabels",
     "Normaliser",
     "Options",
@@ -123,7 +124,7 @@ _HOMES = {
     "residual_layout": ("ResidualLayout", "Stream"),
     "subspace": ("KINDS", "SHIFTS", "order", "subspace_iteration"),
     "tolerance": ("Tolerance", "deflating_normaliser"),
-    "trace": ("Trace",),
+    "trace": ("KrylovTrace", "Trace"),
     "variant": ("Variant",),
 }
 """Module -> the public names that it defines."""

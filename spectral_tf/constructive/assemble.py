@@ -138,6 +138,7 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
         "activation": "relu",
         "mlp": "plain",
         "centre": "network" if "c" in composition.embed else "input",
+        "readout": "linear",
         **composition.config,
     }
     return ModelConfig.from_flat(
@@ -149,7 +150,6 @@ def model_config(composition: Composition, dim: int, k: int) -> ModelConfig:
         schedule=composition.schedule,
         skip_gain=False,
         width=composition.layout.width,
-        readout="linear",
         **head_sizes(composition.gadgets),
         **fields,
     )
@@ -171,7 +171,7 @@ def assemble(composition: Composition, config: ModelConfig) -> dict[str, Any]:
     """
     blocks = [block_params(config, gadget) for gadget in composition.gadgets]
     flat = {path: np.stack([block[path] for block in blocks]) for path in blocks[0]}
-    leaves = flat | _outer_params(composition)
+    leaves = flat | _outer_params(composition, config)
     params = unflatten_params(
         {path: _cast(path, leaf) for path, leaf in leaves.items()}
     )
@@ -192,18 +192,24 @@ def _cast(path: str, leaf: np.ndarray) -> jnp.ndarray:
     return jnp.asarray(leaf, dtype)
 
 
-def _outer_params(composition: Composition) -> dict[str, np.ndarray]:
+def _outer_params(
+    composition: Composition, config: ModelConfig
+) -> dict[str, np.ndarray]:
     """Embedding (x, c, rows that are 1), registers, read-out of vector_row and lam."""
     layout, inputs = composition.layout, ("x", "c")
     features = [layout.read(name) for name in inputs if name in composition.embed]
     bias = np.zeros(layout.width)
     for name in set(composition.embed) - {*inputs}:
         bias[layout[name]] = 1.0
-    has_value = "lam" in dict(layout.sizes)
-    return {
+    tokens = {
         "embed_kernel": np.concatenate(features),
         "embed_bias": bias,
         "registers": composition.register_rows(),
+    }
+    if config.layout.readout == "ritz":
+        return tokens  # it reads the rows of the norm, and has no weights
+    has_value = "lam" in dict(layout.sizes)
+    return tokens | {
         "vector_kernel": layout.write(composition.vector_row),
         "value_kernel": layout.write("lam")
         if has_value

@@ -38,6 +38,8 @@ sine of the angle with tangent t, :math:`\delta` the largest inner product of tw
 
 Where eigenvalues are (nearly) equal, no single vector is determined, and the claim is
 about the span of the cluster l + 1..m.
+
+`krylov` has another theorem, on top of `lanczos_bound.py`.
 """
 
 from typing import Any, NamedTuple
@@ -45,6 +47,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spectral_tf.config import require
+from spectral_tf.constructive.lanczos_bound import (
+    KrylovSpace,
+    Spectrum,
+    cluster_sines,
+    krylov_claims,
+)
 from spectral_tf.constructive.power_method import VARIANTS, variant_of
 from spectral_tf.constructive.registers import start_rows
 from spectral_tf.constructive.tolerance import Tolerance
@@ -122,7 +130,7 @@ def error_bound(
         x: `[N, d]`, in the float type in which the network will run.
         num_components: k.
         num_iters: tau.
-        variant: `register`, `rms`, or a `Variant` of yours that has a bound.
+        variant: `register`, `rms`, `krylov`, or a `Variant` of yours that has a bound.
         accuracy: as for `power_method_params`.
         smallest: as for `power_method_params`.
 
@@ -157,6 +165,9 @@ def error_bound(
     problem = _problem(x, k)
     rounds = bound(dim, k, Tolerance(accuracy=accuracy, smallest=smallest))
     unit = float(np.finfo(x.dtype).eps) / 2
+    if isinstance(rounds, KrylovSpace):
+        product = (3 * len(x) + dim + 20) * unit * problem.spread
+        return _krylov(problem, rounds, num_iters, (product, unit))
     # epsilon of one product, eta of one round
     noise = (3 * len(x) + dim + 20) * unit * problem.spread, (dim + 2 * k + 12) * unit
     exact, rounded = _run(problem, rounds, num_iters, noise)
@@ -177,6 +188,39 @@ def error_bound(
         last=last,
         angle=angle,
         subspace=np.arcsin(np.minimum(sines, 1.0)),
+    )
+
+
+def _krylov(
+    problem: _Problem, space: KrylovSpace, num_iters: int, noise: tuple[float, float]
+) -> ErrorBound:
+    """The bounds of `lanczos_bound.py`, in the units of x squared."""
+    spectrum = Spectrum(problem.values, problem.basis)
+    k, dim = len(problem.start), len(problem.values)
+    claims = krylov_claims(spectrum, space, num_iters, k, noise)
+    sines = cluster_sines(problem.values, claims.deficits)
+    # Orthogonal to rounding; and the basis itself is known to `doubt` alone.
+    below = np.append(0.0, problem.doubt)[:k]
+    sines = sines + problem.doubt + below[:, None] + 8 * (dim + k) * noise[1]
+    first, last, angle = np.ones(k, int), np.full(k, dim), np.zeros(k)
+    for j in range(k):
+        width = np.arange(1, dim + 1)[None] - np.arange(k)[:, None]
+        is_cluster = (sines[j] <= np.sin(CLAIM)) & (np.arange(k)[:, None] <= j)
+        width = np.where(is_cluster, width, dim)
+        low, high = np.unravel_index(np.argmin(width), width.shape)
+        if width[low, high] < dim:
+            first[j], last[j] = low + 1, high + 1
+            angle[j] = np.arcsin(min(sines[j, low, high], 1.0))
+    subspace = np.minimum(sines[range(k), 0, range(k)], 1.0)
+    return ErrorBound(
+        eigenvalue=claims.total * problem.trace,
+        iteration=claims.iteration * problem.trace,
+        approximation=(claims.approximation - claims.iteration) * problem.trace,
+        rounding=(claims.total - claims.approximation) * problem.trace,
+        first=first,
+        last=last,
+        angle=angle,
+        subspace=np.arcsin(subspace),
     )
 
 

@@ -11,12 +11,17 @@ r"""Constructed weights, fast: by rules on the weights, never by another algorit
 6. Equal blocks are one block in a loop, and moving rows costs nothing, because rows
    that are always used together are one array.
 
+So a fused `krylov` is block Lanczos on the rows: a product is X^T (X u), or one with
+the moment of the rows where that costs less, and all other sublayers are scores and
+mixtures of the b registers' vectors, before the read-out `ritz` as it is.
+
 `fusion/` holds the rules. Networks that they do not cover (softmax, equivariant, layer
 norm, ...) and dense ones in which they find no structure are evaluated as they are.
 """
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from spectral_tf.config import ModelConfig
@@ -28,6 +33,7 @@ from spectral_tf.model.inputs import check_fits, check_rows, scaled_rows
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import check_params
 from spectral_tf.model.readout import read_tokens
+from spectral_tf.model.ritz import basis_of, ritz
 from spectral_tf.model.transformer import Estimate, predict
 from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import canonical_sign
@@ -50,7 +56,8 @@ def is_covered(config: ModelConfig) -> bool:
         and config.attention in ("relu", "linear")
         and config.dense.mlp == "plain"
         and config.activation == "relu"
-        and config.layout.readout in ("linear", "rayleigh")
+        and config.layout.readout in ("linear", "rayleigh", "ritz")
+        and not config.terminator
         and config.dense.positions == "none"
         and not config.dense.skip_gain
         and (
@@ -98,12 +105,16 @@ def fuse(network: Network[ModelConfig]) -> Fused:
         runner = Runner(plan, inputs, masked=mask is not None)
         state = runner.nodes(plan.nodes, runner.start())
         tokens = answer_tokens(plan, state, inputs.x.dtype)
-        outer = {
-            name: runner.constant(plan.params[name])
-            for name in ("vector_kernel", "value_kernel", "value_bias")
-            if name in plan.params
-        }
-        estimate = read_tokens(config, outer, tokens, inputs)
+        if config.layout.readout == "ritz":
+            vectors = basis_of(config, (inputs.x, tokens))
+            estimate = ritz(config, vectors, jnp.zeros(2), inputs.unscale)
+        else:
+            outer = {
+                name: runner.constant(plan.params[name])
+                for name in ("vector_kernel", "value_kernel", "value_bias")
+                if name in plan.params
+            }
+            estimate = read_tokens(config, outer, tokens, inputs)
         return estimate._replace(eigenvectors=canonical_sign(estimate.eigenvectors))
 
     return fused

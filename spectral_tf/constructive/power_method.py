@@ -1,12 +1,15 @@
 """Weights whose forward pass runs the power method: the compositions by name."""
 
-from typing import TypedDict
+import dataclasses
+import functools
+from typing import TypedDict, Unpack
 
 from spectral_tf.config import ModelConfig, require
 from spectral_tf.constructive import reference
 from spectral_tf.constructive.assemble import assemble, model_config
 from spectral_tf.constructive.columns import columns
 from spectral_tf.constructive.composition import Composition
+from spectral_tf.constructive.lanczos_dense import krylov_dense, krylov_space
 from spectral_tf.constructive.registers import (
     accelerated,
     register,
@@ -28,6 +31,12 @@ VARIANTS: dict[str, Variant] = {
     "rms": Variant(build=rms, reference=reference.rms, bound=rms_rounds),
     "squaring": Variant(build=squaring, reference=reference.squaring, fair_iters=8),
     "accelerated": Variant(build=accelerated, reference=reference.accelerated),
+    "krylov": Variant(
+        build=krylov_dense,
+        reference=reference.krylov,
+        bound=krylov_space,
+        fair_iters=6,
+    ),
 }
 """The power methods that are written down, by name."""
 
@@ -54,10 +63,51 @@ def variant_of(variant: str | Variant) -> Variant:
 
 
 class Options(TypedDict, total=False):
-    """Keywords of both functions below."""
+    """Keywords of both functions below; None is as if not given."""
 
     accuracy: float | None
     smallest: float | None
+    block: int | None
+
+
+def with_options(variant: str | Variant, options: Options) -> tuple[Variant, Tolerance]:
+    """The variant and the tolerance that keywords ask for.
+
+    Args:
+        variant: name, or a variant of yours.
+        options: keywords.
+
+    Returns:
+        `(variant, tolerance)`; `krylov` with its block.
+
+    Raises:
+        ConfigError: for an unknown variant, or a block of another one than `krylov`.
+        TypeError: for a keyword that there is not.
+    """
+    unknown = set(options) - set(Options.__annotations__)
+    if unknown:
+        raise TypeError(
+            f"unexpected keyword {min(unknown)!r}; there are "
+            f"{', '.join(Options.__annotations__)}."
+        )
+    chosen, block = variant_of(variant), options.get("block")
+    if block is not None:
+        require(
+            variant == "krylov",
+            f"block={block} is the number of start vectors of 'krylov'; variant "
+            f"{variant!r} starts from one for each component: leave it None."
+            if isinstance(variant, str)
+            else f"block={block} is for 'krylov' alone; leave it None.",
+        )
+        chosen = dataclasses.replace(
+            chosen,
+            build=functools.partial(krylov_dense, block=block),
+            reference=functools.partial(reference.krylov, block=block),
+            bound=functools.partial(krylov_space, block=block),
+        )
+    return chosen, Tolerance(
+        accuracy=options.get("accuracy"), smallest=options.get("smallest")
+    )
 
 
 def power_method_composition(
@@ -65,9 +115,7 @@ def power_method_composition(
     num_components: int,
     num_iters: int,
     variant: str | Variant = "register",
-    *,
-    accuracy: float | None = None,
-    smallest: float | None = None,
+    **options: Unpack[Options],
 ) -> Composition:
     """The composition in named rows, before it becomes parameters.
 
@@ -76,19 +124,16 @@ def power_method_composition(
         num_components: k, `1 <= k <= d`.
         num_iters: tau, or for `squaring` the squarings per vector.
         variant: name of one of `VARIANTS`, or a `Variant` of yours.
-        accuracy: relative error of the normaliser, in (0, 0.5); None chooses it so that
-            deflation holds for eigenvalues down to `smallest`.
-        smallest: smallest eigenvalue, over the trace, whose vector is normalised; None
-            takes min(1e-3, 1 / (4 d)).
+        **options: as for `power_method_params`.
 
     Returns:
         The composition.
 
     Raises:
-        ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or an accuracy
-            or range that cannot hold.
+        ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or an option
+            that cannot hold.
     """
-    chosen = variant_of(variant)
+    chosen, tolerance = with_options(variant, options)
     require(
         1 <= num_components <= dim,
         f"num_components={num_components} must lie in 1..dim={dim}; ask for fewer "
@@ -98,7 +143,6 @@ def power_method_composition(
         num_iters >= 1,
         f"num_iters={num_iters} must be >= 1; {chosen.fair_iters} is a fair start.",
     )
-    tolerance = Tolerance(accuracy=accuracy, smallest=smallest)
     return chosen.build(dim, num_components, num_iters, tolerance)
 
 
@@ -108,9 +152,7 @@ def power_method_params(
     num_components: int,
     num_iters: int,
     variant: str | Variant = "register",
-    *,
-    accuracy: float | None = None,
-    smallest: float | None = None,
+    **options: Unpack[Options],
 ) -> Network[ModelConfig]:
     r"""Weights whose forward pass runs the power method with deflation.
 
@@ -119,25 +161,28 @@ def power_method_params(
         num_components: k, `1 <= k <= d`.
         num_iters: tau >= 1, iterations. In `register`, `rms` and `accelerated` all k
             vectors iterate at once; in `columns` tau is the total over the k vectors;
-            in `squaring` the number of squarings per vector (8 are 257 power steps).
+            in `squaring` the number of squarings per vector (8 are 257 power steps); in
+            `krylov` the products P, of which 6 are many.
         variant: `register` (four blocks per iteration; ReLU and no norm, the theory's
             model), `rms` (two blocks, a norm layer, exact), `accelerated` (Chebyshev),
-            `columns` (the paper's attention-only network of 1 + 2 tau + 4 k layers) or
-            `squaring` (depth O(k log n) for n power steps); or a `Variant` of yours.
-        accuracy: relative error of the normaliser, in (0, 0.5); None chooses it, and
-            with it the number of knots, by the bounds in `normaliser.py`,
-            `registers.py` and `columns.py`.
-        smallest: smallest eigenvalue, over the trace, whose vector is normalised;
-            vectors of smaller ones come out as 0 (all but `rms`). None takes
-            min(1e-3, 1 / (4 d)).
+            `columns` (the paper's attention-only network of 1 + 2 tau + 4 k layers),
+            `squaring` (depth O(k log n) for n power steps) or `krylov` (registers that
+            keep their past: block Lanczos); or a `Variant` of yours.
+        **options: `accuracy`, relative error of the normaliser, in (0, 0.5); None
+            chooses it, and with it the number of knots, by the bounds in
+            `normaliser.py`, `registers.py` and `columns.py`. `smallest`, smallest
+            eigenvalue, over the trace, whose vector is normalised; vectors of smaller
+            ones come out as 0 (all but `rms`); None takes min(1e-3, 1 / (4 d)).
+            `krylov` has no normaliser and refuses both; it alone takes `block`, the
+            start vectors b >= k, of which at most d run; None is max(8, k).
 
     Returns:
         The network, for any N; `fuse` makes it fast. Equal blocks share their weights;
         `unroll` gives every place its own.
 
     Raises:
-        ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or an accuracy
-            or range that cannot hold.
+        ConfigError: for k outside `1..d`, tau < 1, an unknown variant, or an option
+            that cannot hold.
 
     Example:
         >>> import spectral_tf
@@ -150,12 +195,7 @@ def power_method_params(
     arXiv:2501.01312, theorem on PCA by transformers.
     """
     composition = power_method_composition(
-        dim,
-        num_components,
-        num_iters,
-        variant,
-        accuracy=accuracy,
-        smallest=smallest,
+        dim, num_components, num_iters, variant, **options
     )
     config = model_config(composition, dim, num_components)
     return Network(config, assemble(composition, config))

@@ -11,6 +11,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from spectral_tf.constructive.lanczos_dense import (
+    SQUARINGS,
+    block_of,
+    floor_of_type,
+    orthonormal_start,
+)
+from spectral_tf.constructive.lanczos_reference import dense_rounds, leading_by_squaring
 from spectral_tf.constructive.registers import (
     WARM_UP,
     guarded,
@@ -338,3 +345,25 @@ def squaring(
     polish = polish_steps(tolerance.accuracy_or(SQUARING_ACCURACY))
     start = start_rows(len(sigma), k)
     return squaring_recursion(sigma, start, normalisers, num_iters, polish)
+
+
+def krylov(
+    sigma: np.ndarray,
+    k: int,
+    num_iters: int,
+    tolerance: Tolerance = CHOSEN,
+    block: int | None = None,
+) -> Iterator[Held]:
+    """`dense_rounds` as the network of these sizes runs them, and its read-out."""
+    del tolerance
+    dim = len(sigma)
+    start = orthonormal_start(dim, block_of(dim, k, block))
+    yield {"u": start}  # centred
+    rounds = [*dense_rounds(sigma, start, num_iters, floor_of_type())]
+    yield from rounds[:-1]
+    last, oldest_first = rounds[-1], range(num_iters, 0, -1)
+    rows = np.concatenate([last[f"q{i}"] for i in oldest_first])
+    scores = rows @ np.concatenate([last[f"c{i}"] for i in oldest_first]).T
+    live = np.any(rows != 0, axis=1).astype(float)
+    values, mixtures = leading_by_squaring((scores + scores.T) / 2, live, k, SQUARINGS)
+    yield last | {"lam": values, "vectors": mixtures @ rows}

@@ -158,3 +158,24 @@ def squaring_layout(dim: int, num_components: int) -> ResidualLayout:
     vectors, codes = "x base a v w id off q", "pos next"
     scalars = "s t r one c lam col work entry"
     return _layout(vectors, scalars, codes, dim, num_components)
+
+
+def krylov_layout(dim: int, block: int, num_products: int) -> ResidualLayout:
+    """Rows of the `krylov` construction: what the norm covers first, then the images.
+
+    `u` newest vector and `q1` to `qP` those before it, `w` image of u and `c1` to `cP`
+    images of the others, `x` data row, `one`, `c`, `pos` and `low` as in
+    `register_layout`, `turn` one-hot: which candidate deflates those behind it.
+
+    Args:
+        dim: d.
+        block: b, the register tokens.
+        num_products: P.
+
+    Returns:
+        The layout, of width (2 P + 3) d + 2 + 2 b + (b + 2).
+    """
+    past = range(1, num_products + 1)
+    vectors = ["u", *(f"q{i}" for i in past), "w", *(f"c{i}" for i in past), "x"]
+    plain = _layout(" ".join(vectors), "one c", "pos low", dim, block)
+    return ResidualLayout(sizes=(*plain.sizes, ("turn", block + 2)))

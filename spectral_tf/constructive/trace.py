@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.inputs import check_rows, scaled_rows
 from spectral_tf.model.network import Network
+from spectral_tf.model.ritz import basis_of, ritz
 from spectral_tf.model.transformer import SpectralTransformer
 from spectral_tf.settings import standard_settings
 from spectral_tf.spectra import covariance, einsum, rayleigh_quotients, top_eigenpairs
@@ -41,12 +42,32 @@ class Trace(NamedTuple):
     length_error: Array
 
 
+class KrylovTrace(NamedTuple):
+    """`Trace` of a network whose registers keep their past, and what they kept.
+
+    Attributes:
+        rayleigh: as in `Trace`.
+        angles: as in `Trace`.
+        length_error: as in `Trace`.
+        basis: `[P, b, d]` the blocks of the Krylov basis, one for each product: unit
+            rows, or 0 where the space was exhausted.
+        ritz: `[P, k]` Ritz values of the first p blocks, in units of x squared; those
+            that their products allow.
+    """
+
+    rayleigh: Array
+    angles: Array
+    length_error: Array
+    basis: Array
+    ritz: Array
+
+
 @standard_settings()
 def trace(
     network: Network[ModelConfig],
     x: Float[Array, "N d"],
     mask: Bool[Array, " N"] | None = None,
-) -> Trace:
+) -> Trace | KrylovTrace:
     """Follow the vectors of any network, constructed or trained, through its blocks.
 
     Args:
@@ -55,7 +76,8 @@ def trace(
         mask: `[N]` True for valid rows; None means all.
 
     Returns:
-        `Trace`; eigenvectors are ordered by descending eigenvalue, all d of them.
+        `Trace`; eigenvectors are ordered by descending eigenvalue, all d of them. Of
+        networks with read-out `ritz` a `KrylovTrace`.
 
     Raises:
         ConfigError: if x has another d, or N, than the weights are made for.
@@ -79,7 +101,9 @@ def trace(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _trace(config: ModelConfig, params: Any, x: Array, mask: Array | None) -> Trace:
+def _trace(
+    config: ModelConfig, params: Any, x: Array, mask: Array | None
+) -> Trace | KrylovTrace:
     model = SpectralTransformer(config)
     inside: Any = model.apply({"params": params}, x, mask, capture=True)[1]
     # Rows of unit trace, so that the squares of any finite x stay in range.
@@ -90,11 +114,34 @@ def _trace(config: ModelConfig, params: Any, x: Array, mask: Array | None) -> Tr
     peak = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
     scaled = vectors / jnp.where(peak > 0, peak, 1.0)
     length = peak[:, 0] * jnp.linalg.norm(scaled, axis=-1)
-    return Trace(
+    plain = Trace(
         rayleigh=rayleigh_quotients(matrix, scaled).reshape(shape[:2]) * rows.unscale,
         angles=_angles(matrix, scaled).reshape(shape),
         length_error=jnp.abs(length - 1.0).reshape(shape[:2]),
     )
+    if config.layout.readout != "ritz":
+        return plain
+    last = jax.tree.map(lambda leaf: leaf[-1], inside.state)
+    unscale = scaled_rows(config, x, mask).unscale
+    return KrylovTrace(*plain, *_krylov(config, basis_of(config, last), unscale))
+
+
+def _krylov(
+    config: ModelConfig, vectors: Float[Array, "R C d"], unscale: Float[Array, ""]
+) -> tuple[Float[Array, "P R d"], Float[Array, "P k"]]:
+    """The blocks that have an image, oldest first, and Ritz values of the first p."""
+    half = vectors.shape[1] // 2
+    # Channel i of either half holds block half - i; channel 0 has no image.
+    block = half - jnp.arange(vectors.shape[1]) % half
+    config = config.replace(terminator=False)
+
+    def values(products: Array) -> Array:
+        is_there = (block <= products)[None, :, None]
+        first = jnp.where(is_there, vectors, 0.0)
+        return ritz(config, first, jnp.zeros(2), unscale).eigenvalues
+
+    basis = jnp.swapaxes(vectors[:, 1:half], 0, 1)[::-1]
+    return basis, jax.vmap(values)(jnp.arange(1, half))
 
 
 def _angles(

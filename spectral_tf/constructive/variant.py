@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spectral_tf.constructive.composition import Composition
+from spectral_tf.constructive.lanczos_bound import KrylovSpace
 from spectral_tf.constructive.tolerance import Tolerance
 
 Build = Callable[[int, int, int, Tolerance], Composition]
@@ -40,7 +41,7 @@ class Rounds(NamedTuple):
     full: int
 
 
-Bound = Callable[[int, int, Tolerance], Rounds]
+Bound = Callable[[int, int, Tolerance], Rounds | KrylovSpace]
 """(d, k, tolerance) to what `error_bound` has to know."""
 
 

@@ -20,8 +20,10 @@ others.
 registers to one another, scores :math:`\langle m_i, m_j\rangle`, position codes as
 values, replaces the rows of M by those of :math:`M M^\top`. After s of them, M is
 :math:`T^{2^s}` but for its size: every column is the eigenvector of the largest
-eigenvalue to :math:`(\lambda_2 / \lambda_1)^{2^s}`, and the longest one is read. T is
-then deflated on both sides, :math:`(I - y y^\top) T (I - y y^\top)`, for the next.
+eigenvalue to :math:`(\lambda_2 / \lambda_1)^{2^s}`, and the longest one is read, or the
+first of those that are nearly as long: where T is a multiple of the identity, rounding
+is not to choose. T is then deflated on both sides, :math:`(I - y y^\top) T (I - y
+y^\top)`, for the next.
 
 *What it costs.* 2^10 = 1024 steps of the power method in ten small products: vectors
 whose eigenvalues differ by less than 1 / 1024 of their size stay mixed, with values
@@ -50,6 +52,9 @@ from jaxtyping import Array, Float
 from spectral_tf.config import ModelConfig
 from spectral_tf.model.readout import Estimate
 from spectral_tf.spectra import einsum
+
+NEARLY = 0.99
+"""Of the longest column: the first that is so long is read."""
 
 
 def last_mean(key: Array, shape: tuple[int, ...], dtype: Any = float) -> Array:
@@ -234,7 +239,8 @@ def top_by_squaring(
             None,
             length=squarings,
         )
-        vector = power[:, jnp.argmax(jnp.diagonal(power))]
+        lengths = jnp.diagonal(power)
+        vector = power[:, jnp.argmax(lengths >= NEARLY * jnp.max(lengths))]
         for _ in range(2):  # what rounding left of the vectors before
             overlap = einsum("km,m->k", before, vector)
             vector = vector - einsum("km,k->m", before, overlap)

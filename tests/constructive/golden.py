@@ -19,6 +19,7 @@ import tests.conftest  # noqa: F401 - JAX set up as in the tests
 from spectral_tf.config import Channels, ModelConfig, parse_schedule
 from spectral_tf.constructive.equivariant import equivariant_power_method
 from spectral_tf.constructive.explain import explained
+from spectral_tf.constructive.lanczos_dense import orthonormal_start
 from spectral_tf.constructive.mixture import mixture_composition, mixture_params
 from spectral_tf.constructive.power_method import (
     power_method_composition,
@@ -37,6 +38,7 @@ SIZES = {
     "accelerated": [(2, 1, 1), (2, 2, 30), (5, 3, 7), (5, 1, 9), (9, 4, 40)],
     "columns": [(2, 1, 1), (2, 2, 3), (5, 3, 7), (5, 1, 8), (6, 4, 40)],
     "squaring": [(2, 1, 1), (2, 2, 3), (5, 3, 7), (5, 1, 2), (6, 4, 12)],
+    "krylov": [(2, 1, 1), (5, 3, 4), (12, 9, 2)],
 }
 LIMITS = {
     "register": [{"accuracy": 0.01, "smallest": 0.05}, {"smallest": 1e-5}],
@@ -44,6 +46,7 @@ LIMITS = {
     "accelerated": [{"accuracy": 0.01, "smallest": 0.05}],
     "columns": [{"accuracy": 0.01}, {"smallest": 1e-2}],
     "squaring": [{"accuracy": 0.2}, {"accuracy": 1e-4, "smallest": 0.01}],
+    "krylov": [{"block": 3}],
 }
 MIXTURES = [
     *itertools.product(("spectral", "spectral_rms"), (2, 5), (1, 9), (None,)),
@@ -150,6 +153,9 @@ def arithmetic():
         config = ModelConfig(num_components=k, layout=Channels(scalars=2 * k + 2))
         rows = gaussian_start(config, min(k, dim), dim, np.float32)
         starts.append(np.asarray(rows).tobytes())
+    # Of LAPACK, in the type of the weights.
+    bases = [orthonormal_start(dim, min(8, dim)) for dim in (2, 4, 5, 12)]
+    starts += [basis.astype(np.float32).tobytes() for basis in bases]
     knots = [np.geomspace(low, 1.0, 99).tobytes() for low in (1e-10, 1e-6, 1e-3)]
     return digest(*starts, *knots)
 

@@ -29,7 +29,7 @@ from spectral_tf.model.presets import model_preset
 from spectral_tf.model.transformer import predict
 from tests.problems import random_params, table
 
-ITERS = {"columns": 8, "squaring": 4}
+ITERS = {"columns": 8, "squaring": 4, "krylov": 3}
 dense_predict = jax.jit(predict, static_argnums=0)
 
 

@@ -134,7 +134,8 @@ def test_its_bound_is_kept_and_needs_its_rounds(num_iters):
 def test_without_a_bound_none_is_claimed():
     silent = Variant(build=full, reference=recursion)
     with pytest.raises(
-        ConfigError, match=r"no bound is known for this variant.*register or rms"
+        ConfigError,
+        match=r"no bound is known for this variant.*register or rms or krylov",
     ):
         spectral_tf.error_bound(np.asarray(X, np.float32), 3, 5, silent)
     with pytest.raises(ConfigError, match="30 is a fair start"):

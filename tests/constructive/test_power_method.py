@@ -38,7 +38,7 @@ def test_the_weights_are_ordinary_parameters():
         assert all(np.all(np.isfinite(leaf)) for leaf in leaves)
 
 
-ENOUGH = {"columns": 400, "squaring": 12}
+ENOUGH = {"columns": 400, "squaring": 12, "krylov": 3}
 
 
 @functools.cache

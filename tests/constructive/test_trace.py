@@ -12,7 +12,14 @@ from spectral_tf.spectra import covariance, top_eigenpairs
 from tests.problems import random_params, spectrum_table, table
 
 SPECTRUM = 2.0 ** -np.arange(8)
-ITERS = {"register": 45, "rms": 45, "accelerated": 30, "columns": 120, "squaring": 6}
+ITERS = {
+    "register": 45,
+    "rms": 45,
+    "accelerated": 30,
+    "columns": 120,
+    "squaring": 6,
+    "krylov": 2,
+}
 
 
 @pytest.mark.usefixtures("x64")

@@ -132,14 +132,17 @@ class Construct:
     dim: int
     # k, the eigenpairs asked for, at most d.
     num_components: int = 3
-    # Iterations (columns: of all vectors together; squaring: squarings per vector).
+    # Iterations (columns: of all vectors together; squaring: squarings per vector;
+    # krylov: products).
     num_iters: int = 60
-    # register, columns (the paper's), rms, squaring or accelerated.
+    # register, columns (the paper's), rms, squaring, accelerated or krylov.
     variant: str = "register"
     # Relative error of the piecewise-linear normaliser; default: what deflation needs.
     accuracy: float | None = None
     # Smallest eigenvalue, over the trace, that is normalised; default min(1e-3, 1/4d).
     smallest: float | None = None
+    # Start vectors of krylov, at most d run; default max(8, k).
+    block: int | None = None
     # Say what every head and every MLP does.
     explain: bool = False
     # New PNG of the residual stream, its named rows over at most 40 blocks.
@@ -177,7 +180,9 @@ class Construct:
         if self.figure is not None:
             check_figure(self.figure)
         sizes = self.dim, self.num_components, self.num_iters, self.variant
-        options = Options(accuracy=self.accuracy, smallest=self.smallest)
+        options = Options(
+            accuracy=self.accuracy, smallest=self.smallest, block=self.block
+        )
         composition = power_method_composition(*sizes, **options)
         config, params = power_method_params(*sizes, **options)
         if self.out is not None:

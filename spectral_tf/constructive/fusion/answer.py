@@ -5,11 +5,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from spectral_tf.constructive.fusion.plan import tokens_read
 from spectral_tf.constructive.fusion.records import Place, Plan
 
 
 def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
-    """`[k, D]` the first k register tokens; rows that nobody reads are zero.
+    """`[n, D]` the register tokens that are read; rows that nobody reads are zero.
 
     Args:
         plan: of the network.
@@ -19,9 +20,9 @@ def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
     Returns:
         The tokens.
     """
-    k, parts = plan.config.num_components, []
+    count_read, parts = tokens_read(plan.config), []
     for group, tokens in enumerate(plan.groups):
-        if tokens.start >= k:
+        if tokens.start >= count_read:
             break
         count = tokens.stop - tokens.start
         columns = jnp.zeros((count, plan.config.dense.width), dtype)
@@ -31,4 +32,4 @@ def answer_tokens(plan: Plan, state: dict[Place, Any], dtype: Any) -> Any:
             if (group, span) in state:
                 columns = columns.at[:, part].set(state[group, span])
         parts.append(columns)
-    return jnp.concatenate(parts, axis=0)[:k]
+    return jnp.concatenate(parts, axis=0)[:count_read]

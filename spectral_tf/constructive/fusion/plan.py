@@ -66,6 +66,7 @@ from spectral_tf.constructive.fusion.maps import (
 from spectral_tf.constructive.fusion.order import (
     Leaf,
     Nodes,
+    Repeat,
     distinct_blocks,
     folded,
     leaves,
@@ -88,7 +89,11 @@ from spectral_tf.constructive.fusion.terms import (
 )
 
 MOST_SPANS = 40
-"""More spans than this is no structure: dense weights, kept as they are."""
+"""More spans than this, besides those of a norm and as many images, is no structure:
+dense weights, kept as they are."""
+UNROLLED = 12
+"""Loops of at most so many blocks are written out, if they have few heads."""
+HEADS_UNROLLED = 3 * UNROLLED
 
 
 def make_plan(config: ModelConfig, params: Any) -> Plan | None:
@@ -104,7 +109,7 @@ def make_plan(config: ModelConfig, params: Any) -> Plan | None:
     blocks, order = distinct_blocks(config, params)
     raw = [raw_block(config, block) for block in blocks]
     fixed, spans = cut_stream(config, params, raw)
-    if len(spans) > MOST_SPANS:
+    if len(spans) > MOST_SPANS + 2 * (config.dense.norm_groups or (0, 0))[0]:
         return None
     raw = [raw_block(config, block, fixed) for block in blocks]
     outer = {
@@ -330,14 +335,12 @@ def _live(
     outer: dict[str, np.ndarray],
 ) -> frozenset[Place]:
     """Rows on which the answer depends, by repeated looking back."""
-    read = np.asarray(outer["vector_kernel"].any(axis=1))
-    if "value_kernel" in outer:
-        read |= outer["value_kernel"].any(axis=1)
+    read = rows_read(config, outer)
     live = {
         (group, span)
         for group, tokens in enumerate(groups)
         for span, part in enumerate(partition.spans)
-        if tokens.start < config.num_components and read[part].any()
+        if tokens.start < tokens_read(config) and read[part].any()
     }
     while True:
         more = set(live)
@@ -350,6 +353,25 @@ def _live(
         if more == live:
             return frozenset(live)
         live = more
+
+
+def tokens_read(config: ModelConfig) -> int:
+    """How many register tokens the read-out reads: the first k, or all of them."""
+    is_ritz = config.layout.readout == "ritz"
+    return config.num_registers if is_ritz else config.num_components
+
+
+def rows_read(config: ModelConfig, outer: dict[str, np.ndarray]) -> np.ndarray:
+    """`[D]` bool: rows of a register token that the read-out reads."""
+    if config.layout.readout == "ritz":
+        groups, size = config.dense.norm_groups or (1, config.dim or 0)
+        place = np.arange(config.dense.width)
+        # Vectors and images but those of the last block.
+        return (place < 2 * groups * size) & (place % (groups * size) >= size)
+    read = np.asarray(outer["vector_kernel"].any(axis=1))
+    if "value_kernel" in outer:
+        read |= outer["value_kernel"].any(axis=1)
+    return read
 
 
 def normed_spans(partition: Partition, config: ModelConfig) -> list[list[int]]:
@@ -370,6 +392,39 @@ def _normed_together(
         for group in {group for group, span in live if span in spans}:
             places |= {(group, span) for span in spans}
     return places
+
+
+def makes_unit(plan: Plan, rounding: float) -> bool:
+    """Whether all norms of a plan make unit vectors, so that a second changes nothing.
+
+    Args:
+        plan: of the network.
+        rounding: of the type.
+
+    Returns:
+        True if every gain is `size ** -0.5` and epsilon is below the rounding.
+    """
+    size = (plan.config.dense.norm_groups or (1, plan.config.dense.width))[1]
+    gains = [gain for site in plan.sites.values() for gain in site.gains]
+    return plan.config.norm_eps < rounding and all(
+        gain is not None and np.allclose(gain * size**0.5, 1.0, rtol=0, atol=1e-7)
+        for gain in gains
+    )
+
+
+def is_short(plan: Plan, node: Repeat) -> bool:
+    """Whether a loop is written out: more to compile, less to launch.
+
+    Args:
+        plan: of the network.
+        node: the loop.
+
+    Returns:
+        True for at most `UNROLLED` blocks that have few heads.
+    """
+    inside = leaves(node.body)
+    heads = node.times * sum(len(plan.sites[leaf.site].heads) for leaf in inside)
+    return heads <= HEADS_UNROLLED and node.times * len(inside) <= UNROLLED
 
 
 def first_leaf(nodes: Nodes) -> Leaf:

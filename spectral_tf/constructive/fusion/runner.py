@@ -8,7 +8,12 @@ import numpy as np
 
 from spectral_tf.constructive.fusion.maps import Block
 from spectral_tf.constructive.fusion.order import Leaf, Nodes, Repeat, leaves
-from spectral_tf.constructive.fusion.plan import first_leaf, normed_spans
+from spectral_tf.constructive.fusion.plan import (
+    first_leaf,
+    is_short,
+    makes_unit,
+    normed_spans,
+)
 from spectral_tf.constructive.fusion.records import HeadPlan, MlpPlan, Place, Plan
 from spectral_tf.model.attention import unit_rows
 from spectral_tf.model.inputs import ScaledRows as Inputs
@@ -20,8 +25,6 @@ ONE = -1
 """Stands for the constant 1 among the spans of data tokens, in a moment."""
 THIN = 1.5
 """Cost of a multiplication by a few vectors over one in a large product."""
-UNROLLED = 12
-"""Loops of at most so many blocks are written out."""
 
 
 class Runner:
@@ -32,6 +35,9 @@ class Runner:
         self.einsum = small_products(plan.config, tpu_only=True)
         self.dtype = inputs.x.dtype
         self.moments: dict[tuple[int, int], Any] = {}
+        # Whether every row that a norm covers is of unit length, or 0.
+        self.is_normed = False
+        self.is_idempotent = makes_unit(plan, float(jnp.finfo(self.dtype).eps))
 
     def constant(self, values: np.ndarray) -> Any:
         """A constant in the type of the data."""
@@ -72,7 +78,7 @@ class Runner:
         for node in nodes:
             if isinstance(node, Leaf):
                 state = self.block(node, state)
-            elif node.times * len(leaves(node.body)) <= UNROLLED:
+            elif is_short(self.plan, node):
                 for _ in range(node.times):
                     state = self.nodes(node.body, state)
             else:
@@ -84,6 +90,7 @@ class Runner:
         sites = [self.plan.sites[leaf.site] for leaf in leaves(node.body)]
         written = set().union(*(site.written() for site in sites))
         has_norm = any(gain is not None for site in sites for gain in site.gains)
+        has_norm, is_normed = has_norm and not self.is_normed, self.is_normed
         data = self.plan.data
         is_inside = lambda place: place in written or (has_norm and place[0] != data)
         zero = self.plan.sites[first_leaf(node.body).site].zero
@@ -94,13 +101,13 @@ class Runner:
         moments = dict(self.moments)
 
         def body(inside: State, _: None) -> tuple[State, None]:
-            self.moments = dict(moments)
+            self.moments, self.is_normed = dict(moments), is_normed
             after = self.nodes(node.body, outside | inside)
             after = {p: r for p, r in after.items() if p not in outside}
             # What is gone is zero: the carry keeps its shape.
             gone = {p: jnp.zeros_like(r) for p, r in inside.items() if p not in after}
-            after = {p: r for p, r in after.items() if p not in zero}
-            return after | {p: r for p, r in gone.items() if p not in zero}, None
+            # A row that is zero before every turn can come to be in the last one.
+            return after | gone, None
 
         inside = {p: r for p, r in state.items() if is_inside(p) and p not in zero}
         inside = self._closed_carry(body, inside)
@@ -131,11 +138,12 @@ class Runner:
             if wanted:
                 self.head(head, wanted, state, updates)
         state = self._added(state, updates)
-        state = self.norm(state, site.gains[0])
+        state = self.norm(state, site.gains[0], set(updates))
         for mlp in site.mlps:
             state = self.mlp(mlp, state)
+        written = set().union(*(mlp.targets() for mlp in site.mlps))
         for gain in site.gains[1:]:
-            state = self.norm(state, gain)
+            state = self.norm(state, gain, written)
         return state
 
     def _added(self, state: State, updates: dict[Place, list[Any]]) -> State:
@@ -460,14 +468,17 @@ class Runner:
             return jnp.sum(hidden * self.constant(matrix.T), axis=1, keepdims=True)
         return self.einsum("nu,us->ns", hidden, self.constant(matrix))
 
-    def norm(self, state: State, gain: np.ndarray | None) -> State:
-        """The post-norm of every group of features that holds something."""
+    def norm(self, state: State, gain: np.ndarray | None, written: set[Place]) -> State:
+        """The post-norm of what is written, and first of all that is there."""
         if gain is None:
             return state
         state, config = dict(state), self.plan.config
+        touched = written if self.is_normed else set(state)
         for spans in normed_spans(self.plan.partition, config):
             for group in {group for group, span in state if span in spans}:
-                self._normed(state, group, spans, gain)
+                if any((group, span) in touched for span in spans):
+                    self._normed(state, group, spans, gain)
+        self.is_normed = self.is_idempotent
         return state
 
     def _normed(
@@ -478,7 +489,8 @@ class Runner:
         joined = jnp.concatenate([state[group, span] for span in held], axis=1)
         parts = [gain[self.plan.partition.spans[span]] for span in held]
         scale = self.constant(size**0.5 * np.concatenate(parts))
-        joined = unit_rows(joined, self.plan.config.norm_eps) * scale[None]
+        config = self.plan.config
+        joined = unit_rows(joined, config.norm_eps, config.norm_floor) * scale[None]
         first = 0
         for span in held:
             width = self.plan.partition.size(span)
