@@ -15,7 +15,7 @@ from records import Records
 sys.path.append(str(Path(__file__).parents[2]))
 from experiments import harness
 
-PARTS = ("sign",)
+PARTS = ("sign", "assumptions", "theory", "dimension")
 """Files of this folder, each with `plan`, `measure`, `plot` and `table`."""
 
 
