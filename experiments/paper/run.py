@@ -15,7 +15,7 @@ from records import Records
 sys.path.append(str(Path(__file__).parents[2]))
 from experiments import harness
 
-PARTS = ("sign", "assumptions", "theory", "dimension")
+PARTS = ("sign", "assumptions", "theory", "dimension", "instances")
 """Files of this folder, each with `plan`, `measure`, `plot` and `table`."""
 
 

@@ -6,6 +6,7 @@ with lambda_1^d C / eps^2 heads. `columns` is that network written down; `regist
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,17 @@ import jax
 import matplotlib.pyplot as plt
 import methods
 import numpy as np
+from assumptions import Law, gaussian
 from records import Interval, Records, Values, over_seeds
 
-from spectral_tf import EnsembleConfig, error_bound, fuse, krylov, power_method_params
+from spectral_tf import Network, error_bound, fuse, krylov, power_method_params
 from spectral_tf.apps.report import plain_table
-from spectral_tf.constructive import VARIANTS, Tolerance, power_method_composition
+from spectral_tf.constructive import (
+    VARIANTS,
+    Composition,
+    Tolerance,
+    power_method_composition,
+)
 
 QUANTILE = 0.9
 """Of instances: an accuracy is reached where so many have it on all k ranks."""
@@ -65,9 +72,9 @@ def plan(*, smoke: bool) -> Plan:
     return small if smoke else Plan()
 
 
-def tables(plan: Plan, dim: int) -> EnsembleConfig:
-    rows = plan.rows_per_column * dim
-    return EnsembleConfig(dim=dim, num_samples=rows, num_components=plan.k)
+def rows_of(plan: Plan, dim: int, count: int, seed: int) -> np.ndarray:
+    """`[B, N, d]` rows of the authors' family."""
+    return gaussian(Law(seed, count, (dim, plan.rows_per_column * dim)))[0]
 
 
 def steps_of(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -82,21 +89,30 @@ def iterations(variant: str, steps: int, k: int) -> int:
     return steps * k if variant == "columns" else steps
 
 
+@functools.cache
+def one_product(k: int) -> Network:
+    """Block Lanczos as a network, of which each product is as deep as the first."""
+    return krylov(k, 1)
+
+
 def sizes(variant: str, dim: int, k: int, steps: int) -> Values:
-    """Attention sublayers, heads and parameters of the network that is written down."""
+    """Attention sublayers, heads, width and hidden units of what is written down."""
     if variant == "krylov":
-        network = krylov(k, steps)
-    else:
-        network = power_method_params(dim, k, iterations(variant, steps, k), variant)
-    config = network.config
-    attention = sum(name != "mlp" for name in config.block)
+        config = one_product(k).config
+        attention = sum(name != "mlp" for name in config.block)
+        return {"layers": steps * attention, "heads": config.num_heads}
+    tau = iterations(variant, steps, k)
+    composition = power_method_composition(dim, k, tau, variant)
     return {
-        "layers": config.num_blocks * attention,
-        "heads": config.num_heads,
-        "width": 0 if variant == "krylov" else config.width,
-        "hidden": config.mlp_width,
-        "parameters": network.num_parameters,
+        "layers": len(composition.order),
+        "heads": max(len(gadget.heads) for gadget in composition.gadgets),
+        "width": composition.layout.width,
+        "hidden": hidden_units(composition),
     }
+
+
+def hidden_units(composition: Composition) -> int:
+    return max(len(gadget.mlp.up) for gadget in composition.gadgets)
 
 
 def largest_sines(
@@ -105,7 +121,7 @@ def largest_sines(
     """`[B]` largest sine over the k ranks, of the recursion in float64."""
     k, truth = plan.k, methods.exact(matrix, plan.k).vectors
     if variant == "krylov":
-        answer = methods.lanczos(krylov(k, steps), k, steps)(matrix)
+        answer = methods.lanczos(one_product(k), k, steps)(matrix)
     else:
         tau = iterations(variant, steps, k)
         vectors = []
@@ -121,8 +137,7 @@ def largest_sines(
 
 def accuracy(plan: Plan, variant: str, steps: int, seed: int) -> Values:
     """What the network of these steps gets wrong on most instances."""
-    key = methods.key_for("theory", seed, plan.dim)
-    matrix = methods.covariances_of(key, tables(plan, plan.dim), plan.count)
+    matrix = methods.covariances(rows_of(plan, plan.dim, plan.count, seed))
     sines = largest_sines(variant, matrix, plan, steps)
     return {
         "sine": float(np.quantile(sines, QUANTILE)),
@@ -132,30 +147,28 @@ def accuracy(plan: Plan, variant: str, steps: int, seed: int) -> Values:
 
 def theorem_heads(plan: Plan, dim: int, seed: int) -> Values:
     """Logarithm of the theorem's heads with C = 1 and eps = 1, on the same tables."""
-    key = methods.key_for("theory", seed, dim)
-    matrix = methods.covariances_of(key, tables(plan, dim), plan.count)
+    matrix = methods.covariances(rows_of(plan, dim, plan.count, seed))
     leading = methods.exact(matrix, 1).values[:, 0]
     return {"log10": float(dim * np.mean(np.log10(leading)))}
 
 
 def heads(plan: Plan, dim: int, eps: float) -> Values:
     """Heads and hidden units that are written down for norms of accuracy eps."""
-    counts = {}
-    for variant in ("columns", "register"):
-        composition = power_method_composition(
-            dim, plan.k, plan.k, variant, accuracy=eps
-        )
-        gadgets = composition.gadgets
-        counts[f"{variant} heads"] = max(len(gadget.heads) for gadget in gadgets)
-    network = power_method_params(dim, plan.k, plan.k, "register", accuracy=eps)
-    return counts | {"register hidden": network.config.mlp_width}
+    written = {
+        variant: power_method_composition(dim, plan.k, plan.k, variant, accuracy=eps)
+        for variant in ("columns", "register")
+    }
+    counts = {
+        f"{variant} heads": max(len(gadget.heads) for gadget in composition.gadgets)
+        for variant, composition in written.items()
+    }
+    return counts | {"register hidden": hidden_units(written["register"])}
 
 
 def bounds(plan: Plan, steps: int, seed: int) -> Values:
     """Measured errors of the float32 network beside `error_bound` of the same table."""
     dim, k = plan.dim, plan.k
-    key = methods.key_for("bounds", seed)
-    x = methods.rows_of(key, tables(plan, dim), plan.bound_count).astype(np.float32)
+    x = rows_of(plan, dim, plan.bound_count, seed).astype(np.float32)
     answers = jax.jit(jax.vmap(fuse(power_method_params(dim, k, steps))))(x)
     own = methods.exact(methods.covariances(np.asarray(x, np.float64)), k)
     error = np.abs(np.asarray(answers.eigenvalues, np.float64) - own.values)
@@ -177,19 +190,6 @@ def measure(plan: Plan, records: Records) -> dict[str, Any]:
     """Everything, from the records where it is there."""
     results: dict[str, Any] = {"accuracy": {}, "heads": {}, "theorem": {}, "bounds": {}}
     sizes_of = {"k": plan.k, "N/d": plan.rows_per_column}
-    for steps in plan.bound_steps:
-        cell = {"what": "bounds", "d": plan.dim, "steps": steps, "n": plan.bound_count}
-        results["bounds"][steps] = records.of_seeds(
-            {**cell, **sizes_of}, plan.seeds, bounds, plan, steps
-        )
-    for dim in plan.heads_dims:
-        cell = {"what": "theorem", **sizes_of, "n": plan.count, "d": dim}
-        results["theorem"][dim] = records.of_seeds(
-            cell, plan.seeds, theorem_heads, plan, dim
-        )
-        for eps in plan.accuracies:
-            cell = {"what": "heads", "k": plan.k, "d": dim, "eps": eps}
-            results["heads"][dim, eps] = records.measured(cell, heads, plan, dim, eps)
     for variant, steps in steps_of(plan):
         what = {"variant": variant, "d": plan.dim, "steps": steps}
         size = records.measured(
@@ -201,6 +201,19 @@ def measure(plan: Plan, records: Records) -> dict[str, Any]:
             *(plan.seeds, accuracy, plan, variant, steps),
         )
         results["accuracy"][variant, steps] = size, seeds
+    for dim in plan.heads_dims:
+        cell = {"what": "theorem", **sizes_of, "n": plan.count, "d": dim}
+        results["theorem"][dim] = records.of_seeds(
+            cell, plan.seeds, theorem_heads, plan, dim
+        )
+        for eps in plan.accuracies:
+            cell = {"what": "heads", "k": plan.k, "d": dim, "eps": eps}
+            results["heads"][dim, eps] = records.measured(cell, heads, plan, dim, eps)
+    for steps in plan.bound_steps:
+        cell = {"what": "bounds", "d": plan.dim, "steps": steps, "n": plan.bound_count}
+        results["bounds"][steps] = records.of_seeds(
+            {**cell, **sizes_of}, plan.seeds, bounds, plan, steps
+        )
     return results
 
 
@@ -282,11 +295,11 @@ def table(plan: Plan, results: dict[str, Any]) -> str:
     rows = []
     for (variant, steps), (size, seeds) in results["accuracy"].items():
         sine = Interval.of([seed["sine"] for seed in seeds])
-        names = ("layers", "heads", "width", "hidden", "parameters")
-        counts = [f"{size[name]:,}" if size[name] else "any d" for name in names]
+        names = ("layers", "heads", "width", "hidden")
+        counts = [f"{size[name]:,}" if name in size else "any d" for name in names]
         shown = f"{sine.mean:.1e} ± {sine.half_width:.0e}"
         rows.append((f"d={plan.dim} {variant}", str(steps), *counts, shown))
-    header = ("network", "steps", "layers", "heads", "width", "hidden", "parameters")
+    header = ("network", "steps", "layers", "heads", "width", "hidden")
     texts = [plain_table((*header, f"sine, {QUANTILE:.0%}"), rows)]
     rows = [
         (
