@@ -100,7 +100,8 @@ def sizes(variant: str, dim: int, k: int, steps: int) -> Values:
     if variant == "krylov":
         config = one_product(k).config
         attention = sum(name != "mlp" for name in config.block)
-        return {"layers": steps * attention, "heads": config.num_heads}
+        layers, hidden = steps * attention, config.mlp_width
+        return {"layers": layers, "heads": config.num_heads, "hidden": hidden}
     tau = iterations(variant, steps, k)
     composition = power_method_composition(dim, k, tau, variant)
     return {
