@@ -10,6 +10,8 @@ import pytest
 
 FILE = Path(__file__).parents[1] / "experiments" / "paper" / "records.py"
 spec = importlib.util.spec_from_file_location("paper_records", FILE)
+assert spec is not None
+assert spec.loader is not None
 records = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(records)
 

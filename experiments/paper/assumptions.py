@@ -176,9 +176,9 @@ def scores(plan: Plan, law: str, shape: tuple[int, int], seed: int) -> Values:
     return results
 
 
-def measure(plan: Plan, records: Records) -> dict[str, Any]:
+def measure(plan: Plan, records: Records) -> dict[Any, Any]:
     """Shape, then law -> seed after seed."""
-    results: dict[str, Any] = {}
+    results: dict[Any, Any] = {}
     for shape in plan.shapes:
         for law in LAWS:
             dim, rows = shape
@@ -193,7 +193,7 @@ def marks_of(seeds: list[Values], name: str, kind: str) -> list[Interval]:
     return over_seeds([seed[name][kind] for seed in seeds])
 
 
-def plot(plan: Plan, results: dict[str, Any], path: Path) -> None:
+def plot(plan: Plan, results: dict[Any, Any], path: Path) -> None:
     """|cos| at the last rank to the sample (above) and to the population (below)."""
     shapes = plan.shapes
     figure, axes = plt.subplots(
@@ -234,7 +234,7 @@ def draw(axis: Any, by_law: dict[str, list[Values]], kind: str) -> None:
     axis.legend(fontsize=7, ncols=3, loc="upper left")
 
 
-def table(plan: Plan, results: dict[str, Any]) -> str:
+def table(plan: Plan, results: dict[Any, Any]) -> str:
     """The page's tables: an interval per rank, or per span."""
     kinds = {
         "sample": "|cos| to the table's own eigenvectors",

@@ -110,7 +110,7 @@ class Interval:
         return f"{self.mean:.{digits}f} ± {self.half_width:.{digits}f}"
 
 
-def over_seeds(rows: Sequence[Sequence[float]]) -> list[Interval]:
+def over_seeds(rows: Sequence[Sequence[float]] | np.ndarray) -> list[Interval]:
     """Of seed after seed `[n]` numbers each: an interval of each number."""
     return [Interval.of(column) for column in np.asarray(rows, np.float64).T]
 

@@ -87,7 +87,7 @@ def trees(x: np.ndarray, signs: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     if len(np.unique(signs)) < 2:
         return np.full(len(unseen), signs[0])
     model = HistGradientBoostingClassifier(max_iter=100, random_state=0)
-    return model.fit(x, signs).predict(unseen)
+    return np.asarray(model.fit(x, signs).predict(unseen))
 
 
 def odd_rule(own: np.ndarray, signs: np.ndarray) -> LogisticRegression:
@@ -108,7 +108,7 @@ def guesses(train: Values, test: Values, rank: int) -> dict[str, np.ndarray]:
     return {
         CONVENTION: np.ones(len(other)),
         COORDINATE: side * np.sign(other[:, best]),
-        LINEAR: odd.predict(other),
+        LINEAR: np.asarray(odd.predict(other)),
         TREES: trees(train["features"], signs, test["features"]),
     }
 
