@@ -51,10 +51,10 @@ def test_two_processes_give_the_numbers_of_two_devices(tmp_path):
     by_hand = ["--coordinator", address, "--num-processes", "2", "--process-id"]
     both = [start(tmp_path / "two", 1, *by_hand, str(index)) for index in range(2)]
     for one in both:
-        _, error = one.communicate(timeout=150)
+        _, error = one.communicate(timeout=400)
         assert one.returncode == 0, error
     alone = start(tmp_path / "one", 2)
-    _, error = alone.communicate(timeout=100)
+    _, error = alone.communicate(timeout=300)
     assert alone.returncode == 0, error
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
 
@@ -82,7 +82,7 @@ def undisturbed(tmp_path_factory):
     """Where a run of two processes ended that nothing happened to."""
     folder = tmp_path_factory.mktemp("run") / "undisturbed"
     for one in start_both(folder, *LONG_RUN):
-        _, error = one.communicate(timeout=200)
+        _, error = one.communicate(timeout=400)
         assert one.returncode == 0, error
         assert "was lost" not in error
     return restore_latest(folder)
@@ -99,7 +99,7 @@ def test_a_lost_process_stops_the_other_and_the_run_resumes(
     checkpoint = folder / "checkpoints" / "00000100"
     wait_until(checkpoint.is_dir, 120)
     both[lost].send_signal(how)
-    _, said = both[1 - lost].communicate(timeout=60)
+    _, said = both[1 - lost].communicate(timeout=120)
     both[lost].kill()  # one that is stopped
     both[lost].communicate()
     assert both[1 - lost].returncode not in (0, None)
@@ -109,7 +109,7 @@ def test_a_lost_process_stops_the_other_and_the_run_resumes(
     assert lines[0].endswith(f"spectral-tf pretrain --run-dir {folder} --resume")
     assert 100 <= int(restore_latest(folder).state.step) < 600
     for one in start_both(folder, *LONG_RUN, "--resume"):
-        _, error = one.communicate(timeout=200)
+        _, error = one.communicate(timeout=400)
         assert one.returncode == 0, error
     states = [run.state for run in (restore_latest(folder), undisturbed)]
     assert int(states[0].step) == 600

@@ -40,11 +40,12 @@ def marks(opened):
     return kinds, hints
 
 
-def scroll(opened, aside=0, below=0):
+def scroll(opened, until, aside=0, below=0):
+    """Turn the wheel, and wait for the frame that `until` selects."""
     box = opened.page.locator(".scroll").bounding_box()
     opened.page.mouse.move(box["x"] + 30, box["y"] + min(box["height"], 200) / 2)
     opened.page.mouse.wheel(aside, below)
-    opened.page.wait_for_timeout(300)
+    opened.page.wait_for_selector(until)
 
 
 def edge(opened, *, right):
@@ -63,7 +64,7 @@ def test_a_wide_table_says_so_until_its_end_is_seen(files, browser, lang, width)
         word = opened.page.locator(".sheet .aside").text_content()
         assert "→" in word
         shaded = edge(opened, right=True)
-        scroll(opened, aside=20_000)
+        scroll(opened, ".sheet.left:not(.right)", aside=20_000)
         assert marks(opened) == ({"left"}, {"aside"})
         assert edge(opened, right=True).min() > shaded.max() + 10
         assert opened.overflow() <= 0
@@ -85,7 +86,7 @@ def test_a_long_table_says_that_there_are_more_rows(files, browser):
     with open_page(files / "tall-en.html", 1280, browser=browser) as opened:
         opened.page.wait_for_selector(".sheet.down")
         assert marks(opened) == ({"down"}, {"below"})
-        scroll(opened, below=20_000)
+        scroll(opened, ".sheet:not(.down)", below=20_000)
         assert marks(opened)[0] == set()
 
 
