@@ -70,7 +70,7 @@ RECIPES = {
         purpose="PCA of any table: d >= 2, N >= 2, k <= 8; 6 products with S",
         construction={"num_components": 8, "num_products": 6},
         shapes=((24, 48), (64, 100), (128, 200)),
-        num_steps=600,
+        num_steps=300,
         batch_size=4,
         learning_rate=5e-4,
         eigenvalue_weight=1.0,

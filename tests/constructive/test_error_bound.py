@@ -14,6 +14,7 @@ from spectral_tf.constructive.power_method import VARIANTS, power_method_params
 from spectral_tf.model.network import Network
 
 DIM, K = 5, 2
+ROWS = 13  # of the longest table; shorter ones are filled up and masked
 ITERS = {"krylov": (1, 3)}  # of which each adds a channel
 BOUNDED = [name for name, variant in VARIANTS.items() if variant.bound is not None]
 
@@ -85,10 +86,18 @@ def assert_kept(x, estimate, bound, name):
 
 @functools.cache
 def network(num_iters, variant, dtype):
-    """One compiled function for all families of a shape; weights in their type."""
+    """One compiled function for all families; weights in their type."""
     del dtype
     config, params = power_method_params(DIM, K, num_iters, variant)
     return jax.jit(jax.vmap(fuse(Network(config, params))))
+
+
+def filled_up(tables):
+    """`(x [B, ROWS, d], mask [B, ROWS])` of tables of equally many rows."""
+    count = len(tables[0])
+    x = np.pad(np.stack(tables), ((0, 0), (0, ROWS - count), (0, 0)))
+    mask = np.broadcast_to(np.arange(ROWS) < count, x.shape[:2])
+    return jnp.asarray(x), jnp.asarray(mask)
 
 
 def check_family(name, variant, dtype, count):
@@ -97,7 +106,7 @@ def check_family(name, variant, dtype, count):
     tables = [FAMILIES[name](rng).astype(dtype) for _ in range(count)]
     few, many = ITERS.get(variant, (9, 40))
     for num_iters, part in ((few, tables[::2]), (many, tables[1::2])):
-        answer = network(num_iters, variant, dtype)(jnp.asarray(np.stack(part)))
+        answer = network(num_iters, variant, dtype)(*filled_up(part))
         for index, x in enumerate(part):
             one = jax.tree.map(lambda leaf, i=index: leaf[i], answer)
             bound = error_bound(x, K, num_iters, variant)
