@@ -98,7 +98,8 @@ def mean_cosine(report: Report) -> float:
 def run_arm(what: Study, arm: Arm, batch: Instance) -> Report:
     """Everything that is shown of one arm."""
     sizes = what.dim, what.num_components, arm.num_iters, arm.variant
-    written = power_method_params(*sizes, **dict(arm.options))
+    options: dict[str, Any] = dict(arm.options)
+    written = power_method_params(*sizes, **options)
     products = composition_of(arm, what.dim, what.num_components).places("multiply")
     model, before = trainable(written)
     config = train_config(what, arm, model)

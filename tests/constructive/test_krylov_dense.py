@@ -13,8 +13,8 @@ from spectral_tf.constructive.trace import KrylovTrace
 from tests import problems, tables_of_kinds
 
 
-def build(*sizes, **options):
-    return spectral_tf.power_method_params(*sizes, "krylov", **options)
+def build(dim, k, products, **options):
+    return spectral_tf.power_method_params(dim, k, products, "krylov", **options)
 
 
 def test_it_answers_as_the_equivariant_network_for_this_d():
@@ -50,7 +50,7 @@ def test_options_mean_something_or_are_refused(variant, options, words):
 
 def test_a_keyword_that_there_is_not_is_named():
     with pytest.raises(TypeError, match=r"'blok'; there are accuracy, smallest, block"):
-        power_method_composition(9, 3, 2, "krylov", blok=3)
+        power_method_composition(9, 3, 2, "krylov", **{"blok": 3})  # pyright: ignore
 
 
 def test_every_sublayer_is_explained():
