@@ -15,9 +15,11 @@ from `random_category`, which names how it draws.
 """
 
 import contextlib
+import functools
+import inspect
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 from jaxtyping import Array, Float, Int
@@ -25,6 +27,9 @@ from jaxtyping import Array, Float, Int
 from spectral_tf.forks import Fork
 
 CONFIG: Any = jax.config  # its types do not name the settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 GENERATOR = "threefry2x32"
 """Of every key of the package: checkpoints, start vectors and audits depend on it."""
@@ -47,6 +52,31 @@ def random_key(seed: int) -> Array:
     """
     offset = CONFIG.jax_random_seed_offset  # which JAX adds to every seed
     return jax.random.key((int(seed) & 0xFFFFFFFF) - offset, impl=GENERATOR)
+
+
+def typed_keys(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose `key` may be raw, as `jax.random.PRNGKey` gives it.
+
+    Its generator is the one that JAX is set to where the function is called. Outside of
+    all that changes that setting, and of `jax.jit`, which does not see it change.
+
+    Args:
+        function: with an argument `key`, a typed PRNG key.
+
+    Returns:
+        The same for a key of either kind.
+    """
+    names = inspect.signature(function)
+
+    @functools.wraps(function)
+    def typed(*args: P.args, **kwargs: P.kwargs) -> R:
+        given = names.bind(*args, **kwargs)
+        key = given.arguments["key"]
+        if not jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
+            given.arguments["key"] = jax.random.wrap_key_data(key)
+        return function(*given.args, **given.kwargs)
+
+    return typed
 
 
 def random_category(

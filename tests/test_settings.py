@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,11 @@ from threadpoolctl import threadpool_limits
 
 import spectral_tf
 from spectral_tf.apps.cli import main
-from spectral_tf.clustering.instances import sample_cluster_instance
+from spectral_tf.clustering.instances import (
+    cluster_batch_at,
+    sample_cluster_instance,
+    sample_clusters,
+)
 from spectral_tf.config import (
     ClusterConfig,
     ClusterFamily,
@@ -38,8 +42,10 @@ from spectral_tf.estimators import (
 from spectral_tf.estimators.threads import blas_controller, one_blas_thread
 from spectral_tf.model.cluster import predict_clusters
 from spectral_tf.model.network import Network
-from spectral_tf.model.params import save_weights
+from spectral_tf.model.params import init_params, save_weights
 from spectral_tf.sampling.mixtures import mixture_rows
+from spectral_tf.sampling.real import row_blocks
+from spectral_tf.sampling.sampler import batch_at, mixture_batch_at
 from spectral_tf.settings import GENERATOR, random_key
 from spectral_tf.training.batch import Draw
 from spectral_tf.training.cluster_batch import ClusterPart, draw_clusters
@@ -89,6 +95,8 @@ def matrix(by_name: dict[str, dict[str, Any]]) -> list[Any]:
     return [pytest.param(EVERYTHING, id="everything"), *single]
 
 
+TABLES = EnsembleConfig(dim=3, num_samples=6, num_components=2)
+CLOUDS = ClusterConfig(dim=2, num_samples=6)
 TINY = ClusterModelConfig(num_blocks=1)
 CLUSTERER = TINY, random_params(TINY)
 FINDER = Network(SMALL, random_params(SMALL))
@@ -176,6 +184,35 @@ def test_training_gives_the_same_weights(values, expected_weights):
     for leaf, other in zip(found, expected_weights, strict=True):
         assert leaf.dtype == other.dtype
         assert_array_equal(leaf, other)
+
+
+def few_answers() -> dict[str, Any]:
+    """One small fit and one predict of three estimators; one program, compiled anew."""
+    x = table()
+    untrained = {"engine": "pretrained", "weights": FINDER, "fallback": "eigh"}
+    jax.clear_caches()
+    return {
+        "pca": SpectralPCA(2).fit(x).transform(x),
+        "clusters": SpectralClusterer(3, n_init=1).fit(x).predict(x),
+        "trained": SpectralPCA(2, certify=False, **untrained).fit(x).transform(x),
+    }
+
+
+@pytest.fixture(scope="module")
+def few_expected() -> dict[str, Any]:
+    return few_answers()
+
+
+SINGLE = ("double", "strict types", "nan", "no jit", "rbg", "infinities")
+"""Those that others may mask where all are set at once: rbg is, by unsafe rbg."""
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_few_estimators_answer_alike_under_each(name, few_expected):
+    with settings(SETTINGS[name]):
+        found = few_answers()
+    for kind, value in few_expected.items():
+        assert_allclose(found[kind], value, rtol=1e-6, atol=1e-6, err_msg=kind)
 
 
 def drawings() -> dict[str, str]:
@@ -327,3 +364,29 @@ def test_devices_that_are_not_there_are_one_line():
     assert (done.returncode, done.stdout) == (2, "")
     assert "JAX_PLATFORMS='cuda'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+RAW: dict[str, Callable[[jax.Array], Any]] = {
+    "instances": lambda key: spectral_tf.sample_batch(key, TABLES, 2).x,
+    "by keyword": lambda key: (
+        spectral_tf.sample_batch(config=TABLES, batch_size=2, key=key).x
+    ),
+    "instances of a step": lambda key: batch_at(key, 1, jnp.arange(2), TABLES).x,
+    "a mixture": lambda key: (
+        mixture_batch_at(key, 1, jnp.arange(2), (MixturePart(ensemble=TABLES),), 0.5).x
+    ),
+    "blocks": lambda key: row_blocks(key, table(), block_size=9, num_components=2).x,
+    "clusters": lambda key: sample_clusters(key, CLOUDS, 2).x,
+    "clusters of a step": lambda key: cluster_batch_at(key, 1, jnp.arange(2), CLOUDS).x,
+    "parameters": lambda key: jax.tree.leaves(init_params(TINY, key))[0],
+}
+"""What takes a key, and says something that depends on it."""
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_a_raw_key_is_of_the_generator_that_made_it(name):
+    """Of the two that are as long, too, one after the other."""
+    for implementation in ("rbg", "unsafe_rbg", GENERATOR):
+        expected = RAW[name](jax.random.key(3, impl=implementation))
+        with jax.default_prng_impl(implementation):
+            assert_array_equal(RAW[name](jax.random.PRNGKey(3)), expected)  # noqa: TID251

@@ -3,8 +3,10 @@
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +90,46 @@ def test_a_percentage_has_no_space():
         str(p): list(spaced_percents(ast.parse(p.read_text("utf-8")))) for p in FILES
     }
     assert not {path: lines for path, lines in found.items() if lines}
+
+
+TEXTS = sorted(PACKAGE.rglob("en.toml"))
+"""What the pages and the proofs of concept say, with places for numbers."""
+FIXED = re.compile(
+    r"\{\w+(:[,d]*)?\} (more )?(numeric |past |other )?"
+    rf"({NOUNS})\b(?! on average)"  # which is no whole number
+)
+SPACED = re.compile(r"[\d}] %(?![\w(])")
+
+
+def texts_of(table: dict[str, Any]) -> Iterator[str]:
+    """All texts of a TOML file."""
+    for value in table.values():
+        if isinstance(value, dict):
+            yield from texts_of(value)
+        elif isinstance(value, str):
+            yield value
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.parent.name)
+def test_texts_in_files_follow_the_same_rules(path):
+    texts = list(texts_of(tomllib.loads(path.read_text("utf-8"))))
+    assert len(texts) > 10
+    assert not [text for text in texts if FIXED.search(text)], "use {n:count row}"
+    assert not [text for text in texts if SPACED.search(text)]
+
+
+def test_that_check_sees_both_faults():
+    texts = list(texts_of({"a": {"b": "{n:,} more rows"}, "c": "{n} days", "d": 1}))
+    assert all(map(FIXED.search, texts))
+    assert len(texts) == 2
+    assert not FIXED.search("{n:count row} and {days:.1f} days")
+    assert SPACED.search("{share:.0f} % of them")
+    assert SPACED.search("the 95 % interval")
+    assert not SPACED.search("{share:.0%} of them, 95% interval")
+
+
+def test_there_are_texts_in_files():
+    assert len(TEXTS) == 2
 
 
 def test_that_check_sees_a_space():

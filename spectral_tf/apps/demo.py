@@ -47,7 +47,7 @@ from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.real import row_blocks, svd_reduce
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.settings import random_key
-from spectral_tf.tables.load import load_table
+from spectral_tf.tables.load import Table, load_table
 from spectral_tf.training.checkpoint import versions
 from spectral_tf.training.hot_start import with_adaptive_mlp
 from spectral_tf.training.loop import Progress, pretrain
@@ -147,23 +147,24 @@ def training_start(config: DemoConfig) -> tuple[TrainConfig, Network[ModelConfig
     return train, start
 
 
-def instance_sets(config: DemoConfig) -> dict[str, Instance]:
-    """Synthetic and real instances by name, in the order of the table.
+def instance_sets(config: DemoConfig, table: Table) -> dict[str, Instance]:
+    """Synthetic and real instances by name, in the order of the table of scores.
 
     Args:
         config: of the demo.
+        table: that its `data` names.
 
     Returns:
         name -> batched instances.
 
     Raises:
-        DataError: if the data cannot be read or are too few.
+        DataError: if the table has too few rows or columns.
 
     Source: DESIGN of the package, section 9.
     """
     key = random_key(config.seed + 1)
-    # What the user gave is read first: it may be refused.
-    real = _real_sets(config, key)
+    # What the user gave comes first: it may be refused.
+    real = _real_sets(config, key, table)
     ensemble = EnsembleConfig(num_components=config.num_components)
     wide = ensemble.replace(dim=64, num_samples=200)
     quarter = max(config.num_instances // 4, 1)
@@ -174,9 +175,8 @@ def instance_sets(config: DemoConfig) -> dict[str, Instance]:
     }
 
 
-def _real_sets(config: DemoConfig, key: jax.Array) -> dict[str, Instance]:
+def _real_sets(config: DemoConfig, key: jax.Array, table: Table) -> dict[str, Instance]:
     """Blocks of rows of the table, with and without the SVD before."""
-    table = load_table(config.data)
     name = Path(table.name).name
     options = {
         "block_size": config.block_size,
@@ -288,10 +288,9 @@ def run_demo(
     say = on_stage or (lambda _: None)
     _refuse_taken(folder)
     say(f"reading {config.data} and sampling instances")
-    sets = instance_sets(config)
+    sets = instance_sets(config, source := load_table(config.data))
     folder.mkdir(parents=True, exist_ok=True)
-    text = json_text(config.to_dict(), indent=1)
-    (folder / "demo.json").write_text(text, "utf-8")
+    _write_json(folder / "demo.json", config.to_dict())
     run, start = training_start(config)
     say(f"compiling, then pre-training for {counted(config.steps, 'step')}")
     result = pretrain(
@@ -328,6 +327,7 @@ def run_demo(
     )
     report = {
         "demo": config.to_dict(),
+        "notes": list(source.notes),
         "train": run.flat(),
         "parameters": network.num_parameters,
         "steps": int(result.step),
@@ -338,7 +338,7 @@ def run_demo(
         "depth": _depths(curves),
         "sentences": sentences,
     }
-    (folder / "report.json").write_text(json_text(report, indent=1), "utf-8")
+    _write_json(folder / "report.json", report)
     return DemoResult(table, report, sentences, folder)
 
 
@@ -348,6 +348,10 @@ def _depths(curves: Mapping[tuple[str, str], tuple[Curve, Curve]]) -> list[Any]:
         {"network": who, "instances": name, **_curve_dict(*pair)}
         for (who, name), pair in curves.items()
     ]
+
+
+def _write_json(path: Path, document: Any) -> None:
+    path.write_text(json_text(document, indent=1), "utf-8")
 
 
 def _refuse_taken(folder: Path) -> None:

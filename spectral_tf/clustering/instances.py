@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Int
 from spectral_tf.config import ClusterConfig, require
 from spectral_tf.sampling.ensembles import valid_rows
 from spectral_tf.sampling.sampler import instance_keys
-from spectral_tf.settings import random_category, standard_settings
+from spectral_tf.settings import random_category, standard_settings, typed_keys
 from spectral_tf.spectra import einsum, unit
 
 
@@ -191,6 +191,7 @@ def sample_cluster_instance(key: Array, config: ClusterConfig) -> ClusterInstanc
     )
 
 
+@typed_keys
 @functools.partial(jax.jit, static_argnames="config")
 def cluster_batch_at(
     key: Array,
@@ -217,6 +218,7 @@ def cluster_batch_at(
     return jax.vmap(sample)(keys)
 
 
+@typed_keys
 @standard_settings()
 def sample_clusters(
     key: Array, config: ClusterConfig, batch_size: int

@@ -21,7 +21,7 @@ from spectral_tf.config import AnyModel, ClusterModelConfig, ModelConfig, model_
 from spectral_tf.model.cluster import ClusterTransformer
 from spectral_tf.model.network import Network
 from spectral_tf.model.transformer import SpectralTransformer
-from spectral_tf.settings import random_key, standard_settings
+from spectral_tf.settings import random_key, standard_settings, typed_keys
 
 Params = Mapping[str, Any]
 TYPES = np.dtype(np.float32), np.dtype(np.float64)
@@ -89,6 +89,7 @@ def unflatten_params(flat: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+@typed_keys
 @standard_settings()
 def init_params(config: AnyModel, key: jax.Array) -> dict[str, Any]:
     """Fresh parameters of the network of a configuration.

@@ -18,6 +18,7 @@ from spectral_tf.tables.columns import (
     bad_counts,
     column_scaling,
     columns_digest,
+    left_out_notes,
 )
 from spectral_tf.tables.load import load_columns
 
@@ -100,7 +101,7 @@ def load_past(config: TableConfig) -> PastTable:
         heldout=x[count - held :],
         columns=tuple(read.columns[index] for index in used),
         digest=columns_digest(read),
-        notes=(*read.notes, *_sentences(left_out)),
+        notes=(*read.notes, *left_out_notes(left_out)),
     )
 
 
@@ -163,12 +164,3 @@ def _constant(read: Columns, reasons: list[str | None]) -> list[LeftOut]:
         for name, reason in pairs
         if reason is not None
     ]
-
-
-def _sentences(left_out: tuple[LeftOut, ...]) -> list[str]:
-    """A note for each column, for the first few where there are many."""
-    more = len(left_out) - MOST_NAMES
-    sentences = [column.sentence() for column in left_out[:MOST_NAMES]]
-    if more > 0:
-        sentences.append(f"Left out {counted(more, 'more column')}.")
-    return sentences

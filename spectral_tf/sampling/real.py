@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from spectral_tf.sampling.instance import Instance, make_instance
-from spectral_tf.settings import standard_settings
+from spectral_tf.settings import standard_settings, typed_keys
 from spectral_tf.spectra import canonical_sign
 from spectral_tf.tables.load import DataError
 
@@ -44,6 +44,7 @@ def svd_reduce(x: Float[np.ndarray, "rows features"], dim: int) -> np.ndarray:
     return (rows @ signed.T).astype(np.float32)
 
 
+@typed_keys
 @standard_settings()
 def row_blocks(
     key: Array,

@@ -14,9 +14,10 @@ from spectral_tf.config import EnsembleConfig, MixturePart, require
 from spectral_tf.sampling.ensembles import sample_instance
 from spectral_tf.sampling.instance import Instance
 from spectral_tf.sampling.mixtures import sample_mixture
-from spectral_tf.settings import standard_settings
+from spectral_tf.settings import standard_settings, typed_keys
 
 
+@typed_keys
 @functools.partial(jax.jit, static_argnames="config")
 @standard_settings()
 def batch_at(
@@ -44,6 +45,7 @@ def batch_at(
     return jax.vmap(lambda instance_key: sample_instance(instance_key, config))(keys)
 
 
+@typed_keys
 @functools.partial(jax.jit, static_argnames="parts")
 @standard_settings()
 def mixture_batch_at(
@@ -84,6 +86,7 @@ def instance_keys(
     return jax.vmap(lambda index: jax.random.fold_in(step_key, index))(indices)
 
 
+@typed_keys
 @standard_settings()
 def sample_batch(key: Array, config: EnsembleConfig, batch_size: int) -> Instance:
     """A batch of synthetic instances.

@@ -15,6 +15,10 @@ LAST_DIGITS = 10 * np.finfo(float).eps
 """A spread below this share of the largest value is rounding."""
 
 
+MOST_NOTES = 20
+"""Columns of which it is said, each in a sentence, that they were left out."""
+
+
 class LeftOut(NamedTuple):
     """A column that is not used: its `name`, and the `reason` as half a sentence."""
 
@@ -91,6 +95,15 @@ class Columns(NamedTuple):
     bad: tuple[BadCells, ...] = ()
     exact: Mapping[str, Relative] = MappingProxyType({})
     row_names: tuple[str, ...] = ()
+
+
+def left_out_notes(left_out: Sequence[LeftOut]) -> list[str]:
+    """A sentence for each column, for the first few where there are many."""
+    more = len(left_out) - MOST_NOTES
+    sentences = [column.sentence() for column in left_out[:MOST_NOTES]]
+    if more > 0:
+        sentences.append(f"Left out {counted(more, 'more column')}.")
+    return sentences
 
 
 def numbered(count: int) -> tuple[str, ...]:

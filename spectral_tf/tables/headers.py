@@ -33,6 +33,10 @@ SURE = 5
 """So many evenly spaced whole numbers are names even if the columns have them, too."""
 MANY, MANY_LINES = 7, 20
 """So many numbers in order are names, over so many lines none of which is."""
+VERY_FAR = 50.0
+"""Ranges of a column's values by which a few decimals in order are names."""
+LEAST_BELOW = 5
+"""Lines that give a range to be very far from."""
 ROUNDER = 8
 """Decimals that the values have more than a name; programs write about 16."""
 SMOOTH = 0.05
@@ -51,6 +55,7 @@ class _Place(NamedTuple):
 
     Attributes:
         is_far: it lies beyond the values of the column by more than their range.
+        is_very_far: by more than `VERY_FAR` ranges.
         frequency: share of the values that are equal to it; never 0.
         is_familiar: some are.
         goes_on: it and the values count on in equal steps.
@@ -60,6 +65,7 @@ class _Place(NamedTuple):
     """
 
     is_far: bool
+    is_very_far: bool
     frequency: float
     is_familiar: bool
     goes_on: bool
@@ -111,10 +117,31 @@ def judge_first_line(
         kinds = {parse_column(columns[i]).kind for i in truths} if columns else set()
         return Verdict("truth" not in kinds, bool(indices))
     if not columns or len(columns[0]) < 2:
-        return Verdict(False, False)
+        below = [cells[0] for cells in columns]
+        return Verdict(False, bool(below) and _may_be_alone(first, below, decimal))
     line = _line(first, indices, columns, decimal)
     are_names = _number_names(line) or _is_index_corner(first, line, columns)
     return Verdict(are_names, are_names or _may_be_names(line))
+
+
+def _may_be_alone(
+    first: Sequence[str], below: Sequence[str], decimal: Mark | None
+) -> bool:
+    """Whether whole numbers in order stand over a single row that is not like them.
+
+    One row has no range, so that nothing can be far from it.
+    """
+    numbers, others = (
+        [number(cell, decimal) for cell in row] for row in (first, below)
+    )
+    values = [math.nan if value is None else value for value in numbers]
+    if values == list(range(len(values))):
+        return True
+    if not all(map(is_whole, first)) or not _direction(values):
+        return False
+    rest = [math.nan if value is None else value for value in others]
+    is_alike = _direction(rest) == _direction(values) and all(map(is_whole, below))
+    return not is_alike
 
 
 def _line(
@@ -204,11 +231,14 @@ def _is_count(line: _Line) -> bool:
 def _is_far_and_ordered(line: _Line) -> bool:
     """Whether the numbers rise, or fall, and lie far from those below."""
     way, count = _direction(line.numbers), len(line.numbers)
-    if way == 0 or not (line.is_whole or count > 3):
+    if way == 0:
         return False
     same = sum(_direction(other) == way for other in line.others)
     if count > 2 and 2 * same > len(line.others):
         return False
+    if not (line.is_whole or count > 3):
+        is_enough = len(line.others) >= LEAST_BELOW
+        return is_enough and all(place.is_very_far for place in line.places)
     far = sum(place.is_far for place in line.places)
     return far == len(line.places) or (count > 3 and 2 * far >= len(line.places))
 
@@ -239,15 +269,21 @@ def _place(cell: str, below: Sequence[str], column: Parsed) -> _Place | None:
     if value is None or column.kind != "number" or not finite:
         return None
     low, high = min(finite), max(finite)
-    spread = high - low
     return _Place(
-        is_far=not low - spread <= value <= high + spread,
+        is_far=_is_beyond(value, low, high, 1.0),
+        is_very_far=low < high and _is_beyond(value, low, high, VERY_FAR),
         frequency=(finite.count(value) + 0.5) / (len(finite) + 1),
         is_familiar=value in finite,
         goes_on=len(finite) > 1 and _is_even([value, *finite]),
         is_other_kind=is_whole(cell) and not any(map(is_whole, below)),
         is_rounder=_is_rounder(cell, below) and not _is_smooth(finite),
     )
+
+
+def _is_beyond(value: float, low: float, high: float, ranges: float) -> bool:
+    """Whether a value lies beyond low..high by so many times their distance."""
+    slack = ranges * (high - low)
+    return not low - slack <= value <= high + slack
 
 
 def _is_rounder(cell: str, below: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from spectral_tf.config import DataError, ReadOptions
 from spectral_tf.config.wording import counted
 from spectral_tf.exact import column_relative
-from spectral_tf.tables.columns import Columns, listed, numbered
+from spectral_tf.tables.columns import Columns, left_out_notes, listed, numbered
 from spectral_tf.tables.missing import (
     Missing,
     codes_of,
@@ -288,8 +288,8 @@ def _finished(source: str, read: Columns) -> Table:
         "subtract a constant from it."
         for j in np.flatnonzero(lost).tolist()
     )
-    left_out = tuple(column.sentence() for column in read.left_out)
-    return Table(read.name, rounded, columns, (*read.notes, *left_out, *lossy))
+    notes = *read.notes, *left_out_notes(read.left_out), *lossy
+    return Table(read.name, rounded, columns, notes)
 
 
 _IMAGES: dict[str, tuple[Callable[[], np.ndarray], int]] = {

@@ -17,7 +17,7 @@ from spectral_tf.config import ConfigError, EnsembleConfig
 from spectral_tf.estimators.networks import load_network
 from spectral_tf.sampling.sampler import sample_batch
 from spectral_tf.settings import random_key
-from spectral_tf.tables.load import DataError
+from spectral_tf.tables.load import DataError, load_table
 from spectral_tf.training.checkpoint import restore_latest
 
 SMALL = DemoConfig(steps=1, num_instances=16, num_iters=30, max_blocks=9)
@@ -38,6 +38,7 @@ def test_every_promised_file_is_there(result):
     assert (result.folder / "table.txt").read_text() == result.table
     report = json.loads((result.folder / "report.json").read_text())
     assert report["demo"] == json.loads(json.dumps(SMALL.to_dict()))
+    assert report["notes"] == ["Left out the labels of the images."]
     assert len(result.sentences) == 5
     assert str(result.folder) in result.sentences[-1]
     assert report["sentences"] == list(result.sentences)
@@ -144,7 +145,8 @@ def test_a_table_of_the_users_own(tmp_path):
     path = tmp_path / "mine.csv"
     rows = np.random.default_rng(0).standard_normal((120, 12))
     np.savetxt(path, rows, delimiter=",", header=",".join("abcdefghijkl"), comments="")
-    sets = instance_sets(SMALL.replace(data=str(path), block_size=40))
+    config = SMALL.replace(data=str(path), block_size=40)
+    sets = instance_sets(config, load_table(config.data))
     assert list(sets)[2:] == ["mine.csv SVD d=10 N=40", "mine.csv d=12 N=40"]
     assert sets["mine.csv d=12 N=40"].x.shape == (3, 40, 12)
 

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from spectral_tf.apps.analysis.option_names import in_options, option_names
@@ -27,6 +28,15 @@ SET = re.compile(r"(?<![\w.-])(--)?([a-z_]\w*(?:[.-]\w+)*)=")
             "evaluate --weights pca-base --ensemble.dim 2",
             "8, the k of --weights pca-base, must be <= --ensemble.dim=2",
         ),
+        (
+            "evaluate --weights pca-small --data w.csv --num-components 2",
+            "8, the k of --weights pca-small, must be <= 5, the features;",
+        ),
+        (
+            "evaluate --weights pca-small --data w.csv --svd 3 --num-components 2",
+            "8, the k of --weights pca-small, must be <= 3, --svd;",
+        ),
+        ("evaluate --data w.csv --num-components 7", "--num-components=7 must lie in"),
         (
             "evaluate --ensemble.num-components 11",
             "--ensemble.num-components=11 must be <= --ensemble.dim=10",
@@ -56,6 +66,8 @@ SET = re.compile(r"(?<![\w.-])(--)?([a-z_]\w*(?:[.-]\w+)*)=")
 )
 def test_a_refusal_names_what_was_typed(argv, said, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    np.savetxt("w.csv", rows, delimiter=",", header="a,b,c,d,e", comments="")
     assert main(argv.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""

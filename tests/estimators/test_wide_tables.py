@@ -41,6 +41,19 @@ def test_fifty_thousand_columns_are_fitted_in_parts():
     np.testing.assert_allclose(ours.components_, whole.components_, atol=1e-9)
 
 
+def test_a_hundred_rows_of_fifty_thousand_columns_are_fitted_and_certified():
+    """A covariance would be of 18.6 GiB."""
+    x = np.random.default_rng(0).normal(size=(100, 50_000))
+    x[:, :2] *= [300, 200]
+    ours = SpectralPCA(2)
+    assert peak(lambda: ours.partial_fit(iter([x[:50], x[50:]]))) < 2**30
+    assert ours.certificate_ is not None
+    assert ours.certificate_.is_certified
+    truth = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:2]
+    cosines = np.abs(np.sum(ours.components_ * truth, axis=1))
+    np.testing.assert_allclose(cosines, 1, atol=1e-6)
+
+
 @pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("size", [1, 7, 40])
 def test_few_rows_in_parts_are_the_whole(size):

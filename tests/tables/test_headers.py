@@ -166,6 +166,43 @@ def test_the_round_start_of_a_trajectory_is_data(read):
     np.testing.assert_array_equal(read(rows.tolist()).x, rows)
 
 
+@pytest.mark.parametrize("rows", [5, ROWS])
+@pytest.mark.parametrize("names", [(350.5, 351.0), (351.5, 350.0, 348.5)])
+def test_a_few_decimals_in_order_and_very_far_are_names(names, rows, read):
+    shares = np.random.default_rng(0).random((rows, len(names))).round(3).tolist()
+    found = read([names, *shares])
+    np.testing.assert_array_equal(found.x, shares)
+    assert found.columns == tuple(map(str, names))
+    assert len(said(found)) == 1
+
+
+@pytest.mark.parametrize(
+    "first", [(350.5, 350.5), (35.5, 350.5, 35.25), (350.5, 0.5), (4.5, 5.5)]
+)
+def test_decimals_without_order_or_near_are_data(first, read):
+    shares = np.random.default_rng(0).random((ROWS, len(first))).round(3).tolist()
+    assert len(read([first, *shares]).x) == ROWS + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "is_doubtful"),
+    [
+        ("0,1,2\n0.5,0.25,0.7\n", True),
+        ("0,1,2\n5,3,9\n", True),
+        ("0\n5.5\n", True),
+        ("1100,1200\n0.5,0.25\n", True),
+        ("2015,2016\n300,200\n", True),
+        ("1,2\n3,4\n", False),
+        ("0.5,0.7\n0.1,0.2\n", False),
+        ("3,1,2\n0.1,0.2,0.7\n", False),
+    ],
+)
+def test_over_one_row_a_doubt_is_said(text, is_doubtful, read):
+    found = read(text)
+    assert len(found.x) == 2
+    assert len(said(found)) == is_doubtful
+
+
 def test_order_that_only_the_first_line_has_is_mentioned(read):
     rows = table("large", 5)
     found = read([(-100.05, 1.07, 150.2, 200.9, 305.1), *rows])

@@ -44,5 +44,6 @@ class Demo:
                 result = run_demo(
                     self.config, folder, on_call=watch.call, on_stage=watch.stage
                 )
-        text = f"\n{result.table}\n" + "\n".join(result.sentences) + "\n"
+        notes = "".join(f"{note}\n" for note in result.report["notes"])
+        text = f"\n{notes}{result.table}\n" + "\n".join(result.sentences) + "\n"
         return Shown(result.report, text)

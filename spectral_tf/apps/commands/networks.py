@@ -45,7 +45,8 @@ class Evaluate:
     # Print the report as JSON on stdout and nothing else.
     json: bool = False
 
-    def _instances(self, k: int) -> "tuple[str, Instance]":
+    def _instances(self, k: int) -> "tuple[str, Instance, tuple[str, ...]]":
+        """Name of the instances, they, and what is to be told of their table."""
         from spectral_tf.sampling.real import row_blocks, svd_reduce
         from spectral_tf.sampling.sampler import sample_batch
         from spectral_tf.settings import random_key
@@ -56,7 +57,7 @@ class Evaluate:
         if self.data == "synthetic":
             config = self.ensemble.replace(num_components=k)
             name = f"{config.flat()['spectrum']} d={config.dim} N={config.num_samples}"
-            return name, sample_batch(key, config, self.num_instances)
+            return name, sample_batch(key, config, self.num_instances), ()
         table = load_table(self.data)
         most = min(table.x.shape)
         require(
@@ -65,6 +66,14 @@ class Evaluate:
             "table); lower it, or bring a larger table.",
         )
         x = svd_reduce(table.x, self.svd) if self.svd else table.x
+        dim = x.shape[1]
+        if self.weights is not None:  # else `row_blocks` names the option
+            require(
+                k <= dim,
+                f"{k}, the k of --weights {self.weights}, must be <= {dim}, "
+                f"{'--svd' if self.svd else 'the features'}; choose other weights, or "
+                f"{'raise it' if self.svd else 'bring a larger table'}.",
+            )
         blocks = row_blocks(
             key,
             x,
@@ -72,7 +81,7 @@ class Evaluate:
             num_components=k,
             max_blocks=self.num_instances,
         )
-        return f"{table.name} d={x.shape[1]} N={self.block_size}", blocks
+        return f"{table.name} d={dim} N={self.block_size}", blocks, table.notes
 
     def _check(self, k: int) -> None:
         """Refuse here what a configuration would refuse by a name of its own."""
@@ -109,19 +118,23 @@ class Evaluate:
         from spectral_tf.estimators.networks import load_network
 
         if self.weights is None:
-            name, batch = self._instances(self.num_components)
+            name, batch, notes = self._instances(self.num_components)
             sizes = batch.x.shape[2], self.num_components, self.num_iters
             network = power_method_params(*sizes)
             chosen = Contestant("constructed", network, self.num_iters)
         else:
             network = load_network(self.weights)
-            name, batch = self._instances(network.config.num_components)
+            name, batch, notes = self._instances(network.config.num_components)
             chosen = Contestant(
                 Path(self.weights).name, network, network.config.num_products
             )
         entries = compare(chosen, name, batch)
-        document = {"entries": [entry.to_dict() for entry in entries]}
-        return Shown(document, plain_table(HEADER, table_rows(entries)))
+        document = {
+            "notes": list(notes),
+            "entries": [entry.to_dict() for entry in entries],
+        }
+        told = "".join(f"{note}\n" for note in notes)
+        return Shown(document, told + plain_table(HEADER, table_rows(entries)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Pretrain:
         """What the arguments ask for."""
         train, params = self._first()
         if self.data is None:
-            return _Start(train, params)
+            return _Start(train, params, _notes(train))
         train = train.replace(table=train.table.replace(source=self.data))
         known = None if self.init_weights is None else trained_on(self.init_weights)
         past = load_past(train.table)
@@ -179,7 +179,7 @@ class Pretrain:
                 f"--data {self.data} is not the table of {self.run_dir}, which is "
                 f"{stored.table.source or 'none'}; leave --data out to resume.",
             )
-            return _Start(stored, None)
+            return _Start(stored, None, _notes(stored))
         if self.config is None:
             return self._start()
         require(
@@ -207,6 +207,11 @@ class Pretrain:
 def _tell(observers: list[Callable[[Progress], None]], progress: Progress) -> None:
     for observer in observers:
         observer(progress)
+
+
+def _notes(train: TrainConfig) -> tuple[str, ...]:
+    """What is to be told of the table of a run, if it has one."""
+    return load_past(train.table).notes if train.table.source else ()
 
 
 def _read_config(path: Path) -> TrainConfig:
