@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from spectral_tf.forks import Fork
@@ -70,11 +71,11 @@ def typed_keys(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def typed(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = names.bind(*args, **kwargs)
-        key = given.arguments["key"]
-        if not jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key):
-            given.arguments["key"] = jax.random.wrap_key_data(key)
-        return function(*given.args, **given.kwargs)
+        bound = names.bind(*args, **kwargs)
+        key = bound.arguments["key"]
+        if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            bound.arguments["key"] = jax.random.wrap_key_data(key)
+        return function(*bound.args, **bound.kwargs)
 
     return typed
 

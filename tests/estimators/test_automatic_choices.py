@@ -57,6 +57,14 @@ def copies(x: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield "all repeated", np.c_[x, x]
 
 
+def heavier(x: np.ndarray) -> Iterator[np.ndarray]:
+    """What `copies` are, up to a rotation: a column that is there twice counts so."""
+    twice = np.sqrt(2) * x
+    yield np.c_[twice[:, 0], x[:, 1:]]
+    yield np.c_[twice[:, 0], x[:, 1], twice[:, 2], x[:, 3:]]
+    yield twice
+
+
 @pytest.mark.parametrize(
     "x",
     [noisy(60, 10, 0.1, 0), noisy(300, 10, 0.5, 1), noisy(1000, 12, 0.3, 2)],
@@ -156,6 +164,19 @@ def test_the_number_of_clusters():
         assert_allclose([*clusterer.bic_.values()], [*first.bic_.values()], rtol=1e-3)
 
 
+def test_the_number_of_clusters_beside_repeated_columns():
+    x = grouped()
+    fit = lambda table: SpectralClusterer("auto", max_clusters=5, n_init=1).fit(table)
+    for (name, table), equal in zip(copies(x), heavier(x), strict=True):
+        ours, other = fit(table), fit(equal)
+        assert ours.n_clusters_ == other.n_clusters_ == 3, name
+        assert same(ours.labels_, other.labels_), name
+        assert ours.bic_ is not None
+        assert other.bic_ is not None
+        values, others = [*ours.bic_.values()], [*other.bic_.values()]
+        assert_allclose(values, others, rtol=1e-9, err_msg=name)
+
+
 def test_clusters_are_not_sought_in_rounding():
     x = np.c_[grouped(columns=2), np.full((90, 3), 0.1)]
     clusterer = SpectralClusterer(5, n_init=1).fit(x)
@@ -179,6 +200,21 @@ def test_the_threshold_of_outliers(judge, robust):
         assert_array_equal(detector.predict(table), expected, err_msg=name)
         if judge == "combined":
             assert_allclose(detector.offset_, first.offset_, rtol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("judge", ["residual", "combined"])
+@pytest.mark.parametrize("robust", [True, False])
+def test_the_threshold_of_outliers_beside_repeated_columns(judge, robust):
+    x = noisy(150, 4, 0.1, 4)
+    x[5, 2] += 3
+    fit = lambda table: SpectralOutlierDetector(judge=judge, robust=robust).fit(table)
+    for (name, table), equal in zip(copies(x), heavier(x), strict=True):
+        ours, other = fit(table), fit(equal)
+        assert ours.n_components_ == other.n_components_ == 3, name
+        assert_allclose(ours.offset_, other.offset_, rtol=1e-6, err_msg=name)
+        found = ours.predict(table)
+        assert found[5] == -1, name
+        assert_array_equal(found, other.predict(equal), err_msg=name)
 
 
 def test_the_networks_clusters():

@@ -133,8 +133,8 @@ class Evaluate:
             "notes": list(notes),
             "entries": [entry.to_dict() for entry in entries],
         }
-        told = "".join(f"{note}\n" for note in notes)
-        return Shown(document, told + plain_table(HEADER, table_rows(entries)))
+        sentences = "".join(f"{note}\n" for note in notes)
+        return Shown(document, sentences + plain_table(HEADER, table_rows(entries)))
 
 
 @dataclasses.dataclass(frozen=True)
