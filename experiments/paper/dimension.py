@@ -32,8 +32,8 @@ class Plan:
     dims: tuple[int, ...] = (2, 5, 10, 20, 30, 50)
     rows_per_column: int = 5
     rows: tuple[int, ...] = (10, 20, 50, 100, 200, 400)
-    rows_dims: tuple[int, ...] = (10, 30)
-    ranks: tuple[int, ...] = (1, 2, 3, 4, 5)
+    rows_dims: tuple[int, ...] = (10,)
+    ranks: tuple[int, ...] = (1, 3, 5)
     rank_dim: int = 10
     k: int = 5
     count: int = 200
