@@ -32,9 +32,7 @@ class Plan:
     dims: tuple[int, ...] = (2, 5, 10, 20, 30, 50)
     rows_per_column: int = 5
     rows: tuple[int, ...] = (10, 20, 50, 100, 200, 400)
-    rows_dims: tuple[int, ...] = (10, 30)
-    ranks: tuple[int, ...] = (1, 2, 3, 4, 5)
-    rank_dim: int = 10
+    rows_dims: tuple[int, ...] = (10,)
     k: int = 5
     count: int = 200
     networks: tuple[str, ...] = tuple(methods.SHIPPED)
@@ -47,8 +45,6 @@ def plan(*, smoke: bool) -> Plan:
         dims=(3,),
         rows=(4, 8),
         rows_dims=(3,),
-        ranks=(2,),
-        rank_dim=3,
         k=2,
         count=4,
         networks=("pca-small",),
@@ -102,8 +98,8 @@ def scores(plan: Plan, shape: tuple[int, int], k: int, seed: int) -> Values:
 
 
 def measure(plan: Plan, records: Records) -> dict[str, Any]:
-    """Shape -> seeds at the largest k; then k -> seeds at one shape."""
-    results: dict[str, Any] = {"shapes": {}, "ranks": {}}
+    """Shape -> seeds, at the largest k."""
+    results: dict[str, Any] = {"shapes": {}}
     sizes = {"n": plan.count}
     for dim, rows in shapes(plan):
         # Beyond the rank of the table no eigenvector is determined.
@@ -112,10 +108,6 @@ def measure(plan: Plan, records: Records) -> dict[str, Any]:
         results["shapes"][dim, rows] = records.of_seeds(
             cell, plan.seeds, scores, plan, (dim, rows), k
         )
-    shape = (plan.rank_dim, plan.rows_per_column * plan.rank_dim)
-    for k in plan.ranks:
-        cell = {**sizes, "d": shape[0], "N": shape[1], "k": k}
-        results["ranks"][k] = records.of_seeds(cell, plan.seeds, scores, plan, shape, k)
     return results
 
 
@@ -141,28 +133,31 @@ def line(
 
 
 def plot(plan: Plan, results: dict[str, Any], path: Path) -> None:
-    """|cos| against d, against N (twice), and against k."""
+    """|cos| against d, against N (twice), and by rank at the largest d."""
     figure, axes = plt.subplots(1, 4, figsize=(17, 4.2), layout="constrained")
     by_shape = results["shapes"]
     by_dim = [by_shape[dim, plan.rows_per_column * dim] for dim in plan.dims]
-    names = list(by_shape[plan.rank_dim, plan.rows_per_column * plan.rank_dim][0])
+    most = max(plan.rows_dims)
+    names = list(by_shape[most, plan.rows_per_column * most][0])
     common = min(plan.k, *plan.dims)
     for index, name in enumerate(names):
         style = {"label": name, "color": f"C{index}", "ms": 4}
         line(axes[0], plan.dims, by_dim, name, rank=common - 1, **style)
         for axis, kind in zip(axes[1:3], ("sample", "population"), strict=True):
-            dim = max(plan.rows_dims)
-            seeds = [by_shape[dim, rows] for rows in plan.rows]
+            seeds = [by_shape[most, rows] for rows in plan.rows]
             line(axis, plan.rows, seeds, name, kind=kind, **style)
-        line(axes[3], plan.ranks, list(results["ranks"].values()), name, **style)
+        for rank in range(plan.k):
+            line(axes[3], [rank + 1], by_dim[-1:], name, **style | {"rank": rank})
     axes[0].set(xlabel="d", ylabel="mean |cos|")
     axes[0].set_title(f"Rank {common}, N = {plan.rows_per_column} d")
-    last = f"Last rank (k={plan.k}), d={max(plan.rows_dims)}"
+    last = f"Last rank (k={plan.k}), d={most}"
     for axis, kind in zip(axes[1:3], ("table", "population"), strict=True):
         axis.set(xscale="log", xlabel="N")
         axis.set_title(f"{last}, to the {kind}'s")
-    axes[3].set(xlabel="k", xticks=plan.ranks)
-    axes[3].set_title(f"Rank k of k, d={plan.rank_dim}")
+    axes[3].set(xlabel="rank", xticks=range(1, plan.k + 1))
+    axes[3].set_title(
+        f"By rank, d={plan.dims[-1]}, N={plan.rows_per_column * plan.dims[-1]}"
+    )
     for axis in axes:
         axis.grid(alpha=0.3)
     axes[0].legend(fontsize=7)
@@ -187,11 +182,4 @@ def table(plan: Plan, results: dict[str, Any]) -> str:
                 marks += [""] * (plan.k - len(marks))
                 rows.append(("" if index else f"d={dim} N={samples}", name, *marks))
         texts.append(plain_table((title, "", *ranks), rows))
-    rows = []
-    for k, seeds in results["ranks"].items():
-        for index, name in enumerate(seeds[0]):
-            marks = [mark.text(4) for mark in marks_of(seeds, name, "sample")]
-            marks += [""] * (plan.k - len(marks))
-            rows.append(("" if index else f"k={k}", name, *marks))
-    texts.append(plain_table((f"d={plan.rank_dim}", titles["sample"], *ranks), rows))
     return "\n\n".join(texts)

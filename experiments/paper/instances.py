@@ -25,13 +25,13 @@ EXPONENT = -0.2
 class Plan:
     """What is run."""
 
-    shape: tuple[int, int] = (5, 25)
+    shape: tuple[int, int] = (5, 10)
     k: int = 2
     counts: tuple[int, ...] = (32, 100, 316, 1_000, 3_162, 10_000, 31_623)
-    tested: int = 2_000
-    steps: int = 1_500
-    batch: int = 64
-    blocks: int = 4
+    tested: int = 1_000
+    steps: int = 800
+    batch: int = 32
+    blocks: int = 3
     rate: float = 2e-3
     width: int = 32
     kinds: tuple[str, ...] = nets.KINDS
@@ -78,11 +78,9 @@ def errors(answer: methods.Answer, truth: Any) -> Values:
 
 def learned(plan: Plan, kind: str, count: int, seed: int) -> Values:
     """Errors on unseen instances, and on those that were learned from."""
-    key = methods.key_for("instances", seed)
-    data = nets.instances(key, plan.shape, plan.k, max(plan.counts))
-    unseen = nets.instances(
-        methods.key_for("unseen", seed), plan.shape, plan.k, plan.tested
-    )
+    sizes = lambda count: (plan.shape, plan.k, count)
+    data = nets.instances("instances", seed, sizes(max(plan.counts)))
+    unseen = nets.instances("unseen", seed, sizes(plan.tested))
     config = nets.run_of(
         model(plan, kind),
         plan.shape,
@@ -101,17 +99,26 @@ def learned(plan: Plan, kind: str, count: int, seed: int) -> Values:
     }
 
 
-def classical(plan: Plan, seed: int) -> Values:
-    """As many products without learning, on the same unseen instances."""
-    unseen = nets.instances(
-        methods.key_for("unseen", seed), plan.shape, plan.k, plan.tested
-    )
+def classical_errors(sizes: Any, products: int, seed: int) -> Values:
+    """As many products without learning, on the same unseen instances.
+
+    Args:
+        sizes: with `shape`, `k` and `tested`.
+        products: with S.
+        seed: of the instances.
+
+    Returns:
+        Method -> `errors`.
+    """
+    unseen = nets.instances("unseen", seed, (sizes.shape, sizes.k, sizes.tested))
     matrix = methods.covariances(np.asarray(unseen.x, np.float64))
-    written, products = krylov(plan.k, plan.blocks, block=plan.k), plan.blocks
+    written = krylov(sizes.k, products, block=sizes.k)
     others = {
         "constructed": methods.by_network(written),
-        "orthogonal iteration": methods.orthogonal_iteration(written, plan.k, products),
-        "block Lanczos": methods.lanczos(written, plan.k, products),
+        "orthogonal iteration": methods.orthogonal_iteration(
+            written, sizes.k, products
+        ),
+        "block Lanczos": methods.lanczos(written, sizes.k, products),
     }
     return {name: errors(method(matrix), unseen) for name, method in others.items()}
 
@@ -129,7 +136,9 @@ def measure(plan: Plan, records: Records) -> dict[str, Any]:
             seeds = records.of_seeds(cell, plan.seeds, learned, plan, kind, count)
             results.setdefault(kind, {})[count] = seeds
     cell = {"what": "classical", **base}
-    results["classical"] = records.of_seeds(cell, plan.seeds, classical, plan)
+    results["classical"] = records.of_seeds(
+        cell, plan.seeds, classical_errors, plan, plan.blocks
+    )
     return results
 
 

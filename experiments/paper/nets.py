@@ -48,14 +48,34 @@ def run_of(model: ModelConfig, shape: tuple[int, int], **changes: Any) -> TrainC
     return TrainConfig(model=model, shapes=(shape,), **changes)
 
 
-def instances(key: Any, shape: tuple[int, int], k: int, count: int) -> Instance:
-    """Tables of the authors' family with their right answers, float32."""
+@functools.cache
+def instances(
+    what: str,
+    seed: int,
+    sizes: tuple[tuple[int, int], int, int],
+    *,
+    by_convention: bool = True,
+) -> Instance:
+    """Tables of the authors' family with their right answers, float32.
+
+    Args:
+        what: they are for: other tables for every name and seed.
+        seed: of the instances.
+        sizes: (d, N), k, and how many.
+        by_convention: the largest entry of a vector is positive, not LAPACK's sign.
+
+    Returns:
+        All in one, with a leading axis.
+    """
+    (shape, k, count), key = sizes, methods.key_for(what, seed)
     dim, rows = shape
     ensemble = EnsembleConfig(dim=dim, num_samples=rows, num_components=k)
     x = methods.rows_of(key, ensemble, count)
     own = methods.exact(methods.covariances(x), k)
-    index = np.argmax(np.abs(own.vectors), axis=2)[..., None]
-    vectors = own.vectors * np.sign(np.take_along_axis(own.vectors, index, axis=2))
+    vectors = own.vectors
+    if by_convention:
+        index = np.argmax(np.abs(vectors), axis=2)[..., None]
+        vectors = vectors * np.sign(np.take_along_axis(vectors, index, axis=2))
     mask = np.ones(x.shape[:2], bool)
     as_floats = lambda leaf: jnp.asarray(leaf, jnp.float32)
     return Instance(

@@ -15,7 +15,15 @@ from records import Records
 sys.path.append(str(Path(__file__).parents[2]))
 from experiments import harness
 
-PARTS = ("sign", "assumptions", "theory", "dimension", "instances")
+PARTS = (
+    "sign",
+    "assumptions",
+    "theory",
+    "dimension",
+    "instances",
+    "ablation",
+    "depth",
+)
 """Files of this folder, each with `plan`, `measure`, `plot` and `table`."""
 
 
