@@ -124,12 +124,21 @@ def parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
     Returns:
         Sorted dictionary; the leading axis of `blocks/...` counts unique blocks.
     """
-    return dict(_parameter_shapes(config))
+    return dict(_parameter_shapes(config, jnp.result_type(float).name))
 
 
 @functools.lru_cache(maxsize=256)
-def _parameter_shapes(config: AnyModel) -> dict[str, jax.ShapeDtypeStruct]:
-    """Traced once for a configuration: every forward pass asks for it (`predict`)."""
+def _parameter_shapes(config: AnyModel, number: str) -> dict[str, jax.ShapeDtypeStruct]:
+    """Traced once for a configuration and a precision: every forward pass asks for it.
+
+    Args:
+        config: the model.
+        number: the type of floats that JAX gives now; another, other shapes.
+
+    Returns:
+        As `parameter_shapes`.
+    """
+    del number
     shapes = jax.eval_shape(lambda key: init_params(config, key), random_key(0))
     return flatten_params(shapes)
 

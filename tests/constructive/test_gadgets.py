@@ -83,7 +83,7 @@ def fill(rng, name, stream):
     """What the gadget of this name reads and the builders above leave zero."""
     if "v" in stream:
         return fill_columns(rng, name, stream)
-    shape = stream["lam"].shape
+    shape = (len(stream["u"]), 1)
     if name == "scale":
         stream["r"] = rng.uniform(0, NORMALISER.peak, shape)
     if name == "rayleigh":

@@ -109,3 +109,13 @@ def test_the_cost_table_asks_for_d():
         cost_table(CONFIG, num_samples=5)
     with pytest.raises(ConfigError, match="dim=4 contradicts the model's dim=10"):
         cost_table(model_preset("theory"), num_samples=5, dim=4)
+
+
+def test_shapes_that_are_kept_are_those_of_the_precision():
+    """They are traced once, for each type of floats."""
+    dtypes = lambda: {str(s.dtype) for s in parameter_shapes(ModelConfig()).values()}
+    single = dtypes()
+    with jax.enable_x64(True):
+        double = dtypes()
+    assert (single, dtypes()) == ({"float32"}, {"float32"})
+    assert double <= {"float32", "float64"}
