@@ -238,7 +238,8 @@ def counted(B: int, d: int) -> dict[str, dict[str, float]]:
     methods = {"squaring": 10, "rms": 60}
     found = {}
     # The count takes the body of a loop once.
-    with mock.patch("spectral_tf.constructive.fusion.runner.UNROLLED", 10**6):
+    place = "spectral_tf.constructive.fusion.plan"
+    with mock.patch.multiple(place, UNROLLED=10**6, HEADS_UNROLLED=10**6):
         for variant, iters in methods.items():
             method = jax.jit(jax.vmap(fused(d, K, iters, variant)))
             cost: Any = method.lower(x).compile().cost_analysis() or {}
