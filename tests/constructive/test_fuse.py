@@ -46,7 +46,13 @@ def assert_same(one, other, rtol=1e-5):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    ("dim", "k", "num_samples"), [(2, 1, 4), (6, 2, 5), (10, 4, 50), (24, 3, 100)]
+    ("dim", "k", "num_samples"),
+    [
+        (2, 1, 4),
+        (6, 2, 5),
+        pytest.param(10, 4, 50, marks=pytest.mark.long),
+        (24, 3, 100),
+    ],
 )
 def test_fused_equals_dense(variant, dim, k, num_samples):
     config, params = network(variant, dim, k)
