@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 import jax
-from config import RECIPES, Recipe, train_config
+import numpy as np
+from config import RECIPES, Recipe, start_of, train_config
 from score import score_table, scores
 
 from spectral_tf import (
@@ -28,7 +29,7 @@ from spectral_tf import (
     save_pretrained,
 )
 from spectral_tf.apps.watch import write_curve
-from spectral_tf.model import without_idle_units
+from spectral_tf.model import flatten_params, without_idle_units
 from spectral_tf.training import (
     Progress,
     checkpoint_folders,
@@ -68,6 +69,17 @@ def record(recipe: Recipe, config: TrainConfig, run_dir: Path, name: str) -> dic
         f"{jax.default_backend()}",
         "command": f"python experiments/checkpoints/run.py {name} --ship",
     }
+
+
+def trained_numbers(recipe: Recipe) -> str:
+    """What training may move: what is not zero where it starts."""
+    leaves = flatten_params(start_of(recipe).params).items()
+    counts = {path: int(np.count_nonzero(leaf)) for path, leaf in leaves}
+    scalars = sum(n for path, n in counts.items() if path.endswith("skip_scalars"))
+    return (
+        f"{sum(counts.values())} numbers are trained, {scalars} of them gains on "
+        "scalars"
+    )
 
 
 def written_densely(network: Network, dim: int) -> Network:
@@ -113,6 +125,7 @@ def main() -> int:
         network = load_pretrained(args.name)
         found = scores(RECIPES[args.name], network, smoke=args.smoke)
         print(score_table(found))
+        print(trained_numbers(RECIPES[args.name]))
         return 0
     return make(
         args.name, RECIPES[args.name], args.out, smoke=args.smoke, ship=args.ship

@@ -8,10 +8,11 @@ import flax.linen as nn
 class Module(nn.Module):
     """A Flax module that takes parameters as they are, where there are any.
 
-    Flax evaluates the shape of every initialiser in every trace of `apply`, to compare
-    it with that of the parameter: of these networks' initialisers, which are identities
-    with patches, that was most of the time to trace a forward pass. `check_params` has
-    compared all of them by then, against shapes that are traced once.
+    Flax (0.12.8) traces every initialiser in every trace of `apply`, to compare its
+    shape with that of the parameter (`findings/flax_apply_calls_initialisers.sh`): of
+    these networks' initialisers, which are identities with patches, that was most of
+    the time to trace a forward pass. `check_params` has compared all of them by then,
+    against shapes that are traced once.
     """
 
     @nn.nowrap

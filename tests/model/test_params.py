@@ -1,5 +1,6 @@
 """The parameter tree: refused by name when it does not fit; saved and read back."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from spectral_tf.config import ConfigError, ModelConfig
 from spectral_tf.model.describe import cost_table
+from spectral_tf.model.module import Module
 from spectral_tf.model.network import Network
 from spectral_tf.model.params import (
     ParamsError,
@@ -109,6 +111,28 @@ def test_the_cost_table_asks_for_d():
         cost_table(CONFIG, num_samples=5)
     with pytest.raises(ConfigError, match="dim=4 contradicts the model's dim=10"):
         cost_table(model_preset("theory"), num_samples=5, dim=4)
+
+
+def test_a_parameter_that_is_given_is_not_initialised_again():
+    """Flax 0.12.8 would: findings/flax_apply_calls_initialisers.sh."""
+    calls = []
+
+    def initialiser(key, shape):
+        calls.append(shape)
+        return jax.random.normal(key, shape)
+
+    class Scale(Module):
+        @nn.compact
+        def __call__(self, x):
+            return x * self.param("gain", initialiser, (3,))
+
+    x = jnp.arange(3.0)
+    variables = Scale().init(jax.random.key(0), x)
+    assert calls == [(3,)]
+    answer = jax.jit(Scale().apply)(variables, x)
+    np.testing.assert_array_equal(answer, x * variables["params"]["gain"])
+    Scale().apply(variables, x)
+    assert calls == [(3,)]
 
 
 def test_shapes_that_are_kept_are_those_of_the_precision():
