@@ -26,7 +26,7 @@ from spectral_tf.weights.store import shipped_folder
 
 ROOT = Path(__file__).parent.parent
 OLD = json.loads((ROOT / "tests" / "flat_configs.json").read_text("utf-8"))
-"""As `to_dict` wrote presets and a run before there were parts."""
+"""As `to_dict` wrote presets, a run and a manifest before there were parts."""
 MANIFESTS = sorted(
     item.name for item in shipped_folder().iterdir() if item.name.endswith(".json")
 )
@@ -71,23 +71,45 @@ def test_a_flat_file_of_a_run_is_read():
 @pytest.mark.parametrize("name", MANIFESTS)
 def test_shipped_manifests_are_read(name):
     manifest = json.loads((shipped_folder() / name).read_text())
-    # It was written from an equivariant network of 25 scalars.
-    lost = {"scalar_channels"} if name == "pca-dense.json" else ()
-    assert_reads(model_config, manifest["config"], lost)
-    run = run_config(manifest["record"]["train"])
+    values, train = manifest["config"], manifest["record"]["train"]
+    if "layout" in values:  # written since there are parts
+        config = model_config(values)
+        assert through_json(config.to_dict()) == values
+        assert model_config(through_json(config.flat())) == config
+    else:
+        # It was written from an equivariant network of 25 scalars.
+        lost = {"scalar_channels"} if name == "pca-dense.json" else ()
+        assert_reads(model_config, values, lost)
+    assert_run_is_read(train)
+
+
+def test_a_flat_manifest_of_a_network_with_a_past_is_read():
+    config = assert_reads(model_config, OLD["manifest"]["config"])
+    assert config.layout.readout == "ritz"
+    assert config.terminator
+    assert_run_is_read(OLD["manifest"]["train"])
+
+
+def assert_run_is_read(values):
+    run = run_config(values)
     assert run_config(through_json(run.to_dict())) == run
     assert run_config(through_json(run.flat())) == run
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.parent.name)
 def test_configurations_of_the_runs_of_experiments_are_read(path):
-    run = run_config(json.loads(path.read_text()))
-    assert run_config(through_json(run.to_dict())) == run
-    assert run_config(through_json(run.flat())) == run
+    assert_run_is_read(json.loads(path.read_text()))
 
 
 def test_there_are_files_to_read():
     assert len(MANIFESTS) >= 7
+    configs = [
+        json.loads((shipped_folder() / name).read_text())["config"]
+        for name in MANIFESTS
+    ]
+    flat = ["layout" not in values for values in configs]
+    assert any(flat)
+    assert not all(flat)
     assert len(RUNS) >= 9
 
 
