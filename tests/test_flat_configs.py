@@ -84,7 +84,7 @@ def test_shipped_manifests_are_read(name):
 
 
 def test_a_flat_manifest_of_a_network_with_a_past_is_read():
-    config = assert_reads(model_config, OLD["manifest"]["config"])
+    config = assert_reads(ModelConfig.from_dict, OLD["manifest"]["config"])
     assert config.layout.readout == "ritz"
     assert config.terminator
     assert_run_is_read(OLD["manifest"]["train"])

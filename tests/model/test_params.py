@@ -130,7 +130,7 @@ def test_a_parameter_that_is_given_is_not_initialised_again():
     variables = Scale().init(jax.random.key(0), x)
     assert calls == [(3,)]
     answer = jax.jit(Scale().apply)(variables, x)
-    np.testing.assert_array_equal(answer, x * variables["params"]["gain"])
+    np.testing.assert_array_equal(answer, x * np.asarray(variables["params"]["gain"]))
     Scale().apply(variables, x)
     assert calls == [(3,)]
 
